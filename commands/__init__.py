@@ -1,0 +1,1 @@
+"""The Typer face: one file a noun."""

@@ -1,0 +1,1 @@
+"""The engine of luactl: what can be done. It knows no terminal."""

@@ -1,0 +1,88 @@
+"""The session with Postgres: one connection, who speaks through it, by which clock, with which keys.
+
+Owns transactions, tenant context, time-outs and the loading of named queries. It knows no noun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from .clock import Clock
+from .errors import RefusedError
+
+if TYPE_CHECKING:
+    from .config import Profile
+
+LOCK_TIMEOUT = "10s"
+STATEMENT_TIMEOUT = "10min"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything an engine function needs.
+
+    `conn` is in autocommit mode: every transaction is explicit (see `transaction`). `actor` is the
+    login that Postgres authenticated (session_user). `command` is what the ledger says was run.
+    """
+
+    conn: psycopg.Connection[tuple[Any, ...]]
+    actor: str
+    clock: Clock
+    profile: Profile
+    command: str
+    on_behalf: str | None = None
+
+
+@cache
+def queries(noun: str) -> Any:
+    """Load the named queries of `sql/queries/<noun>.sql` (aiosql's format); parameters are `:name`."""
+    import aiosql
+
+    text = files("luactl.sql").joinpath("queries", f"{noun}.sql").read_text(encoding="utf-8")
+    return aiosql.from_str(text, "psycopg")
+
+
+@contextmanager
+def transaction(
+    session: Session, tenant_id: int | None = None, *, lock_timeout: str = LOCK_TIMEOUT
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Run one top-level transaction, in the context of a tenant if one is given.
+
+    The context is a SET LOCAL statement of its own at the top level, never set_config() and never
+    nested: elsewhere policies would silently see nothing. Raises RuntimeError when nested.
+    """
+    if session.conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise RuntimeError("a tenant's transaction must be a top-level one")
+    with session.conn.transaction():
+        settings = [
+            sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)),
+            sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
+        ]
+        if tenant_id is not None:
+            settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
+        session.conn.execute(sql.SQL("; ").join(settings))
+        yield session.conn
+
+
+def in_context(session: Session, tenant_id: int) -> None:
+    """Move the running transaction on to another tenant (for work that spans several)."""
+    session.conn.execute(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
+
+
+def check_row_security(session: Session) -> None:
+    """Refuse to work where row security does not: the one sentinel must show, the other must not."""
+    with transaction(session, 0) as conn:
+        seen = {row[0] for row in conn.execute("SELECT tenant_id FROM lua.sentinel")}
+    if seen != {0}:
+        raise RefusedError(
+            f"row level security does not bind {session.actor!r}: tenants would not be kept apart",
+            hint="connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one",
+        )

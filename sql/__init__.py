@@ -1,0 +1,1 @@
+"""SQL as data: migrations, named queries, probes."""

@@ -1,0 +1,1 @@
+"""The Textual face: one file or folder a noun."""
