@@ -24,7 +24,8 @@ COMMENT ON TABLE vault.node IS 'Key tree nodes: 64 sealed child keys each, all i
 COMMENT ON COLUMN vault.node.path IS 'Slot numbers from the top node (empty path), one byte a step';
 COMMENT ON COLUMN vault.node.version IS 'Grows with each rewrite; part of what the slots are bound to';
 CREATE INDEX node_change ON vault.node (change);
-ALTER TABLE vault.node ALTER blob SET STORAGE EXTERNAL;  -- ciphertext does not compress
+-- Ciphertext does not compress, and a node is always read whole: two fit on a page, so none goes to TOAST.
+ALTER TABLE vault.node ALTER blob SET STORAGE PLAIN;
 
 -- Which number comes next in each numbered region of a tenant's subtree (tenant 0: the list of tenants itself).
 CREATE TABLE vault.counter (
