@@ -1,0 +1,132 @@
+"""The only writer of standard error, and the owner of the exit codes.
+
+Notes, progress, questions and errors. Nothing here is data: a run whose standard error is thrown
+away has lost nothing that a program needs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from luactl.errors import Exit, LuactlError, UsageError
+
+from .context import is_quiet, settings
+from .terminal import neutral
+
+REDRAW_SECONDS = 0.1
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def note(text: str) -> None:
+    """Tell something worth knowing that is neither result nor error; silent with `--quiet`."""
+    if not is_quiet():
+        _say(f"{neutral(text, lines=True)}\n")
+
+
+def usage_help(text: str) -> None:
+    """Show the help that somebody needs who gave no verb."""
+    _say(f"{text}\n")
+
+
+def error(what: str, hint: str | None = None) -> None:
+    """Tell what went wrong and what to do next."""
+    _say(f"error: {neutral(what, lines=True)}\n")
+    if hint:
+        _say(f"hint: {neutral(hint, lines=True)}\n")
+
+
+def traceback(problem: BaseException) -> None:
+    """Show where it went wrong, if `--debug` asks for it."""
+    if settings().debug:
+        import traceback as python_traceback
+
+        _say(neutral("".join(python_traceback.format_exception(problem)), lines=True))
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Yield a function which adds to the count shown; shows it only on a terminal.
+
+    `total` is the number of items to come, None when nobody knows.
+    """
+    if is_quiet() or not sys.stderr.isatty():
+        yield lambda _n: None
+        return
+    done, drawn = 0, 0.0
+
+    def advance(number: int = 1) -> None:
+        nonlocal done, drawn
+        done += number
+        now = time.monotonic()
+        if now - drawn >= REDRAW_SECONDS:
+            drawn = now
+            of = f" of {total:,}" if total is not None else ""
+            _say(f"\r{neutral(label)}: {done:,}{of}\x1b[K")
+
+    try:
+        yield advance
+    finally:
+        _say("\r\x1b[K")
+
+
+def ask(question: str) -> str:
+    """Ask on the terminal and return the answer's line; EOF counts as an empty answer."""
+    _say(f"{neutral(question)} ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody sits there who can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str, *, yes: bool, retype: str | None = None) -> None:
+    """Return when the change is wanted: `--yes`, or the right answer on a terminal.
+
+    With `retype` the answer must be that very word. Raises UsageError without a terminal: consent is
+    never assumed. Raises LuactlError when the answer is no.
+    """
+    if yes:
+        return
+    if not is_interactive():
+        raise UsageError(
+            "--yes required when not running interactively",
+            hint="look at what --dry-run prints, then repeat with --yes",
+        )
+    wanted = {retype} if retype else {"y", "yes"}
+    answer = ask(f"{question} Type {retype} to go on:" if retype else f"{question} [y/N]")
+    if (answer.strip() if retype else answer.strip().lower()) not in wanted:
+        raise LuactlError("not confirmed: nothing was changed")
+
+
+def explain(problem: BaseException) -> LuactlError:
+    """Turn any exception into one that says what, why and what next."""
+    if isinstance(problem, LuactlError):
+        return problem
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(problem, psycopg.Error):
+        from luactl.connect import explain as explain_database
+
+        return explain_database(problem)
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f"{problem.filename}: " if problem.filename else ""
+        return LuactlError(f"{where}{problem.strerror}")
+    told = LuactlError(
+        f"unexpected {type(problem).__name__}: {problem}",
+        hint="this is a fault in luactl; repeat with --debug to see where",
+    )
+    told.__cause__ = problem
+    return told
+
+
+def interrupted() -> Exit:
+    """Tell that the run was stopped, and return its exit code."""
+    _say("\ninterrupted: what was not committed was rolled back\n")
+    return Exit.INTERRUPTED

@@ -1,0 +1,150 @@
+"""The program: finds the noun, loads its group alone, and turns whatever happens into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from luactl.errors import Exit, LuactlError, UsageError
+
+from . import diagnostics
+from .app import HouseGroup, MissingVerb, command_of
+from .context import FORMATS, Settings, begin
+
+ABOUT = "Admin and operations console of Lua CRM: keeps its data protection promises, and proves it."
+
+# Each noun is the module of that name beside this one. The texts stand here too, so that
+# `luactl --help` need not load every module; a test compares them with the groups' own.
+NOUNS = {
+    "init": "Make the database and keys of a profile, or adopt a server by its DSN.",
+    "embedded": "The Postgres server that init made: its state, start, stop and log.",
+    "tenant": "Tenants: the companies whose data Lua CRM keeps.",
+    "crm": "Customers and invoices of a tenant: import and show.",
+    "subject": "People whose data a tenant keeps: find one, show where their data lie.",
+    "access": "Who can reach what, and how.",
+    "log": "Who did what: search and follow the ledger's entries.",
+    "retention": "How long data are kept, and the purge of what is due.",
+    "erasure": "Erase a person so that nobody can read them again.",
+    "key": "The key tree: its state, recovery and verification.",
+    "ledger": "The record of it all: its state, proofs and verification.",
+    "verify": "Check a certificate folder offline, without a database.",
+    "demo": "See luactl do its main job in a throw-away home.",
+}
+
+PIPE_CLOSED = 128 + 13  # what a shell reports for a program stopped by SIGPIPE
+
+
+class Program(HouseGroup):
+    """The root of the command tree, whose nouns are loaded when they are used."""
+
+    with_version = True
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the nouns."""
+        return list(NOUNS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load the module of one noun and return its group; None for no such noun."""
+        if cmd_name not in NOUNS:
+            return None
+        return command_of(import_module(f"{__package__}.{cmd_name}").app, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the nouns without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(NOUNS.items()))
+
+
+def program() -> Program:
+    """Return the whole command tree."""
+    return Program(
+        name="luactl",
+        help=ABOUT,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def _fail(problem: LuactlError) -> int:
+    from .output import show_error
+
+    diagnostics.error(problem.what, problem.hint)
+    diagnostics.traceback(problem)
+    show_error(problem)
+    return int(problem.exit)
+
+
+def _usage(problem: TyperException) -> UsageError:
+    near = getattr(problem, "possibilities", None)
+    path = getattr(getattr(problem, "ctx", None), "command_path", "luactl")
+    what = getattr(problem, "message", "") if near else problem.format_message()
+    hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
+    text = " ".join(what.split()).rstrip(".")
+    return UsageError(text[:1].lower() + text[1:], hint=f"{hint}`{path} --help` explains the options")
+
+
+def _missing_verb(problem: MissingVerb, chosen: Settings) -> int:
+    from .output import show_error
+
+    diagnostics.usage_help(problem.help)
+    show_error(UsageError("a command is missing", hint=f"`luactl {chosen.command} --help` lists them"))
+    return int(Exit.USAGE)
+
+
+def _guess_output(args: Sequence[str], chosen: Settings) -> None:
+    """Find the output format in a command line that could not be parsed to its end."""
+    for at, arg in enumerate(args):
+        name, _, value = arg.partition("=")
+        if arg in ("-o", "--output"):
+            value = args[at + 1] if at + 1 < len(args) else ""
+        elif name != "--output":
+            value = arg[2:] if arg.startswith("-o") else ""
+        if value in FORMATS:
+            chosen.output = value
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Only an exit of the interpreter passes through."""
+    chosen = begin()
+    try:
+        root = program()
+        with root.make_context("luactl", list(args)) as ctx:
+            root.invoke(ctx)
+        return int(Exit.DONE)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except MissingVerb as problem:
+        return _missing_verb(problem, chosen)
+    except (KeyboardInterrupt, typer.Abort):
+        return int(diagnostics.interrupted())
+    except BrokenPipeError:
+        return _pipe_closed()
+    except TyperException as problem:
+        _guess_output(args, chosen)
+        return _fail(_usage(problem))
+    except UsageError as problem:
+        _guess_output(args, chosen)
+        return _fail(problem)
+    except Exception as problem:
+        return _fail(diagnostics.explain(problem))
+
+
+def _pipe_closed() -> int:
+    # Otherwise the interpreter would complain when it flushes standard output at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

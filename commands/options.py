@@ -1,0 +1,58 @@
+"""Options that many verbs share, spelt and explained once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from luactl.errors import UsageError
+
+from .diagnostics import ask, is_interactive
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that the run would carry out.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed without a terminal.")]
+TenantSlug = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant.")]
+AnyTenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="SLUG", help="Only this tenant.", show_default=False)
+]
+Purpose = Annotated[
+    str, typer.Option("--purpose", metavar="TEXT", help="Why the data are read; the ledger keeps it.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="At most N rows; 0 means all.")]
+
+_STDIN = "`-` reads it from standard input or asks."
+Email = Annotated[str | None, typer.Option("--email", metavar="VALUE|-", help=f"E-mail address; {_STDIN}")]
+Phone = Annotated[str | None, typer.Option("--phone", metavar="VALUE|-", help=f"Phone number; {_STDIN}")]
+Name = Annotated[str | None, typer.Option("--name", metavar="VALUE|-", help=f"Name; {_STDIN}")]
+ExternalId = Annotated[
+    str | None,
+    typer.Option("--external-id", metavar="VALUE|-", help=f"Identifier in another system; {_STDIN}"),
+]
+
+
+def secret(value: str, label: str) -> str:
+    """Return `value`, or what `-` stands for: an answer on the terminal, else a line of standard input.
+
+    Raises UsageError when nothing came.
+    """
+    if value != "-":
+        return value
+    given = ask(f"{label}:") if is_interactive() else sys.stdin.readline()
+    if not given.strip():
+        raise UsageError(f"no {label} came on standard input")
+    return given.strip()
+
+
+def one_of(**identities: str | None) -> tuple[str, str]:
+    """Return kind and value of the one identity that was given; `-` is resolved.
+
+    Raises UsageError unless exactly one of them is not None.
+    """
+    given = [(kind, value) for kind, value in identities.items() if value is not None]
+    flags = ", ".join("--" + kind.replace("_", "-") for kind in identities)
+    if len(given) != 1:
+        raise UsageError(f"exactly one of {flags} is needed", hint="give one of them, and only one")
+    kind, value = given[0]
+    return kind, secret(value, kind.replace("_", " "))
