@@ -129,8 +129,8 @@ def version_for(rows: int) -> int:
 def widths(version: int) -> Widths:
     """Share the bits of a version out: together always version − 1.
 
-    With R in [2^version, 2^(version + 1)) that leaves 2 ≤ R / 2^total < 4 ≤ √R. A word of a name has three bits
-    at most: a *set* of eight buckets then shows no more than 8 bits however many words a name has.
+    With R in [2^version, 2^(version + 1)) that leaves 2 ≤ R / 2^total < 4 ≤ √R. A word of a name has three
+    bits at most: a *set* of eight buckets then shows no more than 8 bits however many words a name has.
     """
     if version < 4:
         return Widths(version, 0, 0, 0)
