@@ -1,0 +1,74 @@
+-- name: rules
+-- The deletion rules of one tenant.
+SELECT retention_class, starting_point, months, minimum_months, basis, updated_at
+FROM lua.retention_rule
+WHERE tenant_id = :tenant_id::bigint
+ORDER BY retention_class;
+
+-- name: set_months!
+-- Sets a regular deletion period; the table's CHECK holds the legal minimum.
+UPDATE lua.retention_rule
+SET months = :months::integer, updated_at = :at::timestamptz
+WHERE tenant_id = :tenant_id::bigint AND retention_class = :retention_class::text;
+
+-- name: interactions_before
+-- Interactions per month of occurrence before a month.
+SELECT retention_period, count(*)
+FROM crm.interaction
+WHERE tenant_id = :tenant_id::bigint AND retention_period < :before::integer
+GROUP BY retention_period
+ORDER BY retention_period;
+
+-- name: invoices_before
+-- Invoices and their lines per year of issue before a year, those of erased people included: counts only.
+SELECT retention_period, invoices, lines
+FROM crm.invoices_due(:tenant_id::bigint, :before::integer);
+
+-- name: periods
+-- Every period of one tenant that has a key.
+SELECT period_id
+FROM vault.period
+WHERE tenant_id = :tenant_id::bigint
+ORDER BY period_id;
+
+-- name: purge_interactions!
+-- Deletes up to a number of interactions of one month.
+DELETE FROM crm.interaction
+WHERE tenant_id = :tenant_id::bigint AND interaction_id IN (
+    SELECT interaction_id
+    FROM crm.interaction
+    WHERE tenant_id = :tenant_id::bigint AND retention_period = :period::integer
+    ORDER BY interaction_id
+    LIMIT :limit::integer
+);
+
+-- name: purge_invoices^
+-- Deletes up to a number of invoices of one year with their lines; refused before the tenant's rule lets them go.
+SELECT invoices, lines
+FROM crm.purge_invoices(:tenant_id::bigint, :period::integer, :limit::integer, :at::timestamptz);
+
+-- name: lock_purge$
+-- Takes the lock that keeps two purges apart, if it is free; the session holds it until it is given back.
+SELECT pg_try_advisory_lock(7290511, 1);
+
+-- name: unlock_purge$
+-- Gives the lock back.
+SELECT pg_advisory_unlock(7290511, 1);
+
+-- name: insert_purge!
+-- Leaves the intent of a purge that drops keys, with the epoch that drops them.
+INSERT INTO lua.purge (tenant_id, purge_id, requested_by, state, epoch, plan, created_at)
+VALUES (:tenant_id::bigint, :purge_id::uuid, session_user, 'intent', :epoch::bigint, :plan::jsonb, :at::timestamptz);
+
+-- name: finish_purge!
+-- Writes down what came of a purge.
+UPDATE lua.purge
+SET state = 'done', result = :result::jsonb, completed_at = :at::timestamptz
+WHERE tenant_id = :tenant_id::bigint AND purge_id = :purge_id::uuid AND state = 'intent';
+
+-- name: open_purges
+-- Purges of one tenant whose keys may or may not be destroyed yet.
+SELECT purge_id, epoch, plan
+FROM lua.purge
+WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
+ORDER BY purge_id;
