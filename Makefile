@@ -1,0 +1,91 @@
+# Everything a newcomer, a developer and the CI run. `make help` lists it.
+# Needs Python 3.11 or newer, make, and a package index for the first `make install`; uv is used if it is there.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+DEV := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")
+VENV := .venv
+RUN := $(VENV)/bin
+SOURCES := luactl commands tui tests bench
+
+.PHONY: help install demo test test-long check lint format types imports bench docs lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: $(VENV)/.installed  ## Make .venv with the locked dependencies and luactl
+
+demo: install  ## See luactl do its main job on a real, throw-away Postgres
+	$(RUN)/luactl demo
+
+test: install  ## Run the tests
+	$(RUN)/python -m pytest -q -m "not long"
+
+test-long: install  ## Run the tests that take minutes
+	$(RUN)/python -m pytest -q -m long
+
+check: lint test  ## Run everything that a change must pass
+
+lint: install types imports  ## Check format, style, types and the direction of imports
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+
+format: install  ## Format the code
+	$(RUN)/ruff check --fix-only -q .
+	$(RUN)/ruff format .
+
+types: install
+	$(RUN)/mypy luactl commands tui
+
+# The checker follows folders, so it gets a copy in the layout that the wheel has.
+imports: install
+	rm -rf build/layout && mkdir -p build/layout
+	cp -R luactl build/layout/luactl && cp -R commands tui sql build/layout/luactl/
+	cd build/layout && ../../$(RUN)/lint-imports --config ../../pyproject.toml --no-logo --no-cache
+
+bench: install  ## Measure against the baselines; one JSON line each
+	$(RUN)/python -m bench.run
+
+docs: install  ## Write the command reference anew from the program
+	$(RUN)/python -m luactl.commands.reference > docs/reference/commands.md
+
+lock: install  ## Resolve the dependencies anew and write the lock files
+	rm -rf build/lock && $(RUN)/python -m venv build/lock
+	build/lock/bin/pip install -q .
+	build/lock/bin/pip freeze --exclude luactl > requirements.lock
+	build/lock/bin/python -c '$(DEV)' | build/lock/bin/pip install -q -r /dev/stdin
+	build/lock/bin/pip freeze --all --exclude luactl --exclude pip > requirements-dev.lock
+
+clean:  ## Remove everything that was made here
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@set -e; if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --seed --python '>=3.11' $(VENV); \
+	else \
+	  for python in $(PYTHON) $(CANDIDATES); do \
+	    if "$$python" -c '$(USABLE)' >/dev/null 2>&1; then \
+	      "$$python" -m venv $(VENV); break; \
+	    fi; \
+	  done; \
+	fi
+	@test -x $(RUN)/python || { \
+	  echo 'error: no Python 3.11 or newer with venv was found' >&2; \
+	  echo 'hint: install one (Debian: python3-venv), or run make PYTHON=/path/to/python3' >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.locked: requirements-dev.lock | $(VENV)/.made
+	@set -e; if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(RUN)/python -r requirements-dev.lock; \
+	else \
+	  $(RUN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock; \
+	fi
+	@touch $@
+
+# The build backend is among the locked dependencies, so this step needs no network.
+$(VENV)/.installed: pyproject.toml $(VENV)/.locked
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	@touch $@
