@@ -59,7 +59,8 @@ CREATE TABLE crm.contact_key (
     PRIMARY KEY (tenant_id, digest),
     FOREIGN KEY (tenant_id, subject_id) REFERENCES crm.subject (tenant_id, subject_id)
 );
-COMMENT ON TABLE crm.contact_key IS 'External ids as keyed digests: one subject per id and tenant';
+COMMENT ON TABLE crm.contact_key IS 'External ids as keyed digests: one subject per id and tenant; '
+    'a table imported without ids leaves its digest with its first subject';
 CREATE INDEX contact_key_subject ON crm.contact_key (tenant_id, subject_id);
 ALTER TABLE crm.contact_key ALTER digest SET STATISTICS 0;
 
@@ -160,6 +161,7 @@ GRANT INSERT ON crm.invoice, crm.invoice_line TO lua_operator, lua_app, lua_acco
 -- Rows of an erased person that a duty keeps leave everybody's sight but bookkeeping's, so erasure and purge,
 -- which operators run without being able to see such rows, go through functions of the definer.
 GRANT SELECT, UPDATE (retained_at), DELETE ON crm.invoice, crm.invoice_line TO lua_definer;
+GRANT SELECT (tenant_id, subject_id, status) ON crm.subject TO lua_definer;
 RESET ROLE;
 
 CREATE FUNCTION crm.retain_invoices(p_tenant bigint, p_subjects uuid[], p_at timestamptz) RETURNS bigint
@@ -167,6 +169,10 @@ CREATE FUNCTION crm.retain_invoices(p_tenant bigint, p_subjects uuid[], p_at tim
 DECLARE
     touched bigint;
 BEGIN
+    PERFORM lua.require_tenant(p_tenant);
+    IF EXISTS (SELECT FROM crm.subject WHERE tenant_id = p_tenant AND subject_id = ANY (p_subjects) AND status <> 'erased') THEN
+        RAISE EXCEPTION 'only invoices of erased subjects are hidden' USING ERRCODE = 'check_violation';
+    END IF;
     UPDATE crm.invoice_line l SET retained_at = p_at FROM crm.invoice i
     WHERE i.tenant_id = p_tenant AND i.subject_id = ANY (p_subjects)
       AND l.tenant_id = p_tenant AND l.invoice_id = i.invoice_id AND l.retained_at IS NULL;
@@ -183,7 +189,7 @@ CREATE FUNCTION crm.invoices_of(p_tenant bigint, p_subject uuid)
     SELECT i.retention_period, count(DISTINCT i.invoice_id), count(l.line_no), bool_and(i.retained_at IS NOT NULL)
     FROM crm.invoice i
     LEFT JOIN crm.invoice_line l ON l.tenant_id = p_tenant AND l.invoice_id = i.invoice_id
-    WHERE i.tenant_id = p_tenant AND i.subject_id = p_subject
+    WHERE lua.require_tenant(p_tenant) AND i.tenant_id = p_tenant AND i.subject_id = p_subject
     GROUP BY i.retention_period ORDER BY i.retention_period
 $$;
 COMMENT ON FUNCTION crm.invoices_of IS 'How many invoices and lines a subject has per period, hidden ones included: counts only';
@@ -194,30 +200,53 @@ CREATE FUNCTION crm.invoices_due(p_tenant bigint, p_before integer)
     SELECT i.retention_period, count(DISTINCT i.invoice_id), count(l.line_no)
     FROM crm.invoice i
     LEFT JOIN crm.invoice_line l ON l.tenant_id = p_tenant AND l.invoice_id = i.invoice_id
-    WHERE i.tenant_id = p_tenant AND i.retention_period < p_before
+    WHERE lua.require_tenant(p_tenant) AND i.tenant_id = p_tenant AND i.retention_period < p_before
     GROUP BY i.retention_period ORDER BY i.retention_period
 $$;
 COMMENT ON FUNCTION crm.invoices_due IS 'Invoices and lines per year of issue before a year: counts only';
 
-CREATE FUNCTION crm.purge_invoices(p_tenant bigint, p_period integer, p_limit integer) RETURNS bigint
+-- The legal minimum does not rest on the caller's arithmetic: the function asks the tenant's rule itself.
+CREATE FUNCTION crm.purge_invoices(p_tenant bigint, p_period integer, p_limit integer, p_at timestamptz)
+    RETURNS TABLE (invoices bigint, lines bigint)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
-    gone bigint;
+    due timestamptz;
+    chosen uuid[];
 BEGIN
-    DELETE FROM crm.invoice WHERE tenant_id = p_tenant AND invoice_id IN (
-        SELECT invoice_id FROM crm.invoice WHERE tenant_id = p_tenant AND retention_period = p_period
-        ORDER BY invoice_id LIMIT p_limit);
-    GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN gone;
+    PERFORM lua.require_tenant(p_tenant), lua.require_time(p_at);
+    SELECT (make_timestamp(p_period + 1, 1, 1, 0, 0, 0) + make_interval(months => r.months)) AT TIME ZONE 'UTC'
+    INTO due FROM lua.retention_rule r WHERE r.tenant_id = p_tenant AND r.retention_class = 'invoice';
+    IF due IS NULL OR due > p_at THEN
+        RAISE EXCEPTION 'invoices of % are kept until %', p_period, coalesce(due::text, 'a rule says otherwise')
+            USING ERRCODE = 'check_violation';
+    END IF;
+    chosen := ARRAY(SELECT i.invoice_id FROM crm.invoice i WHERE i.tenant_id = p_tenant AND i.retention_period = p_period
+                    ORDER BY i.invoice_id LIMIT p_limit);
+    DELETE FROM crm.invoice_line l WHERE l.tenant_id = p_tenant AND l.invoice_id = ANY (chosen);
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    DELETE FROM crm.invoice i WHERE i.tenant_id = p_tenant AND i.invoice_id = ANY (chosen);
+    GET DIAGNOSTICS invoices = ROW_COUNT;
+    RETURN NEXT;
 END $$;
-COMMENT ON FUNCTION crm.purge_invoices IS 'Deletes up to p_limit invoices of one year with their lines; returns how many';
+COMMENT ON FUNCTION crm.purge_invoices IS
+    'Deletes up to p_limit invoices of one year with their lines, once the rule lets them go; returns how many';
+
+-- Whoever imports invoices must hear that a number is taken by one which only bookkeeping may see.
+CREATE FUNCTION crm.taken_numbers(p_tenant bigint, p_numbers text[]) RETURNS SETOF text
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+    SELECT number FROM crm.invoice WHERE tenant_id = p_tenant AND number = ANY (p_numbers)
+$$;
+COMMENT ON FUNCTION crm.taken_numbers IS 'Which of these invoice numbers a tenant has used, hidden ones included';
+ALTER FUNCTION crm.taken_numbers(bigint, text[]) OWNER TO lua_definer;
+REVOKE ALL ON FUNCTION crm.taken_numbers(bigint, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION crm.taken_numbers(bigint, text[]) TO lua_operator, lua_accounting;
 
 DO $$
 DECLARE
     f regprocedure;
 BEGIN
     FOREACH f IN ARRAY ARRAY['crm.retain_invoices(bigint, uuid[], timestamptz)', 'crm.invoices_of(bigint, uuid)',
-                             'crm.invoices_due(bigint, integer)', 'crm.purge_invoices(bigint, integer, integer)']::regprocedure[]
+                             'crm.invoices_due(bigint, integer)', 'crm.purge_invoices(bigint, integer, integer, timestamptz)']::regprocedure[]
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO lua_definer', f);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
