@@ -155,7 +155,7 @@ def _append(session: Session, tenant_id: int, purge_id: UUID, outcome: str, deta
     from ..ledger import Entry, append
 
     entry = Entry(
-        action="retention.purge", tenant_id=tenant_id, object=str(purge_id), outcome=outcome, detail=detail
+        action="retention.purge", tenant_id=tenant_id, object=f"purge:{purge_id}", outcome=outcome, detail=detail
     )
     return append(session, entry)
 

@@ -1,0 +1,142 @@
+"""Writing a certificate folder: whole or not at all, and never over somebody else's files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import LuactlError, RefusedError
+from . import manifest as man
+from .proof import to_text
+
+if TYPE_CHECKING:
+    from ..ledger.note import Signer
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The ledger entry that names the certificate, and the proof that the log holds it."""
+
+    entry: bytes
+    """Canonical bytes of the entry, as they were hashed."""
+    origin: str
+    index: int
+    size: int
+    """Size of the tree under the checkpoint."""
+    hashes: Sequence[bytes]
+    """Inclusion proof, lowest sibling first."""
+    checkpoint: str
+    """The signed note."""
+    vkey: str
+    """Verifier key of the log."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """What is certified."""
+
+    kind: str
+    id: str
+    facts: bytes
+    """certificate.json: canonical JSON; the ledger entry holds its SHA-256."""
+    document: str
+    """certificate.md: the same for people."""
+
+
+def write(
+    folder: Path, act: Act, made_at: datetime, made_by: str, evidence: Evidence | None, signer: Signer | None
+) -> Path:
+    """Write the folder of a certificate, replacing an older one of the same act; returns its path.
+
+    Without evidence or signer it is *pending*: complete but for signature and proof. Raises RefusedError
+    when something else is in the way, LuactlError when the disk does not take it.
+    """
+    _check_free(folder, act)
+    folder = folder.resolve()
+    files = _contents(act, made_at, made_by, evidence, signer)
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _fill(fresh, files)
+        _swap(fresh, folder)
+    except OSError as error:
+        raise LuactlError(
+            f"the certificate could not be written to {folder}: {error.strerror}",
+            hint="the erasure itself stands; give another folder with --certificate and run it again",
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _contents(
+    act: Act, made_at: datetime, made_by: str, evidence: Evidence | None, signer: Signer | None
+) -> dict[str, bytes]:
+    """Return every file of the folder by name."""
+    files = {man.CERTIFICATE: act.facts, man.DOCUMENT: act.document.encode()}
+    place = None
+    if evidence is not None:
+        files[man.ENTRY] = evidence.entry
+        files[man.PROOF] = to_text(evidence.index, evidence.hashes, evidence.checkpoint).encode()
+        files[man.VKEY] = f"{evidence.vkey}\n".encode()
+        place = (evidence.origin, evidence.index, evidence.size)
+    digests = {name: sha256(data).hexdigest() for name, data in files.items()}
+    listed = man.Manifest(act.kind, act.id, man.instant(made_at), made_by, place, digests)
+    files[man.MANIFEST] = listed.to_bytes()
+    if signer is not None:
+        files[man.SIGNATURE] = signer.sign(man.signed_text(files[man.MANIFEST])).encode()
+    return files
+
+
+def _check_free(folder: Path, act: Act) -> None:
+    """Refuse a place that holds anything but an older certificate of the same act."""
+    if not os.path.lexists(folder):
+        return
+    hint = "name a folder that does not exist yet with --certificate"
+    if folder.is_symlink() or not folder.is_dir():
+        raise RefusedError(f"{folder} is no folder", hint=hint)
+    names = {entry.name for entry in os.scandir(folder)}
+    if not names:
+        return
+    try:
+        old = man.parse((folder / man.MANIFEST).read_bytes())
+    except (OSError, man.ManifestError):
+        raise RefusedError(f"{folder} holds something else than a certificate", hint=hint) from None
+    if old.id != act.id or names - old.files.keys() - {man.MANIFEST, man.SIGNATURE}:
+        raise RefusedError(f"{folder} holds another certificate or foreign files", hint=hint)
+
+
+def _fill(folder: Path, files: dict[str, bytes]) -> None:
+    """Write all files durably into a new folder of our own."""
+    folder.mkdir(mode=0o700)
+    for name, data in files.items():
+        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync(folder)
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    """Put the new folder in the place of the old one."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,277 @@
+"""Checking a certificate folder offline: no database, no profile, no network.
+
+Every byte is accounted for: files are those of the manifest, the manifest is signed, the ledger entry is
+proved under a signed checkpoint, and the entry itself names the digest of the certificate.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from . import manifest as man
+from . import proof as log_proof
+
+if TYPE_CHECKING:
+    from ..ledger.note import Verifier
+
+LONGEST_KEY_FILE = 4096
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with one file of the folder."""
+
+    file: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the check of a folder found."""
+
+    folder: str
+    kind: str | None
+    """What is certified; None when the manifest could not be read."""
+    id: str | None
+    """Id of the certified act."""
+    made_at: str | None
+    made_by: str | None
+    key: str | None
+    """The verifier key by which signatures were judged."""
+    pinned: bool
+    """True: the key came from the person who checks. False: it lay in the folder itself, and proves only
+    that the folder is of one piece."""
+    index: int | None
+    """Index of the ledger entry; None while it is pending."""
+    size: int | None
+    """Size of the log under the enclosed checkpoint."""
+    files: int
+    """How many files were hashed."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing was wrong."""
+        return not self.findings
+
+
+@dataclass
+class _Check:
+    """What one check has read and found so far."""
+
+    folder: Path
+    data: dict[str, bytes] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def wrong(self, file: str, what: str) -> None:
+        self.findings.append(Finding(file, what))
+
+    def text(self, file: str) -> str | None:
+        """Return a file as UTF-8 text; None, with a finding, when it is missing or something else."""
+        if file not in self.data:
+            if not any(finding.file == file for finding in self.findings):
+                self.wrong(file, "is missing")
+            return None
+        try:
+            return self.data[file].decode("utf-8")
+        except UnicodeDecodeError:
+            self.wrong(file, "is not UTF-8")
+            return None
+
+
+def verify_folder(folder: Path, key: str | None = None) -> Verdict:
+    """Check a folder; `key` pins a verifier key (its text, or the file that holds it).
+
+    Raises UsageError when there is no such folder, or the key given is none. All else is a finding.
+    """
+    pinned = _pinned(key) if key else None
+    if not folder.is_dir():
+        raise UsageError(f"{str(folder)!r} is not a folder", hint="name the folder that holds manifest.json")
+    check = _Check(folder)
+    _read(check)
+    found = _manifest(check)
+    verifier = _verifier(check, pinned)
+    if found is not None:
+        _files(check, found)
+        if verifier is not None:
+            _signature(check, verifier)
+            _entry(check, found, verifier)
+    return Verdict(
+        folder=str(folder),
+        kind=found.kind if found else None,
+        id=found.id if found else None,
+        made_at=found.made_at if found else None,
+        made_by=found.made_by if found else None,
+        key=str(verifier) if verifier else None,
+        pinned=pinned is not None,
+        index=found.ledger[1] if found and found.ledger else None,
+        size=found.ledger[2] if found and found.ledger else None,
+        files=len(check.data),
+        findings=tuple(check.findings),
+    )
+
+
+def _pinned(key: str) -> Verifier:
+    """Read the key that somebody trusts. Raises UsageError."""
+    from ..ledger.note import NoteError, Verifier
+
+    text = key.strip()
+    if "+" not in text or os.path.lexists(key):
+        try:
+            with Path(key).open(encoding="utf-8") as file:
+                text = file.read(LONGEST_KEY_FILE).strip()
+        except (OSError, UnicodeDecodeError, ValueError):
+            raise UsageError("--key names no readable file and is no verifier key") from None
+    try:
+        return Verifier.parse(text)
+    except NoteError as error:
+        raise UsageError(
+            f"--key is no verifier key: {error.what}", hint="it is written name+id+base64"
+        ) from None
+
+
+def _read(check: _Check) -> None:
+    """Read every plain file directly in the folder, following no link."""
+    for entry in sorted(os.scandir(check.folder), key=lambda one: one.name):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            check.wrong(entry.name, "is a symbolic link; a certificate has none")
+        elif not stat.S_ISREG(mode):
+            check.wrong(entry.name, "is no plain file")
+        else:
+            _read_file(check, entry.name)
+
+
+def _read_file(check: _Check, name: str) -> None:
+    try:
+        descriptor = os.open(check.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(man.LARGEST_FILE + 1)
+    except OSError as error:
+        check.wrong(name, f"cannot be read: {error.strerror}")
+        return
+    if len(data) > man.LARGEST_FILE:
+        check.wrong(name, f"is larger than {man.LARGEST_FILE} bytes")
+    else:
+        check.data[name] = data
+
+
+def _manifest(check: _Check) -> man.Manifest | None:
+    if man.MANIFEST not in check.data:
+        check.text(man.MANIFEST)
+        return None
+    try:
+        return man.parse(check.data[man.MANIFEST])
+    except man.ManifestError as error:
+        check.wrong(man.MANIFEST, str(error))
+        return None
+
+
+def _files(check: _Check, found: man.Manifest) -> None:
+    """Compare the folder with the manifest, both ways."""
+    named = {finding.file for finding in check.findings}
+    for name, digest in found.files.items():
+        if name not in check.data:
+            if name not in named:
+                check.wrong(name, "is missing")
+        elif sha256(check.data[name]).hexdigest() != digest:
+            check.wrong(name, "was changed: its SHA-256 is not the manifest's")
+    for name in check.data.keys() - found.files.keys() - {man.MANIFEST, man.SIGNATURE}:
+        check.wrong(name, "is not in the manifest")
+    for name in {man.CERTIFICATE, man.DOCUMENT} - found.files.keys():
+        check.wrong(man.MANIFEST, f"does not name {name}")
+
+
+def _verifier(check: _Check, pinned: Verifier | None) -> Verifier | None:
+    """Return the key to judge by: the pinned one, else the enclosed one."""
+    from ..ledger.note import NoteError, Verifier
+
+    enclosed = check.data.get(man.VKEY, b"").decode("utf-8", "replace").strip()
+    if pinned is not None:
+        if enclosed and enclosed != str(pinned):
+            check.wrong(man.VKEY, "is not the key that you trust")
+        return pinned
+    if not enclosed:
+        check.wrong(man.VKEY, "is missing: the certificate is pending, or was stripped of its key")
+        return None
+    try:
+        return Verifier.parse(enclosed)
+    except NoteError as error:
+        check.wrong(man.VKEY, error.what)
+        return None
+
+
+def _signature(check: _Check, verifier: Verifier) -> None:
+    from ..ledger.note import NoteError, open_note
+
+    text = check.text(man.SIGNATURE)
+    if text is None:
+        return
+    try:
+        opened = open_note(text, [verifier])
+    except NoteError as error:
+        check.wrong(man.SIGNATURE, error.what)
+        return
+    if opened.text != man.signed_text(check.data[man.MANIFEST]):
+        check.wrong(man.SIGNATURE, "signs another manifest")
+
+
+def _entry(check: _Check, found: man.Manifest, verifier: Verifier) -> None:
+    """Check that the log holds the entry, and that the entry speaks of this very certificate."""
+    if found.ledger is None:
+        check.wrong(man.MANIFEST, "says that the ledger entry is pending: no checkpoint covers it yet")
+        return
+    proof, entry = check.text(man.PROOF), check.text(man.ENTRY)
+    if proof is not None and entry is not None:
+        _proof(check, found.ledger, verifier, proof, check.data[man.ENTRY])
+        _content(check, found, entry)
+
+
+def _proof(check: _Check, ledger: tuple[str, int, int], verifier: Verifier, text: str, entry: bytes) -> None:
+    from ..ledger.merkle import leaf_hash, verify_inclusion
+    from ..ledger.note import NoteError, open_checkpoint
+
+    try:
+        proof = log_proof.parse(text)
+        checkpoint = open_checkpoint(proof.checkpoint, [verifier])
+    except NoteError as error:
+        check.wrong(man.PROOF, error.what)
+        return
+    except ValueError as error:
+        check.wrong(man.PROOF, str(error))
+        return
+    if (checkpoint.origin, proof.index, checkpoint.size) != ledger:
+        check.wrong(man.PROOF, "is for another place in the log than the manifest says")
+    if not verify_inclusion(proof.index, checkpoint.size, leaf_hash(entry), proof.hashes, checkpoint.root):
+        check.wrong(man.PROOF, "does not prove that the log holds the entry")
+
+
+def _content(check: _Check, found: man.Manifest, text: str) -> None:
+    """The entry must name the act and the digest of certificate.json; that in turn the same act."""
+    entry, certificate = (
+        _mapping(text),
+        _mapping(check.data.get(man.CERTIFICATE, b"").decode("utf-8", "replace")),
+    )
+    digest = sha256(check.data.get(man.CERTIFICATE, b"")).hexdigest()
+    if entry.get("object") != f"{found.kind}:{found.id}" or entry.get("outcome") != "done":
+        check.wrong(man.ENTRY, "records another act than the manifest names")
+    detail = entry.get("detail")
+    if not isinstance(detail, dict) or detail.get("certificate") != digest:
+        check.wrong(man.ENTRY, "records another certificate than certificate.json")
+    if certificate.get("id") != found.id or certificate.get("kind") != found.kind:
+        check.wrong(man.CERTIFICATE, "certifies another act than the manifest names")
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
