@@ -25,6 +25,7 @@ NOUNS = {
     "init": "Make the database and keys of a profile, or adopt a server by its DSN.",
     "embedded": "The Postgres server that init made: its state, start, stop and log.",
     "tenant": "Tenants: the companies whose data Lua CRM keeps.",
+    "instruction": "What tenants instructed Lua CRM to do: record it, list it.",
     "crm": "Customers and invoices of a tenant: import and show.",
     "subject": "People whose data a tenant keeps: find one, show where their data lie.",
     "access": "Who can reach what, and how.",
@@ -80,9 +81,9 @@ def _fail(problem: LuactlError) -> int:
     return int(problem.exit)
 
 
-def _usage(problem: TyperException) -> UsageError:
+def _usage(problem: TyperException, chosen: Settings) -> UsageError:
     near = getattr(problem, "possibilities", None)
-    path = getattr(getattr(problem, "ctx", None), "command_path", "luactl")
+    path = f"luactl {chosen.command}".strip()
     what = getattr(problem, "message", "") if near else problem.format_message()
     hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
     text = " ".join(what.split()).rstrip(".")
@@ -92,8 +93,9 @@ def _usage(problem: TyperException) -> UsageError:
 def _missing_verb(problem: MissingVerb, chosen: Settings) -> int:
     from .output import show_error
 
+    name = f"luactl {chosen.command}".strip()
     diagnostics.usage_help(problem.help)
-    show_error(UsageError("a command is missing", hint=f"`luactl {chosen.command} --help` lists them"))
+    show_error(UsageError("a command is missing", hint=f"`{name} --help` lists them"))
     return int(Exit.USAGE)
 
 
@@ -127,11 +129,10 @@ def run(args: Sequence[str]) -> int:
         return _pipe_closed()
     except TyperException as problem:
         _guess_output(args, chosen)
-        return _fail(_usage(problem))
-    except UsageError as problem:
-        _guess_output(args, chosen)
-        return _fail(problem)
+        return _fail(_usage(problem, chosen))
     except Exception as problem:
+        if isinstance(problem, UsageError):
+            _guess_output(args, chosen)
         return _fail(diagnostics.explain(problem))
 
 

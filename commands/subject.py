@@ -1,0 +1,91 @@
+"""`luactl subject`: people whose data a tenant keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+from uuid import UUID
+
+import typer
+
+from luactl.errors import UsageError
+
+from .app import group
+from .context import session
+from .diagnostics import progress
+from .options import DryRun, Email, ExternalId, Name, Phone, Purpose, TenantSlug, Yes, one_of
+from .output import show as show_result
+from .output import show_plan
+
+if TYPE_CHECKING:
+    from luactl.subject import Kind
+
+HELP = "People whose data a tenant keeps: find one, show where their data lie."
+app = group(HELP)
+
+FOUND = (
+    ("subject_id", "SUBJECT"),
+    ("status", "STATUS"),
+    ("name", "NAME"),
+    ("email", "E-MAIL"),
+    ("contact_id", "CONTACT"),
+)
+
+
+def subject_id(text: str) -> UUID:
+    """Read the id of a subject. Raises UsageError."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UsageError(f"{text[:40]!r} is no subject id", hint="`luactl subject find` gives ids") from None
+
+
+@app.command("find")
+def find(
+    tenant: TenantSlug,
+    email: Email = None,
+    phone: Phone = None,
+    name: Name = None,
+    external_id: ExternalId = None,
+    purpose: Purpose = "find a person",
+) -> None:
+    """Find a person by one identity. The search is recorded, and so is everybody whom it shows.
+
+    Give the identity as `-` so that it stays out of process lists and histories.
+    """
+    from luactl import subject
+    from luactl.tenant import find as find_tenant
+
+    kind, value = one_of(email=email, phone=phone, name=name, external_id=external_id)
+    with session("subject find") as s:
+        found = subject.find(s, find_tenant(s, tenant), cast("Kind", kind), value, purpose=purpose)
+    show_result(found, FOUND)
+
+
+@app.command("show")
+def show(
+    subject: Annotated[str, typer.Argument(metavar="ID", help="The subject's id.")], tenant: TenantSlug
+) -> None:
+    """Show where a person's data lie: tables, counts, key classes, periods. Opens nothing."""
+    from luactl.subject import show as show_subject
+    from luactl.tenant import find as find_tenant
+
+    who = subject_id(subject)
+    with session("subject show") as s:
+        show_result(show_subject(s, find_tenant(s, tenant), who))
+
+
+@app.command("reindex")
+def reindex(tenant: TenantSlug, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Fit the width of a tenant's blind indexes to its present size; may be interrupted and repeated."""
+    from luactl import subject
+    from luactl.tenant import active
+
+    with session("subject reindex") as s:
+        there = active(s, tenant)
+        plan = subject.plan_reindex(s, there)
+        if dry_run:
+            show_plan(plan)
+            return
+        with progress("contacts", plan.outdated) as advance:
+            done = subject.reindex(s, there, plan, advance)
+    show_result(done)

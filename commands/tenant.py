@@ -1,0 +1,109 @@
+"""`luactl tenant`: the companies whose data Lua CRM keeps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .app import group
+from .context import session
+from .diagnostics import confirm
+from .options import DryRun, Yes
+from .output import show as show_result
+from .output import show_plan
+
+HELP = "Tenants: the companies whose data Lua CRM keeps."
+app = group(HELP)
+
+COLUMNS = (
+    ("slug", "SLUG"),
+    ("name", "NAME"),
+    ("country", "COUNTRY"),
+    ("status", "STATUS"),
+    ("contact", "CONTACT"),
+    ("created_at", "CREATED"),
+)
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The tenant's name in commands.")]
+
+
+@app.command("create")
+def create(
+    slug: Slug,
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What people call the company.")],
+    country: Annotated[
+        str, typer.Option("--country", metavar="CC", help="Its country, two letters (ISO 3166).")
+    ],
+    contact: Annotated[str, typer.Option("--contact", metavar="TEXT", help="Whom notices go to.")],
+    if_absent: Annotated[
+        bool, typer.Option("--if-absent", help="Do nothing if an equal tenant is there already.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Create a tenant with keys, roles, deletion rules and its first instruction."""
+    from luactl import tenant
+
+    with session("tenant create") as s:
+        new = tenant.NewTenant(slug, name, country, contact)
+        made = tenant.create(s, new, if_absent=if_absent, dry_run=dry_run)
+    notes = (
+        [f"tenant {made.slug} was there already, with these attributes"] if made.outcome == "exists" else []
+    )
+    if dry_run:
+        show_plan(made, notes=notes)
+    else:
+        show_result(made, notes=notes)
+
+
+@app.command("list")
+def list_() -> None:
+    """List all tenants, oldest first."""
+    from luactl import tenant
+
+    with session("tenant list") as s:
+        show_result(tenant.list_(s), COLUMNS)
+
+
+@app.command("show")
+def show(slug: Slug) -> None:
+    """Show one tenant: rules, roles, instructions, and how many rows and keys it has."""
+    from luactl import tenant
+
+    with session("tenant show") as s:
+        show_result(tenant.show(s, slug))
+
+
+@app.command("suspend")
+def suspend(
+    slug: Slug,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; no personal data.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Keep a tenant's data from being changed until it is resumed."""
+    from luactl import tenant
+
+    with session("tenant suspend") as s:
+        plan = tenant.suspend(s, slug, reason, dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        if plan.changed:
+            confirm(f"Suspend tenant {slug}?", yes=yes)
+        show_result(tenant.suspend(s, slug, reason))
+
+
+@app.command("resume")
+def resume(slug: Slug, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Lift a suspension."""
+    from luactl import tenant
+
+    with session("tenant resume") as s:
+        plan = tenant.resume(s, slug, dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        if plan.changed:
+            confirm(f"Resume tenant {slug}?", yes=yes)
+        show_result(tenant.resume(s, slug))

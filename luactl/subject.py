@@ -1,0 +1,395 @@
+"""People whose data a tenant keeps: find one, show where the data lie, keep one from being erased meanwhile.
+
+Owns the search over blind indexes and their width. It shows no more of a person than was recorded first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from uuid import UUID
+
+from .db import Session, queries, transaction
+from .errors import NotFoundError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from .key import TenantKeys
+    from .key.blind import Indexer
+    from .tenant import Tenant
+
+Kind = Literal["email", "phone", "name", "external_id"]
+NAME_FIELDS = ("name", "first_name", "last_name", "company")
+PHONE_FIELDS = ("phone", "mobile", "fax")
+PAGE = 5_000
+BATCH = 1_000
+LONGEST = 1_000
+_FIRST = UUID(int=0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A person who answers to the identity that was asked for."""
+
+    subject_id: UUID
+    """The subject."""
+    status: str
+    """active; an erased subject has nothing left to be found by."""
+    contact_id: UUID
+    """The contact that it was found in."""
+    name: str | None
+    """As opened."""
+    email: str | None
+    """As opened."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Rows about one person in one table and period."""
+
+    table: str
+    """With its schema."""
+    rows: int
+    """How many."""
+    key_class: str | None
+    """Class of the subject's key that they are sealed under; None where nothing is sealed."""
+    retention_class: str
+    """Which deletion rule they follow."""
+    period: int | None
+    """Month (yyyymm) or year (yyyy) in which their clock starts; None for what does not age by itself."""
+    retained: bool
+    """Whether only a legal duty keeps them, for bookkeeping alone."""
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where one person's data lie. No plaintext."""
+
+    subject_id: UUID
+    """The subject."""
+    status: str
+    """active or erased."""
+    created_at: datetime
+    """When the tenant began to keep data about this person."""
+    erased_at: datetime | None
+    """When the person was erased."""
+    living_keys: tuple[str, ...]
+    """Classes of which the person's key still opens something."""
+    holdings: tuple[Holding, ...]
+    """Rows by table and period."""
+
+
+@dataclass(frozen=True)
+class Reindexing:
+    """What a reindexing does, or did."""
+
+    version: int
+    """Width version that fits the present number of rows."""
+    rows: int
+    """Contacts of the tenant."""
+    outdated: int
+    """Contacts whose indexes have another width."""
+    done: int
+    """Contacts that got new indexes; 0 in a dry run."""
+
+
+def indexes(indexer: Indexer, fields: Mapping[str, Any]) -> tuple[int | None, list[int], list[int]]:
+    """Return the e-mail, phone and name index of a contact's fields."""
+    return (
+        indexer.email(fields.get("email")),
+        indexer.phones(fields.get(field) for field in PHONE_FIELDS),
+        indexer.names(fields.get(field) for field in NAME_FIELDS),
+    )
+
+
+def _named(values: tuple[int | None, list[int], list[int]]) -> dict[str, Any]:
+    return dict(zip(("email_index", "phone_index", "name_index"), values, strict=True))
+
+
+def display_name(fields: Mapping[str, Any]) -> str | None:
+    """Return what a contact is called: the full name, else its parts, else the company."""
+    parts = " ".join(fields[part] for part in ("first_name", "last_name") if fields.get(part))
+    return fields.get("name") or parts or fields.get("company")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An identity that somebody looks for, in its normal form."""
+
+    kind: Kind
+    """What it is."""
+    value: str
+    """As given. Never logged, never sent to the server."""
+    region: str
+    """Country whose national phone numbers are meant."""
+    normal: str | tuple[str, ...]
+    """One form; of a name its words."""
+
+    def as_fields(self) -> dict[str, str]:
+        """Return it as a contact with that identity only."""
+        return {self.kind: self.value}
+
+    def matches(self, fields: Mapping[str, Any]) -> bool:
+        """Say whether opened fields really have the identity: indexes only narrow the search."""
+        from .key import blind
+
+        if self.kind == "email":
+            return blind.normalise_email(fields.get("email") or "") == self.normal
+        if self.kind == "phone":
+            numbers = (fields.get(field) for field in PHONE_FIELDS)
+            return any(blind.normalise_phone(one, self.region) == self.normal for one in numbers if one)
+        if self.kind == "name":
+            names = " ".join(fields[field] for field in NAME_FIELDS if fields.get(field))
+            return set(self.normal) <= set(blind.name_tokens(names))
+        return True  # an external id is unique, and its digest has full width
+
+
+def wanted(kind: Kind, value: str, region: str) -> Wanted:
+    """Bring an identity into its normal form. Raises UsageError, which does not repeat it, if it has none."""
+    from .key import blind
+
+    if kind not in get_args(Kind):
+        raise UsageError(f"nobody is found by {kind!r}", hint=f"one of {', '.join(get_args(Kind))}")
+    if len(value) > LONGEST or not value.isprintable():
+        raise UsageError(
+            f"that is no {kind.replace('_', ' ')}", hint=f"one line of at most {LONGEST} characters"
+        )
+    normal: str | tuple[str, ...] | None
+    if kind == "email":
+        normal, hint = blind.normalise_email(value), "somebody@somewhere"
+    elif kind == "phone":
+        normal, hint = blind.normalise_phone(value, region), f"a valid number, national ones as in {region}"
+    elif kind == "name":
+        normal, hint = blind.name_tokens(value), "one or more words"
+    else:
+        normal, hint = blind.normalise_external(value), "the id that the import gave"
+    if not normal:
+        raise UsageError(f"that is no {kind.replace('_', ' ')}", hint=hint)
+    return Wanted(kind, value, region, normal)
+
+
+def find(session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: str) -> list[Found]:
+    """Return those who answer to an identity, oldest contact first.
+
+    The search is recorded before anything opens, and the people found before they are shown. Raises
+    UsageError for a malformed identity or an empty purpose, RefusedError where keys are out of reach.
+    """
+    from .key import open_tenant
+
+    sought = wanted(kind, value, tenant.country)
+    if not purpose.strip():
+        raise UsageError("a purpose is needed: the ledger keeps why somebody was looked for")
+    with transaction(session, tenant.tenant_id):
+        keys = open_tenant(session, tenant.tenant_id)
+        searches = _searches(session, tenant.tenant_id, sought, keys)
+        _record_search(session, tenant.tenant_id, sought, searches, purpose)
+    rows = (row for search in searches for row in search.rows())
+    found = [
+        (hit, fields)
+        for hit, fields in _opened(session, tenant.tenant_id, keys, rows)
+        if sought.matches(fields)
+    ]
+    _record_hits(session, tenant.tenant_id, keys, [row[1] for row, _ in found], purpose)
+    return [
+        Found(subject_id, status, contact_id, display_name(fields), fields.get("email"))
+        for (contact_id, subject_id, status, _), fields in sorted(found, key=lambda one: one[0][0])
+    ]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Candidates of one width version (or of an external id), counted, and read page by page."""
+
+    count: int
+    pages: Callable[[UUID], list[Any]]
+
+    def rows(self) -> Iterator[Any]:
+        after = _FIRST
+        while page := self.pages(after):
+            yield from page
+            after = page[-1][0]
+
+
+def _searches(session: Session, tenant_id: int, sought: Wanted, keys: TenantKeys) -> list[_Search]:
+    from .key import blind
+
+    q = queries("subject")
+    if sought.kind == "external_id":
+        digest = blind.external_digest(keys.unique_key, sought.value)
+        rows = list(q.by_digest(session.conn, tenant_id=tenant_id, digest=digest))
+        return [_Search(len(rows), lambda after: rows if after == _FIRST else [])]
+    versions = [row[0] for row in q.versions(session.conn, tenant_id=tenant_id)]
+    return [
+        _search(session, tenant_id, sought, blind.Indexer(keys.index_key, v, sought.region), v)
+        for v in versions
+    ]
+
+
+def _search(session: Session, tenant_id: int, sought: Wanted, indexer: Indexer, version: int) -> _Search:
+    q = queries("subject")
+    match = {"tenant_id": tenant_id, "version": version, **_named(indexes(indexer, sought.as_fields()))}
+
+    def page(after: UUID) -> list[Any]:
+        with transaction(session, tenant_id) as conn:
+            return list(q.candidates(conn, after=after, limit=PAGE, **match))
+
+    return _Search(q.count_candidates(session.conn, **match), page)
+
+
+def _record_search(
+    session: Session, tenant_id: int, sought: Wanted, searches: Iterable[_Search], purpose: str
+) -> None:
+    from .ledger import Entry, append
+
+    candidates = sum(search.count for search in searches)
+    detail = {"by": sought.kind, "candidates": candidates, "command": session.command}
+    append(session, Entry("subject.find", tenant_id, "table:crm.contact", purpose=purpose, detail=detail))
+
+
+def _opened(
+    session: Session, tenant_id: int, keys: TenantKeys, rows: Iterable[Any]
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open contacts in this process only: rows of (contact_id, subject_id, …, personal)."""
+    from itertools import islice
+
+    from .key import KeyClass, Place, RetentionClass, unseal
+
+    source = iter(rows)
+    while batch := list(islice(source, PAGE)):
+        with transaction(session, tenant_id):
+            subject_keys = keys.subjects([row[1] for row in batch], KeyClass.MAIN)
+            period = keys.existing_period(RetentionClass.CONTACT, 0)
+        for row in batch:
+            key = subject_keys.get(row[1])
+            if key is not None and period is not None:  # else erased since the row was read
+                place = Place(tenant_id, row[1], "crm.contact", "personal", row[0])
+                yield row, unseal(row[3], place, key, period)
+
+
+def _record_hits(
+    session: Session, tenant_id: int, keys: TenantKeys, people: list[UUID], purpose: str
+) -> None:
+    from .ledger import record_read, references
+
+    known = references(session, keys, tenant_id, people)
+    record_read(
+        session, tenant_id, [known[one] for one in dict.fromkeys(people)], purpose, "table:crm.contact"
+    )
+
+
+def show(session: Session, tenant: Tenant, subject_id: UUID) -> Whereabouts:
+    """Return where one person's data lie, without opening any. Raises NotFoundError."""
+    from .key import KeyClass
+
+    q, scope = queries("subject"), {"tenant_id": tenant.tenant_id, "subject_id": subject_id}
+    with transaction(session, tenant.tenant_id) as conn:
+        row = q.subject(conn, **scope)
+        if row is None:
+            raise _unknown([subject_id])
+        living = tuple(KeyClass(number).label for (number,) in q.key_classes(conn, **scope))
+        holdings = tuple(_holding(*one) for one in q.whereabouts(conn, **scope))
+    return Whereabouts(row[0], row[1], row[2], row[3], living, holdings)
+
+
+_KINDS = {
+    "crm.contact": ("main", "contact"),
+    "crm.contact_key": (None, "contact"),
+    "crm.interaction": ("main", "interaction"),
+    "crm.invoice": ("accounting", "invoice"),
+    "crm.invoice_line": ("accounting", "invoice"),
+}
+
+
+def _holding(table: str, rows: int, period: int | None, retained: bool) -> Holding:
+    key_class, retention_class = _KINDS[table]
+    return Holding(table, rows, key_class, retention_class, period, retained)
+
+
+def _unknown(ids: Iterable[UUID]) -> NotFoundError:
+    return NotFoundError(
+        f"the tenant has no subject {', '.join(map(str, sorted(ids)))}",
+        hint="`luactl subject find` gives the ids of people",
+    )
+
+
+def lock(session: Session, tenant_id: int, ids: Iterable[UUID]) -> None:
+    """Keep subjects from being erased until the caller's transaction ends.
+
+    Whoever writes rows about a person calls this first. Raises NotFoundError for unknown ones, RefusedError
+    if one is erased.
+    """
+    asked = set(ids)
+    rows = list(queries("subject").lock_subjects(session.conn, tenant_id=tenant_id, subject_ids=list(asked)))
+    erased = [str(subject_id) for subject_id, status in rows if status == "erased"]
+    if missing := asked - {row[0] for row in rows}:
+        raise _unknown(missing)
+    if erased:
+        raise RefusedError(
+            f"subject {', '.join(erased)} is erased", hint="nothing new can be kept about an erased person"
+        )
+
+
+def plan_reindex(session: Session, tenant: Tenant) -> Reindexing:
+    """Return how many contacts have indexes of a width that no longer fits the number of rows."""
+    from .key import blind
+
+    with transaction(session, tenant.tenant_id) as conn:
+        counts = {
+            int(v): int(n) for v, n in queries("subject").rows_by_version(conn, tenant_id=tenant.tenant_id)
+        }
+    rows = sum(counts.values())
+    version = blind.version_for(rows)
+    return Reindexing(version, rows, rows - counts.get(version, 0), 0)
+
+
+def reindex(
+    session: Session, tenant: Tenant, plan: Reindexing, progress: Callable[[int], None] = lambda _rows: None
+) -> Reindexing:
+    """Give all contacts indexes of the planned width, batch by batch; may be interrupted and repeated.
+
+    Each batch is recorded as read before it opens, and changes in one transaction with an entry of its own.
+    """
+    from .key import blind, open_tenant
+
+    with transaction(session, tenant.tenant_id):
+        keys = open_tenant(session, tenant.tenant_id)
+    indexer = blind.Indexer(keys.index_key, plan.version, tenant.country)
+    after, done = _FIRST, 0
+    while batch := _next_batch(session, tenant.tenant_id, plan.version, after):
+        after = batch[-1][0]
+        changed = _reindex_batch(session, tenant.tenant_id, keys, indexer, batch)
+        done += changed
+        progress(changed)
+    return Reindexing(plan.version, plan.rows, plan.outdated, done)
+
+
+def _next_batch(session: Session, tenant_id: int, version: int, after: UUID) -> list[Any]:
+    with transaction(session, tenant_id) as conn:
+        rows = queries("subject").next_batch(
+            conn, tenant_id=tenant_id, version=version, after=after, limit=BATCH
+        )
+        return [(contact_id, subject_id, at, personal) for contact_id, subject_id, personal, at in rows]
+
+
+def _reindex_batch(
+    session: Session, tenant_id: int, keys: TenantKeys, indexer: Indexer, batch: list[Any]
+) -> int:
+    from .ledger import Entry, append, record_read, references
+
+    known = references(session, keys, tenant_id, [row[1] for row in batch])
+    record_read(session, tenant_id, sorted(set(known.values())), "widen blind indexes", "table:crm.contact")
+    scope = {"tenant_id": tenant_id, "version": indexer.widths.version}
+    changes = [
+        (who, scope | {"contact_id": contact_id, "updated_at": at} | _named(indexes(indexer, fields)))
+        for (contact_id, who, at, _), fields in _opened(session, tenant_id, keys, batch)
+    ]
+    q = queries("subject")
+    with transaction(session, tenant_id) as conn:
+        rows = q.lock_subjects(conn, tenant_id=tenant_id, subject_ids=[who for who, _ in changes])
+        living = {subject_id for subject_id, status in rows if status == "active"}
+        changed = cast("int", q.set_indexes(conn, [change for who, change in changes if who in living]))
+        if changed:
+            detail = {"rows": changed, "version": indexer.widths.version}
+            append(session, Entry("subject.reindex", tenant_id, "table:crm.contact", detail=detail))
+    return changed

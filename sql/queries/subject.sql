@@ -1,0 +1,105 @@
+-- name: versions
+-- The width versions of blind indexes that the rows of a tenant have.
+SELECT v.version
+FROM generate_series(0, 40) AS v (version)
+WHERE EXISTS (
+    SELECT FROM crm.contact c WHERE c.tenant_id = :tenant_id::bigint AND c.index_version = v.version
+);
+
+-- name: rows_by_version
+-- How many contacts of a tenant have indexes of which width version.
+SELECT index_version, count(*)
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint
+GROUP BY index_version
+ORDER BY index_version;
+
+-- name: count_candidates$
+-- How many contacts of one width version carry these indexes; null or an empty set excludes nobody.
+SELECT count(*)
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint AND index_version = :version::smallint
+  AND (:email_index::integer IS NULL OR email_index = :email_index::integer)
+  AND phone_index @> :phone_index::integer[]
+  AND name_index @> :name_index::integer[];
+
+-- name: candidates
+-- The next of these contacts, sealed, with the subject's status.
+SELECT c.contact_id, c.subject_id, s.status, c.personal
+FROM crm.contact c
+JOIN crm.subject s ON s.tenant_id = :tenant_id::bigint AND s.subject_id = c.subject_id
+WHERE c.tenant_id = :tenant_id::bigint AND c.index_version = :version::smallint
+  AND (:email_index::integer IS NULL OR c.email_index = :email_index::integer)
+  AND c.phone_index @> :phone_index::integer[]
+  AND c.name_index @> :name_index::integer[]
+  AND c.contact_id > :after::uuid
+ORDER BY c.contact_id
+LIMIT :limit::integer;
+
+-- name: by_digest
+-- The contacts of the subject that an external id belongs to, sealed.
+SELECT c.contact_id, c.subject_id, s.status, c.personal
+FROM crm.contact_key k
+JOIN crm.subject s ON s.tenant_id = :tenant_id::bigint AND s.subject_id = k.subject_id
+JOIN crm.contact c ON c.tenant_id = :tenant_id::bigint AND c.subject_id = k.subject_id
+WHERE k.tenant_id = :tenant_id::bigint AND k.digest = :digest::bytea
+ORDER BY c.contact_id;
+
+-- name: subject^
+-- One subject, without what is sealed.
+SELECT subject_id, status, created_at, erased_at
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+
+-- name: lock_subjects
+-- Subjects with their status, kept from being erased until the transaction ends.
+SELECT subject_id, status
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:subject_ids::uuid[])
+ORDER BY subject_id
+FOR SHARE;
+
+-- name: whereabouts
+-- Rows about one subject in each table, by what their clock counts; an invoice also where only a duty keeps it.
+SELECT 'crm.contact', count(*), NULL::integer, false
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+HAVING count(*) > 0
+UNION ALL
+SELECT 'crm.contact_key', count(*), NULL, false
+FROM crm.contact_key
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+HAVING count(*) > 0
+UNION ALL
+SELECT 'crm.interaction', count(*), retention_period, false
+FROM crm.interaction
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+GROUP BY retention_period
+UNION ALL
+SELECT t.name, t.rows, i.retention_period, i.retained
+FROM crm.invoices_of(:tenant_id::bigint, :subject_id::uuid) AS i
+CROSS JOIN LATERAL (VALUES ('crm.invoice', i.invoices), ('crm.invoice_line', i.lines)) AS t (name, rows)
+WHERE t.rows > 0
+ORDER BY 1, 3;
+
+-- name: key_classes
+-- The classes of which a subject has a key that lives.
+SELECT DISTINCT key_class
+FROM vault.slot
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+ORDER BY key_class;
+
+-- name: next_batch
+-- The next contacts whose indexes have another width than they should, sealed.
+SELECT contact_id, subject_id, personal, updated_at
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint AND index_version <> :version::smallint AND contact_id > :after::uuid
+ORDER BY contact_id
+LIMIT :limit::integer;
+
+-- name: set_indexes*!
+-- Gives contacts their indexes of another width, unless somebody changed them meanwhile.
+UPDATE crm.contact
+SET index_version = :version::smallint, email_index = :email_index::integer, phone_index = :phone_index::integer[],
+    name_index = :name_index::integer[]
+WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid AND updated_at = :updated_at::timestamptz;
