@@ -96,6 +96,12 @@ class _House:
         *own, last = super().get_params(ctx)  # type: ignore[misc]
         return [*own, *self.general, last]
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return Typer's `--help`, with a conversion that needs no pydantic."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        make_plain(option)
+        return option
+
     with_version = False
     """Whether `--version` is one of the general options."""
 

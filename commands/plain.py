@@ -53,7 +53,7 @@ def _plain_kind(descriptor: TypeDescriptor) -> type | None:
     if kind is Path:
         checks = (info.exists, info.resolve_path, info.readable is False, info.writable)
         return None if any(checks) or info.path_type else Path
-    return kind if kind in (str, int) else None
+    return kind if kind in (str, int) or (kind is bool and info.envvar is None) else None
 
 
 def make_plain(param: Any) -> None:
