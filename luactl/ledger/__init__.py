@@ -1,1 +1,38 @@
-"""Ledger: what was done and who saw what, provable by a transparency log (docs/reference/formats.md)."""
+"""Ledger: what was done and who saw what, proved by a transparency log (docs/reference/formats-ledger.md)."""
+
+from .entry import Entry, append, append_all, new_id, record_read
+from .integrate import IntegrationPlan, integrate, plan_integration
+from .note import Checkpoint
+from .origin import Origin, create_origin
+from .proof import Proof, Shown, check, prove, show
+from .reference import open_detail, references, seal_reference, sealed_detail
+from .status import Status, status
+from .verify import Finding, Verification, verify
+
+__all__ = [
+    "Checkpoint",
+    "Entry",
+    "Finding",
+    "IntegrationPlan",
+    "Origin",
+    "Proof",
+    "Shown",
+    "Status",
+    "Verification",
+    "append",
+    "append_all",
+    "check",
+    "create_origin",
+    "integrate",
+    "new_id",
+    "open_detail",
+    "plan_integration",
+    "prove",
+    "record_read",
+    "references",
+    "seal_reference",
+    "sealed_detail",
+    "show",
+    "status",
+    "verify",
+]

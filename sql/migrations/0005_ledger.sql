@@ -8,27 +8,38 @@ CREATE TABLE ledger.entry (
     actor     text NOT NULL,
     tenant_id bigint NOT NULL CHECK (tenant_id >= 0),
     subject   uuid,
+    touched   uuid[],
     action    text NOT NULL CHECK (action ~ '^[a-z][a-z-]*(\.[a-z][a-z-]*)*$'),
     object    text,
     outcome   text NOT NULL CHECK (outcome IN ('done', 'intent', 'failed', 'refused')),
     body      bytea NOT NULL CHECK (length(body) <= 65535),
     PRIMARY KEY (id, at),
-    CHECK ((convert_from(body, 'UTF8')::jsonb ->> 'actor') = actor),
-    CHECK ((convert_from(body, 'UTF8')::jsonb ->> 'id') = id::text)
+    -- An id tells its own time (UUIDv7, milliseconds): so it is unique over all partitions.
+    CONSTRAINT entry_time CHECK (
+        extract(epoch FROM at) * 1000 = ('x' || left(translate(id::text, '-', ''), 12))::bit(48)::bigint),
+    -- What searches go by is what the body says, else an entry could hide from them.
+    CONSTRAINT entry_body CHECK (convert_from(body, 'UTF8')::jsonb @> jsonb_build_object(
+        'id', id, 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'actor', actor,
+        'tenant', tenant_id, 'subject', subject, 'action', action, 'object', object, 'outcome', outcome)),
+    CONSTRAINT entry_touched CHECK (
+        to_jsonb(touched) IS NOT DISTINCT FROM convert_from(body, 'UTF8')::jsonb #> '{detail,references}')
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE ledger.entry IS 'Entries: canonical JSON bytes and, beside them, what searches need';
 COMMENT ON COLUMN ledger.entry.actor IS 'session_user of whoever wrote it, held by row level security';
 COMMENT ON COLUMN ledger.entry.subject IS 'Random ledger reference of one person; the way to the person is sealed';
+COMMENT ON COLUMN ledger.entry.touched IS 'Ledger references of everybody whose data a read opened';
 COMMENT ON COLUMN ledger.entry.tenant_id IS '0: no tenant';
 CREATE TABLE ledger.entry_other PARTITION OF ledger.entry DEFAULT;
 CREATE INDEX entry_at ON ledger.entry (at DESC, id DESC);
 CREATE INDEX entry_actor ON ledger.entry (actor, at DESC);
 CREATE INDEX entry_tenant ON ledger.entry (tenant_id, at DESC);
 CREATE INDEX entry_subject ON ledger.entry (subject, at DESC) WHERE subject IS NOT NULL;
+CREATE INDEX entry_touched ON ledger.entry USING gin (touched) WHERE touched IS NOT NULL;
 
 CREATE TABLE ledger.pending (
     id uuid PRIMARY KEY,
-    at timestamptz NOT NULL
+    at timestamptz NOT NULL,
+    FOREIGN KEY (id, at) REFERENCES ledger.entry (id, at)
 );
 COMMENT ON TABLE ledger.pending IS 'Entries that no checkpoint covers yet';
 
@@ -81,15 +92,21 @@ CREATE POLICY everything ON ledger.entry FOR SELECT TO lua_admin, lua_responder,
 CREATE POLICY own ON ledger.entry FOR SELECT TO lua_operator, lua_accounting USING (actor = session_user);
 RESET ROLE;
 
--- Takes the integrator's lock *before* any snapshot that counts, and hands out what waits for an index.
+-- Hands out what waits for an index: RFC 6962 leaf hashes, not bodies, since an operator may integrate what others
+-- wrote but not read it. What already is a leaf does not come back, however often somebody says that it is pending.
 CREATE FUNCTION ledger.pending_entries(p_limit integer)
-    RETURNS TABLE (id uuid, at timestamptz, body bytea)
+    RETURNS TABLE (id uuid, at timestamptz, hash bytea)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
-    SELECT p.id, p.at, e.body FROM ledger.pending p JOIN ledger.entry e ON e.id = p.id AND e.at = p.at
+    SELECT p.id, p.at, sha256('\x00'::bytea || e.body)
+    FROM ledger.pending p JOIN ledger.entry e ON e.id = p.id AND e.at = p.at
+    WHERE NOT EXISTS (SELECT FROM ledger.leaf l WHERE l.id = p.id)
     ORDER BY p.id LIMIT p_limit
 $$;
+COMMENT ON FUNCTION ledger.pending_entries IS 'Ids, times and leaf hashes of entries without an index, oldest id first';
 
--- Appends leaves p_first, p_first + 1, … and signs off the new size; refuses gaps and repeats.
+-- Appends leaves p_first, p_first + 1, … and keeps the note that was signed over the new size. Refuses gaps, repeats,
+-- hashes that are not those of the entries, and a note that speaks of another origin, size or root; the signature on
+-- it is for verifiers to check.
 CREATE FUNCTION ledger.extend(p_first bigint, p_ids uuid[], p_ats timestamptz[], p_hashes bytea[],
                               p_levels smallint[], p_indexes bigint[], p_subtrees bytea[],
                               p_root bytea, p_note text, p_signed_at timestamptz) RETURNS bigint
@@ -106,6 +123,15 @@ BEGIN
     GET DIAGNOSTICS taken = ROW_COUNT;
     IF taken <> cardinality(p_ids) THEN
         RAISE EXCEPTION 'only % of % entries were pending', taken, cardinality(p_ids) USING ERRCODE = 'serialization_failure';
+    END IF;
+    IF EXISTS (SELECT FROM unnest(p_ids, p_ats, p_hashes) AS w(id, at, hash)
+               LEFT JOIN ledger.entry e ON e.id = w.id AND e.at = w.at
+               WHERE sha256('\x00'::bytea || e.body) IS DISTINCT FROM w.hash) THEN
+        RAISE EXCEPTION 'a leaf hash is not that of its entry' USING ERRCODE = 'check_violation';
+    END IF;
+    IF NOT EXISTS (SELECT FROM ledger.origin o WHERE o.ended_at IS NULL AND starts_with(
+                       p_note, concat_ws(E'\n', o.origin, p_first + taken, encode(p_root, 'base64'), ''))) THEN
+        RAISE EXCEPTION 'the note is not about the current origin, size and root' USING ERRCODE = 'check_violation';
     END IF;
     INSERT INTO ledger.leaf (index, id, at, hash)
     SELECT p_first + w.n - 1, w.id, w.at, w.hash FROM unnest(p_ids, p_ats, p_hashes) WITH ORDINALITY AS w(id, at, hash, n);

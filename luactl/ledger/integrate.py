@@ -1,0 +1,148 @@
+"""The integrator: gives waiting entries their place in the log, signs, and tells the anchors.
+
+One process at a time. A checkpoint leaves the database only after it is durably committed; if that was
+missed, the next run hands over the newest one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ..db import Session, queries, transaction
+from ..errors import RefusedError
+from .anchor import AnchorError, FileAnchor, anchors
+from .merkle import TILE_HEIGHT, CompactRange
+from .note import Checkpoint, Signer, open_checkpoint
+from .origin import own_signer
+
+BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class IntegrationPlan:
+    """What a run would do now."""
+
+    origin: str
+    first_index: int
+    """The index that the first waiting entry gets."""
+    entries: int
+    """How many wait."""
+
+
+def plan_integration(session: Session) -> IntegrationPlan:
+    """Count what a run would number. Raises RefusedError off the ledger host."""
+    signer = own_signer(session)
+    pending, _oldest = queries("ledger").waiting(session.conn)
+    return IntegrationPlan(signer.name, queries("ledger").size(session.conn), pending)
+
+
+def integrate(session: Session, *, batch: int = BATCH) -> Checkpoint | None:
+    """Number all entries that wait now, sign, commit durably, hand over; None when nothing waited.
+
+    Raises RefusedError off the ledger host or when an anchor knows another history, BusyError or a time-out
+    of Postgres when another process integrates for too long, AnchorError after the commit when an anchor did
+    not take the checkpoint (the next run makes up for it).
+    """
+    signer = own_signer(session)
+    reached = anchors(session.profile.anchors)
+    checkpoint = None
+    with _lock(session):
+        failed = hand_over(session, signer, reached)
+        while (extended := _extend(session, signer, batch)) is not None:
+            checkpoint, taken = extended
+            failed = hand_over(session, signer, reached)
+            if taken < batch:
+                break
+    if failed:
+        raise failed[0]
+    return checkpoint
+
+
+@contextmanager
+def _lock(session: Session) -> Iterator[None]:
+    """Hold the integrator's lock: taken before any snapshot that counts, kept until the anchors know."""
+    with transaction(session) as conn:
+        queries("ledger").lock(conn)
+    try:
+        yield
+    finally:
+        if not session.conn.broken:
+            queries("ledger").unlock(session.conn)
+
+
+def edge(conn: Any, size: int) -> CompactRange:
+    """Rebuild the right edge of the stored tree: at most 255 hashes a level are read."""
+    tiles: list[list[bytes]] = []
+    level = 0
+    while level == 0 or size >> (TILE_HEIGHT * level):
+        first = size >> (TILE_HEIGHT * (level + 1)) << TILE_HEIGHT
+        if level == 0:
+            rows = queries("ledger").loose_leaves(conn, first=first)
+        else:
+            rows = queries("ledger").loose_subtrees(conn, level=level, first=first)
+        tiles.append([row[0] for row in rows])
+        level += 1
+    return CompactRange.from_tiles(size, tiles)
+
+
+def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, int] | None:
+    """Number one batch; None when nothing waits."""
+    with transaction(session) as conn:
+        conn.execute("SET LOCAL synchronous_commit = on")
+        rows: Sequence[tuple[UUID, datetime, bytes]] = list(
+            queries("ledger").pending_entries(conn, limit=batch)
+        )
+        if not rows:
+            return None
+        tree = edge(conn, queries("ledger").size(conn))
+        first = tree.size
+        subtrees = list(tree.extend(row[2] for row in rows))
+        checkpoint = Checkpoint(signer.name, tree.size, tree.root()).signed(signer)
+        queries("ledger").extend(
+            conn,
+            first=first,
+            ids=[row[0] for row in rows],
+            ats=[row[1] for row in rows],
+            hashes=[row[2] for row in rows],
+            levels=[level for level, _index, _hash in subtrees],
+            indexes=[index for _level, index, _hash in subtrees],
+            subtrees=[hash_ for _level, _index, hash_ in subtrees],
+            root=checkpoint.root,
+            note=checkpoint.note,
+            signed_at=session.clock.now(),
+        )
+        return checkpoint, len(rows)
+
+
+def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -> list[AnchorError]:
+    """Give the newest committed checkpoint to every anchor that does not have it; returns what went wrong.
+
+    An anchor out of reach does not stop the log. Raises RefusedError when an anchor holds a checkpoint of
+    this log that the database does not have: a restore or a rewrite, over which nothing more may be signed.
+    """
+    row = queries("ledger").newest_checkpoint(session.conn)
+    failed: list[AnchorError] = []
+    for anchor in reached:
+        try:
+            known = anchor.newest(signer.verifier)
+            if known is not None:
+                _check_known(session, signer, anchor, known)
+            if row is not None and (known is None or known.size < row[0]):
+                anchor.hand_over(open_checkpoint(row[2], [signer.verifier]))
+        except AnchorError as error:
+            failed.append(error)
+    return failed
+
+
+def _check_known(session: Session, signer: Signer, anchor: FileAnchor, known: Checkpoint) -> None:
+    note = queries("ledger").checkpoint_note(session.conn, size=known.size)
+    if note is None or open_checkpoint(note, [signer.verifier]).root != known.root:
+        raise RefusedError(
+            f"anchor {anchor.name} holds a checkpoint of {known.size:,} entries which is not in this database",
+            hint="the database was restored or rewritten; `luactl ledger verify` shows from where on",
+        )

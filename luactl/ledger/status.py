@@ -1,0 +1,81 @@
+"""How far the log is: what is signed, what waits, who else knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..db import Session, queries
+from ..errors import RefusedError
+from .anchor import AnchorError, FileAnchor, anchors
+from .note import NoteError, Verifier
+from .origin import current
+
+
+@dataclass(frozen=True)
+class AnchorState:
+    """What one anchor knows."""
+
+    anchor: str
+    size: int | None
+    """Entries under its newest checkpoint; None when it has none or cannot be read."""
+    current: bool
+    """Whether it has the database's newest checkpoint."""
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of the log at one moment."""
+
+    origin: str
+    vkey: str
+    size: int
+    """Entries under a checkpoint."""
+    pending: int
+    """Entries that wait for one."""
+    lag_seconds: float
+    """How long the oldest of them has waited; 0 when none does."""
+    root: bytes | None
+    """Root hash of the newest checkpoint."""
+    signed_at: datetime | None
+    signs_here: bool
+    """Whether this is the ledger host: the signing key is here."""
+    anchors: tuple[AnchorState, ...]
+
+
+def status(session: Session) -> Status:
+    """Report the state of the log. Raises RefusedError before there is an origin."""
+    origin = current(session)
+    if origin is None:
+        raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
+    pending, oldest = queries("ledger").waiting(session.conn)
+    newest = queries("ledger").newest_checkpoint(session.conn)
+    size = 0 if newest is None else newest[0]
+    lag = 0.0 if oldest is None else max(0.0, (session.clock.now() - oldest).total_seconds())
+    return Status(
+        origin=origin.origin,
+        vkey=origin.vkey,
+        size=size,
+        pending=pending,
+        lag_seconds=round(lag, 3),
+        root=None if newest is None else newest[1],
+        signed_at=None if newest is None else newest[3],
+        signs_here=session.profile.signing_key.exists(),
+        anchors=tuple(_state(anchor, origin.vkey, size) for anchor in anchors(session.profile.anchors)),
+    )
+
+
+def _state(anchor: FileAnchor, vkey: str, size: int) -> AnchorState:
+    try:
+        known = anchor.newest(Verifier.parse(vkey))
+    except (AnchorError, NoteError) as error:
+        return AnchorState(anchor.name, None, False, error.what)
+    have = None if known is None else known.size
+    if not anchor.path.exists():
+        return AnchorState(anchor.name, None, False, "the file is missing")
+    if have is not None and have > size:
+        return AnchorState(
+            anchor.name, have, False, "it knows more than the database: a restore or a rewrite"
+        )
+    return AnchorState(anchor.name, have, (have or 0) == size, None)

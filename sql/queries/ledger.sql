@@ -1,0 +1,142 @@
+-- name: identify^
+-- What names this connection in the server's own log (log_line_prefix %c), and where it comes from.
+SELECT to_hex(trunc(extract(epoch FROM a.backend_start))::integer) || '.' || to_hex(a.pid) AS session,
+       host(inet_client_addr()) AS address
+FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid();
+
+-- name: append!
+-- Entries and their places in the queue for an index, in one statement of the caller's transaction.
+WITH entry AS (
+    INSERT INTO ledger.entry (id, at, actor, tenant_id, subject, touched, action, object, outcome, body)
+    SELECT e.id, e.at, :actor::text, e.tenant_id, e.subject,
+           CASE WHEN e.action = 'read' THEN ARRAY(
+               SELECT t.value::uuid
+               FROM jsonb_array_elements_text(convert_from(e.body, 'UTF8')::jsonb #> '{detail,references}')
+                    WITH ORDINALITY AS t(value, n) ORDER BY t.n) END,
+           e.action, e.object, e.outcome, e.body
+    FROM unnest(:ids::uuid[], :ats::timestamptz[], :tenant_ids::bigint[], :subjects::uuid[], :actions::text[],
+                :objects::text[], :outcomes::text[], :bodies::bytea[])
+         AS e(id, at, tenant_id, subject, action, object, outcome, body)
+)
+INSERT INTO ledger.pending (id, at)
+SELECT p.id, p.at FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS p(id, at);
+
+-- name: subject_seals
+-- The sealed ledger references of living subjects; null where none was needed yet.
+SELECT subject_id, personal FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:subject_ids::uuid[]) AND status = 'active';
+
+-- name: lock_unreferenced
+-- Living subjects without a reference, locked in one order so that two writers never wait for each other.
+SELECT subject_id FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:subject_ids::uuid[]) AND status = 'active'
+  AND personal IS NULL
+ORDER BY subject_id FOR NO KEY UPDATE;
+
+-- name: give_references!
+-- New sealed references, for those who have none.
+UPDATE crm.subject s SET personal = w.personal, updated_at = :at::timestamptz
+FROM unnest(:subject_ids::uuid[], :seals::bytea[]) AS w(subject_id, personal)
+WHERE s.tenant_id = :tenant_id::bigint AND s.subject_id = w.subject_id AND s.status = 'active'
+  AND s.personal IS NULL;
+
+-- name: origins
+-- Every name and verifier key that ever signed, the current one first.
+SELECT origin, vkey FROM ledger.origin ORDER BY ended_at DESC NULLS FIRST, created_at DESC;
+
+-- name: current_origin^
+-- The name and verifier key that sign now.
+SELECT origin, vkey FROM ledger.origin WHERE ended_at IS NULL;
+
+-- name: insert_origin!
+-- A new current origin.
+INSERT INTO ledger.origin (origin, vkey, created_at) VALUES (:origin::text, :vkey::text, :at::timestamptz);
+
+-- name: lock$
+-- Waits until no other process integrates; held by the connection until it is given back.
+SELECT pg_advisory_lock(x'6c756131'::integer, 5) IS NOT NULL;
+
+-- name: unlock$
+-- Gives the integrator's lock back.
+SELECT pg_advisory_unlock(x'6c756131'::integer, 5);
+
+-- name: newest_checkpoint^
+-- The last thing that was signed, with its signed note.
+SELECT size, root, note, signed_at FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;
+
+-- name: checkpoint_note$
+-- The signed note for one size.
+SELECT note FROM ledger.checkpoint WHERE size = :size::bigint;
+
+-- name: loose_leaves
+-- Leaf hashes from an index on.
+SELECT hash FROM ledger.leaf WHERE index >= :first::bigint ORDER BY index LIMIT 256;
+
+-- name: loose_subtrees
+-- Hashes of one level from an index on.
+SELECT hash FROM ledger.subtree WHERE level = :level::smallint AND index >= :first::bigint ORDER BY index LIMIT 256;
+
+-- name: leaf_hashes
+-- Leaf hashes first … end - 1.
+SELECT hash FROM ledger.leaf WHERE index >= :first::bigint AND index < :end::bigint ORDER BY index;
+
+-- name: subtree_hashes
+-- Hashes first … end - 1 of one level.
+SELECT hash FROM ledger.subtree
+WHERE level = :level::smallint AND index >= :first::bigint AND index < :end::bigint ORDER BY index;
+
+-- name: size$
+-- How many leaves the log has.
+SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf;
+
+-- name: waiting^
+-- How many entries no checkpoint covers yet, and since when the oldest waits.
+SELECT count(*) AS pending, min(at) AS oldest FROM ledger.pending;
+
+-- name: pending_entries
+-- The next entries to get an index, with their leaf hashes.
+SELECT id, at, hash FROM ledger.pending_entries(:limit::integer) ORDER BY id;
+
+-- name: extend$
+-- Appends leaves, subtrees and the checkpoint; the database refuses gaps, repeats and hashes of something else.
+SELECT ledger.extend(:first::bigint, :ids::uuid[], :ats::timestamptz[], :hashes::bytea[], :levels::smallint[],
+                     :indexes::bigint[], :subtrees::bytea[], :root::bytea, :note::text, :signed_at::timestamptz);
+
+-- name: sees_everything$
+-- Whether row security shows this login every entry.
+SELECT NOT row_security_active('ledger.entry')
+    OR pg_has_role('lua_admin', 'USAGE') OR pg_has_role('lua_responder', 'USAGE')
+    OR pg_has_role('lua_auditor', 'USAGE') OR pg_has_role('lua_dpo', 'USAGE');
+
+-- name: entry^
+-- One entry with its place in the log; index is null while it is pending.
+SELECT e.id, e.at, e.body, l.index, l.hash
+FROM ledger.entry e LEFT JOIN ledger.leaf l ON l.id = e.id AND l.at = e.at
+WHERE e.id = :id::uuid AND e.at = :at::timestamptz;
+
+-- name: verify_leaves
+-- Every leaf with its entry, in the order of the log.
+SELECT l.index, l.id, l.at, l.hash, e.body, e.actor, e.tenant_id, e.subject, e.touched, e.action, e.object, e.outcome
+FROM ledger.leaf l LEFT JOIN ledger.entry e ON e.id = l.id AND e.at = l.at ORDER BY l.index;
+
+-- name: verify_subtrees
+-- Every stored subtree, in the order in which a growing log completes them.
+SELECT level, index, hash FROM ledger.subtree ORDER BY (index + 1) << (8 * level), level;
+
+-- name: verify_checkpoints
+-- Every signed checkpoint, smallest first.
+SELECT size, root, note FROM ledger.checkpoint ORDER BY size;
+
+-- name: verify_strays
+-- Entries that neither have an index nor wait for one, and those that have one and wait nevertheless.
+SELECT e.id, e.at, (l.id IS NOT NULL) AS numbered
+FROM ledger.entry e
+LEFT JOIN ledger.leaf l ON l.id = e.id AND l.at = e.at
+LEFT JOIN ledger.pending p ON p.id = e.id AND p.at = e.at
+WHERE (l.id IS NULL) = (p.id IS NULL)
+ORDER BY e.at, e.id;
+
+-- name: verify_pending
+-- Every waiting entry with its columns.
+SELECT p.id, p.at, e.body, e.actor, e.tenant_id, e.subject, e.touched, e.action, e.object, e.outcome
+FROM ledger.pending p LEFT JOIN ledger.entry e ON e.id = p.id AND e.at = p.at ORDER BY p.id;
