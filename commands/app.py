@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import typer
+from typer._coercion import resolve_type_descriptor
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command, get_group
 from typer.models import OptionInfo
@@ -18,7 +19,6 @@ from typer.models import OptionInfo
 from luactl.errors import UsageError
 
 from .context import FORMATS, settings
-from .plain import make_plain, type_of
 
 GENERAL_HELP = (
     ("--profile NAME", "The profile to use instead of the default one."),
@@ -66,7 +66,7 @@ def print_version() -> None:
 def _general(*names: str, flag: bool) -> GeneralOption:
     return GeneralOption(
         param_decls=list(names),
-        type_descriptor=type_of(bool if flag else str, OptionInfo()),
+        type_descriptor=resolve_type_descriptor(bool if flag else str, OptionInfo()),
         is_flag=flag,
         default=None,
         expose_value=False,
@@ -97,9 +97,9 @@ class _House:
         return [*own, *self.general, last]
 
     def get_help_option(self, ctx: Any) -> Any:
-        """Return Typer's `--help`, with a conversion that needs no pydantic."""
+        """Return Typer's `--help`; not given means False, which unlike None needs no conversion."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
-        make_plain(option)
+        option.default = False
         return option
 
     with_version = False
@@ -137,6 +137,8 @@ class HouseCommand(_House, TyperCommand):
     """One verb."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from .plain import make_plain
+
         super().__init__(*args, **kwargs)
         for param in self.params:
             make_plain(param)

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer._coercion import RuntimeParam, TypeDescriptor, resolve_type_descriptor
-
-type_of = resolve_type_descriptor
+from typer._coercion import RuntimeParam, TypeDescriptor
 
 
 @dataclass(frozen=True)

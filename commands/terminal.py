@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 # C0, DEL, C1, marks that reorder text, separators that break lines, and lone surrogates.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+_UNSAFE_BUT_LINES = _UNSAFE.replace("\x00-\x1f", "\x00-\x09\x0b-\x1f")
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -20,9 +18,9 @@ def _escape(match: re.Match[str]) -> str:
 
 def neutral(text: str, *, lines: bool = False) -> str:
     """Return `text` with every steering character made visible, as `\\x1b`; `lines` keeps line feeds."""
-    return (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_escape, text)
+    return re.sub(_UNSAFE_BUT_LINES if lines else _UNSAFE, _escape, text)
 
 
 def neutral_json(document: str) -> str:
     """Return a JSON document with the same characters as `\\u001b` escapes: the value stays the same."""
-    return _UNSAFE_BUT_LINES.sub(lambda match: f"\\u{ord(match.group()):04x}", document)
+    return re.sub(_UNSAFE_BUT_LINES, lambda match: f"\\u{ord(match.group()):04x}", document)

@@ -1,0 +1,1 @@
+"""The bare programs that luactl is compared with."""
