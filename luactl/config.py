@@ -76,7 +76,9 @@ def find_paths(environ: Mapping[str, str] = os.environ) -> Paths:
         return Paths(home / "config", home / "data", home / "keys")
     try:
         data = _xdg(environ, "XDG_DATA_HOME", ".local", "share")
-        return Paths(_xdg(environ, "XDG_CONFIG_HOME", ".config") / "luactl", data / "luactl", data / "luactl-keys")
+        return Paths(
+            _xdg(environ, "XDG_CONFIG_HOME", ".config") / "luactl", data / "luactl", data / "luactl-keys"
+        )
     except RuntimeError:
         raise NoConnectionError(
             "there is no home directory to look for a profile in", hint="set LUACTL_HOME, or HOME"
@@ -126,7 +128,7 @@ def check_dsn(dsn: str) -> dict[str, str]:
     except (psycopg.ProgrammingError, UnicodeEncodeError, ValueError):
         raise UsageError(
             "the DSN is not a libpq connection string",
-            hint="write it as postgresql://USER@HOST/DATABASE or \"host=HOST dbname=DATABASE user=USER\"",
+            hint='write it as postgresql://USER@HOST/DATABASE or "host=HOST dbname=DATABASE user=USER"',
         ) from None
     if SECRET_OPTIONS & options.keys():
         raise UsageError(
@@ -209,7 +211,8 @@ def load_profile(name: str | None = None, environ: Mapping[str, str] = os.enviro
     wanted = name or environ.get("LUACTL_PROFILE") or config.get("default_profile")
     if not wanted:
         raise NoConnectionError(
-            f"{paths.config_file} names no default_profile", hint=f"say --profile, one of: {', '.join(tables)}"
+            f"{paths.config_file} names no default_profile",
+            hint=f"say --profile, one of: {', '.join(tables)}",
         )
     if wanted not in tables:
         raise NoConnectionError(

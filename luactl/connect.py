@@ -5,9 +5,11 @@ Also says what an error of Postgres means to a person, at connecting and in the 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,6 +23,7 @@ from .errors import BusyError, LuactlError, NoConnectionError, RefusedError
 
 CONNECT_TIMEOUT = 10
 RECOVERY_SECONDS = 30.0
+PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -56,7 +59,7 @@ def connect(profile: Profile, *, command: str, say: Callable[[str], None] = lamb
     Checks nothing about the database. Raises NoConnectionError, BusyError.
     """
     if not profile.embedded:
-        return _connect(profile.dsn, profile, command)
+        return dial(profile.dsn, passfile=profile.passfile, profile=profile.name, command=command)
     server = server_of(profile)
     deadline = time.monotonic() + RECOVERY_SECONDS
     while True:
@@ -65,7 +68,8 @@ def connect(profile: Profile, *, command: str, say: Callable[[str], None] = lamb
             say("starting the embedded database")
             port = start(server, say)
         try:
-            return _connect(f"{profile.dsn} port={port}", profile, command)
+            dsn = f"{profile.dsn} port={port}"
+            return dial(dsn, passfile=profile.passfile, profile=profile.name, command=command)
         except NoConnectionError as error:
             # A server that is being killed still looks alive for a moment, and then refuses or hangs up.
             if not isinstance(error.__cause__, psycopg.OperationalError) or time.monotonic() > deadline:
@@ -75,21 +79,27 @@ def connect(profile: Profile, *, command: str, say: Callable[[str], None] = lamb
             time.sleep(0.02)
 
 
-def _connect(dsn: str, profile: Profile, command: str) -> Connection:
-    passfile = {"passfile": str(profile.passfile)} if profile.passfile else {}
+def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Connection:
+    """Connect to a DSN (autocommit), with a password file of our own unless the DSN names one.
+
+    `profile` is the name that an error tells. Raises NoConnectionError.
+    """
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
     try:
+        if passfile is not None and "passfile" not in conninfo_to_dict(dsn):
+            dsn = make_conninfo(dsn, passfile=str(passfile))
         return psycopg.connect(
             dsn,
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT,
             application_name=f"luactl {command}"[:63],
-            **passfile,
         )
     except psycopg.OperationalError as error:
-        raise connection_failed(error, profile.name) from error
+        raise connection_failed(error, profile) from error
     except psycopg.ProgrammingError:
         raise NoConnectionError(
-            f"the DSN of profile {profile.name!r} is malformed", hint="correct it in config.toml"
+            f"the DSN of profile {profile!r} is malformed", hint="correct it in config.toml"
         ) from None
 
 
@@ -100,9 +110,8 @@ def admit(conn: Connection) -> str:
     does not keep tenants apart for this login.
     """
     question = (
-        "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0;"
-        " SELECT session_user, (SELECT max(version) FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel);"
-        " COMMIT"
+        "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SELECT session_user,"
+        " (SELECT max(version) FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel); COMMIT"
     )
     try:
         cursor = conn.execute(question)
@@ -124,38 +133,39 @@ def admit(conn: Connection) -> str:
     schema.check_version(version)
     if seen != [0]:
         raise RefusedError(
-            f"row level security does not bind {actor!r}: tenants would not be kept apart", hint=ROW_SECURITY_HINT
+            f"row level security does not bind {actor!r}: tenants would not be kept apart",
+            hint=ROW_SECURITY_HINT,
         )
     return str(actor)
 
 
-# What libpq and the server say when no connection comes about (libpq gives no SQLSTATE then), and what it means.
+# What libpq and the server say when no connection comes about (there is no SQLSTATE then), and what it means.
 _REASONS = (
     ("could not translate host name", "the server's name is unknown", "correct the host in the DSN"),
-    ("could not parse network address", "the server's address is malformed", "correct hostaddr in the DSN"),
-    ("connection refused", "nothing answers at that address and port", "is the server running? is the port right?"),
+    ("could not parse network address", "the address is malformed", "correct hostaddr in the DSN"),
+    ("connection refused", "nothing answers there", "is the server running? are host and port right?"),
     ("no such file or directory", "no server listens on that socket", "name a host in the DSN"),
     ("no route to host", "the server cannot be reached from here", "check network and firewall"),
     ("network is unreachable", "the server cannot be reached from here", "check network and firewall"),
-    ("timeout expired", f"the server did not answer within {CONNECT_TIMEOUT} s", "check host, port and firewall"),
-    ("no password supplied", "the server wants a password and none is stored",
-     "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"),
-    ("password authentication failed", "the server does not accept that login and password",
-     "correct user or password in the password file"),
-    ("no pg_hba.conf entry", "the server does not admit this login from here", "ask its administrator (pg_hba.conf)"),
-    ("certificate verify failed", "the server's certificate is not one that we trust", "check sslrootcert"),
+    ("timeout expired", f"no answer within {CONNECT_TIMEOUT} s", "check host, port and firewall"),
+    ("no password supplied", "the server wants a password and none is stored", PASSWORD_HINT),
+    ("password authentication failed", "wrong user or password", "correct the user, or the password file"),
+    ("no pg_hba.conf entry", "the server does not admit this login from here", "see its pg_hba.conf"),
+    ("certificate verify failed", "the server's certificate is not one we trust", "check sslrootcert"),
     ("server certificate for", "the server's certificate names another host", "check host and certificate"),
     ("server does not support ssl", "the server offers no TLS", "turn TLS on there"),
-    ("ssl error", "no TLS connection comes about", "check sslmode, sslrootcert and the server's TLS"),
     ("root certificate file", "the file that sslrootcert names is missing", "correct sslrootcert in the DSN"),
+    ("ssl error", "no TLS connection comes about", "check sslmode, sslrootcert and the server's TLS"),
     ("is not permitted to log in", "that role may not log in", "use another user in the DSN"),
-    ("too many", "the server takes no further connections", "close some, or raise max_connections"),
-    ("remaining connection slots", "the server takes no further connections", "close some, or raise max_connections"),
-    ("the database system is", "the server is starting up or shutting down", "wait a moment, then run it again"),
+    ("too many", "the server takes no more connections", "close some, or raise max_connections"),
+    ("connection slots", "the server takes no more connections", "close some, or raise max_connections"),
+    ("the database system is", "the server is starting or stopping", "wait a moment, then run it again"),
     ("server closed the connection", "the server hung up", "look into the server's log"),
+)
+_PASSING = (
+    "connection refused", "server closed the connection", "the database system is", "connection reset",
+    "terminating connection",
 )  # fmt: skip
-_PASSING = ("connection refused", "server closed the connection", "the database system is", "connection reset",
-            "terminating connection")  # fmt: skip
 
 
 def _is_passing(message: str) -> bool:
@@ -166,14 +176,16 @@ def connection_failed(error: psycopg.OperationalError, profile: str) -> NoConnec
     """Say why no connection came about, and what to do about it."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     message = str(error).lower()
-    start_over = f"cannot connect with profile {profile!r}"
-    if "does not exist" in message:
-        what = "database" if 'database "' in message else "role"
-        return NoConnectionError(f"{start_over}: the {what} does not exist there", hint=f"correct the {what} in the DSN")
+    failed = f"cannot connect with profile {profile!r}"
+    missing = re.search(r'(database|role) "[^"]*" does not exist', message)
+    if missing:
+        return NoConnectionError(
+            f"{failed}: the {missing[1]} does not exist there", hint=f"correct the {missing[1]} in the DSN"
+        )
     for sign, meaning, hint in _REASONS:
         if sign in message:
-            return NoConnectionError(f"{start_over}: {meaning}", hint=hint)
-    return NoConnectionError(f"{start_over}: {lines[-1].strip()}", hint="check the profile's DSN")
+            return NoConnectionError(f"{failed}: {meaning}", hint=hint)
+    return NoConnectionError(f"{failed}: {lines[-1].strip()}", hint="check the profile's DSN")
 
 
 def explain(error: psycopg.Error) -> LuactlError:
@@ -192,7 +204,8 @@ def _explain(error: psycopg.Error) -> LuactlError:
         return BusyError(f"the database gave up: {said}", hint="run it again when the server has less to do")
     if isinstance(error, e.InsufficientPrivilege):
         return RefusedError(
-            f"you have no right to do this: {said}", hint="docs/reference/roles.md says which group role has it"
+            f"you have no right to do this: {said}",
+            hint="docs/reference/roles.md says which group role has it",
         )
     if isinstance(error, e.DiskFull):
         return LuactlError("the database server's disk is full", hint="make room there; nothing was changed")

@@ -35,6 +35,10 @@ class Migration:
     text: str
     """Its SQL."""
 
+    def __str__(self) -> str:
+        """Return number and name, as `0002_lua`."""
+        return f"{self.version:04}_{self.name}"
+
     @property
     def checksum(self) -> str:
         """SHA-256 of the text, in hex."""
@@ -66,18 +70,22 @@ def newest_version() -> int:
     return max(int(name[:4]) for name in names if FILE_NAME.fullmatch(name))
 
 
-def migrate(conn: psycopg.Connection[tuple[Any, ...]], clock: Clock, *, lock_timeout: str = LOCK_TIMEOUT) -> list[str]:
+def migrate(
+    conn: psycopg.Connection[tuple[Any, ...]], clock: Clock, *, lock_timeout: str = LOCK_TIMEOUT
+) -> list[str]:
     """Bring the database up to date and return what ran, as `0002_lua`; nothing to do is an empty list.
 
     `conn` is a superuser's, in autocommit mode. Raises BusyError when another migration holds the lock,
     RefusedError when the database is newer than this luactl or a file that ran has changed since.
     """
     sql = queries("schema")
-    conn.execute(f"SET lock_timeout = '{lock_timeout}'")  # noqa: S608 -- a constant of ours
+    conn.execute(f"SET lock_timeout = '{lock_timeout}'")
     try:
         sql.lock(conn, key=LOCK_KEY)
     except psycopg.errors.LockNotAvailable:
-        raise BusyError("another luactl is changing this database's schema", hint="wait, then run it again") from None
+        raise BusyError(
+            "another luactl is changing this database's schema", hint="wait, then run it again"
+        ) from None
     try:
         with conn.transaction():
             sql.bootstrap(conn)
@@ -86,6 +94,13 @@ def migrate(conn: psycopg.Connection[tuple[Any, ...]], clock: Clock, *, lock_tim
         if not conn.closed:
             sql.unlock(conn, key=LOCK_KEY)
             conn.execute("RESET lock_timeout")
+
+
+def pending(conn: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+    """Return what `migrate` would run here, changing nothing. Raises RefusedError as `migrate` does."""
+    if not queries("schema").is_bootstrapped(conn):
+        return [str(migration) for migration in migrations()]
+    return [str(migration) for migration in _missing(conn)]
 
 
 def _missing(conn: psycopg.Connection[tuple[Any, ...]]) -> list[Migration]:
@@ -110,7 +125,7 @@ def _apply(conn: psycopg.Connection[tuple[Any, ...]], migration: Migration, cloc
         queries("schema").record(
             conn, version=migration.version, name=migration.name, checksum=migration.checksum, at=clock.now()
         )
-    return f"{migration.version:04}_{migration.name}"
+    return str(migration)
 
 
 def too_new(version: int) -> RefusedError:

@@ -31,7 +31,12 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 GROUP_ROLES = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 TEMPLATE = "luactl_template"
 # Nothing here has to survive a crash of this machine.
-FAST = (("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off"), ("max_connections", "200"))
+FAST = (
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("max_connections", "200"),
+)
 
 
 def binaries(version: str) -> Path:
@@ -138,7 +143,9 @@ def new_login(server: TestServer, passfile: Path, roles: Sequence[str], name: st
     earlier = passfile.read_text() if passfile.exists() else ""
     write_private(passfile, f"{earlier}*:*:*:{login}:{password}\n")
     with closing(server.admin()) as conn:
-        options = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(password))
+        options = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+            sql.Identifier(login), sql.Literal(password)
+        )
         conn.execute(options)
         for role in roles:
             conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login)))
@@ -166,9 +173,7 @@ test_profile.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture
-def bare_home(
-    server: TestServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Home:
+def bare_home(server: TestServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home whose profile points at the fresh database; no keys, no ledger origin yet."""
     path = tmp_path / "home"
     environ = isolated(path)
@@ -187,18 +192,19 @@ def bare_home(
 @pytest.fixture
 def home(bare_home: Home, admin: Connection) -> Home:
     """A home whose profile points at the fresh database, with key tree and ledger origin made."""
-    from luactl import key, ledger
+    from luactl.key import create_tree
+    from luactl.ledger import create_origin
 
     session = Session(admin, "postgres", SystemClock(), bare_home.profile, "init")
-    key.create_tree(session)
-    ledger.create_origin(session)
+    create_tree(session)
+    create_origin(session)
     return bare_home
 
 
 @pytest.fixture
 def login(server: TestServer, database: str, home: Home) -> Iterator[Callable[..., Session]]:
     """`login("lua_auditor", …, name=None)` opens a Session as a new login with just these group roles."""
-    from luactl.connect import _connect
+    from luactl.connect import dial
 
     with ExitStack() as stack:
 
@@ -206,7 +212,9 @@ def login(server: TestServer, database: str, home: Home) -> Iterator[Callable[..
             passfile = home.paths.passfile("test")
             person = new_login(server, passfile, roles, name)
             profile = test_profile(home.path, server, database, person, passfile)
-            conn = stack.enter_context(closing(_connect(profile.dsn, profile, "test")))
+            conn = stack.enter_context(
+                closing(dial(profile.dsn, passfile=passfile, profile="test", command="test"))
+            )
             return Session(conn, person, SystemClock(), profile, "test")
 
         yield open_as

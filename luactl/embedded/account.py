@@ -49,7 +49,7 @@ class Account:
         return options
 
     def data_argument(self, data: Path) -> str:
-        """Return how a program of this account names its data directory: through its cwd if no path leads there."""
+        """Return how the account names its data directory: through its cwd if no path leads there."""
         open_to_all = all(parent.stat().st_mode & 0o001 for parent in data.absolute().parents)
         return str(data) if self.is_us or open_to_all else HERE
 
@@ -82,7 +82,8 @@ def choose_account(data: Path) -> Account:
         raise NoConnectionError(f"{data} belongs to root", hint="give it to the account that runs the server")
     if ours.uid not in (0, found.st_uid):
         raise NoConnectionError(
-            f"the database in {data} belongs to another account", hint="run luactl as that account, or as root"
+            f"the database in {data} belongs to another account",
+            hint="run luactl as that account, or as root",
         )
     return Account(found.st_uid, found.st_gid)
 
@@ -122,16 +123,16 @@ def reachable_binaries(bindir: Path, account: Account, say: Callable[[str], None
 
 def _runs(bindir: Path, account: Account) -> bool:
     options = account.popen_options(Path("/"))
-    command = [bindir / "postgres", "--version"]
+    command = [str(bindir / "postgres"), "--version"]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, **options)  # type: ignore[call-overload]
+        done = subprocess.run(command, capture_output=True, check=False, **options)
     except PermissionError:
         return False
     return bool(done.returncode == 0)
 
 
 def _version(bindir: Path) -> str:
-    command = [bindir / "postgres", "--version"]
+    command = [str(bindir / "postgres"), "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
     return f"{done.stdout.split()[2]}-{sys.platform}"
 

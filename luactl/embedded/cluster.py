@@ -109,7 +109,7 @@ def bundled_binaries() -> Path:
 
 def major_version(bindir: Path) -> int:
     """Return the major version of the programs in a folder."""
-    command = [bindir / "postgres", "--version"]
+    command = [str(bindir / "postgres"), "--version"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return int(text.split()[2].split(".")[0].rstrip("betarcdvl"))
 
@@ -147,10 +147,13 @@ def _initdb(data: Path, account: Account, bindir: Path, password: str) -> None:
         options: dict[str, Any] = account.popen_options(data)
         done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False, **options)
     if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if "error" in line.lower() or "FATAL" in line]
+        said = [
+            line.strip() for line in done.stderr.splitlines() if "error" in line.lower() or "FATAL" in line
+        ]
+        reason = "; ".join(said[:2]) or f"initdb ended with {done.returncode}"
         raise LuactlError(
-            f"the embedded Postgres could not be made: {'; '.join(said[:2]) or f'initdb ended with {done.returncode}'}",
-            hint=f"free some space for {data.parent} or choose another place with LUACTL_HOME; then run it again",
+            f"the embedded Postgres could not be made: {reason}",
+            hint=f"free some space for {data.parent} or choose another LUACTL_HOME; then run it again",
         )
 
 
@@ -173,7 +176,7 @@ def prepare(server: Server, account: Account) -> None:
 
 
 def _place(path: Path, text: str, account: Account) -> None:
-    """Replace a file in the data directory in one step; never follows a link that the account may have laid."""
+    """Replace a file in the data directory in one step; follows no link that the account may have laid."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -203,6 +206,7 @@ def _make_certificate() -> tuple[str, str]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
@@ -218,7 +222,7 @@ def _make_certificate() -> tuple[str, str]:
         .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
     secret = key.private_bytes(

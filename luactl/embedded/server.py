@@ -58,7 +58,13 @@ def conninfo(server: Server, database: str, user: str, passfile: Path) -> str:
     """Return libpq options for the server, without the port; TLS is verified against its own certificate."""
     from psycopg.conninfo import make_conninfo
 
-    options = {"host": "localhost", "hostaddr": ADDRESS, "dbname": database, "user": user, "passfile": str(passfile)}
+    options = {
+        "host": "localhost",
+        "hostaddr": ADDRESS,
+        "dbname": database,
+        "user": user,
+        "passfile": str(passfile),
+    }
     if server.tls:
         tls = {"sslmode": "verify-full", "sslrootcert": str(server.certificate), "channel_binding": "require"}
     else:
@@ -132,8 +138,8 @@ def _check_version(server: Server, bindir: Path) -> None:
     have, need = major_version(bindir), int((server.data / "PG_VERSION").read_text().strip())
     if have != need:
         raise NoConnectionError(
-            f"the database in {server.data} was made by Postgres {need}, but this luactl brings Postgres {have}",
-            hint=f"install the luactl that brings Postgres {need}, or dump the database there and restore it here",
+            f"the database in {server.data} was made by Postgres {need}, this luactl brings Postgres {have}",
+            hint=f"install a luactl with Postgres {need}, or dump the database there and restore it here",
         )
 
 
@@ -160,7 +166,7 @@ def _free_port() -> int:
 
 
 def _wait_for_launch(server: Server, pid: int, deadline: float) -> Postmaster | None:
-    """Wait until the new server is ready, or has given up (port taken, memory of a dying one still in use)."""
+    """Wait until the new server is ready (returned) or has given up (None)."""
     owner = server.data.stat().st_uid
     while time.monotonic() < deadline:
         found = _postmaster(server)
@@ -191,11 +197,13 @@ def _postmaster(server: Server) -> Postmaster | None:
 
 
 def _is_postgres(pid: int, owner: int) -> bool:
-    """Whether a process is a living Postgres of that account: numbers are used again, and zombies still count."""
+    """Whether it is a living Postgres of that account: numbers are used again, zombies keep theirs."""
     process = Path(f"/proc/{pid}")
     if not Path("/proc/self").exists():
         command = ["ps", "-o", "uid=,comm=", "-p", str(pid)]
-        uid, _, name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+        uid, _, name = (
+            subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+        )
         return uid == str(owner) and name.endswith("postgres")
     try:
         return process.stat().st_uid == owner and b"postgres" in (process / "cmdline").read_bytes()
@@ -271,7 +279,7 @@ def log_lines(server: Server, count: int) -> list[str]:
 
 @contextmanager
 def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Hold a lock file against other luactl processes; it ends with the process. Raises BusyError in the end."""
+    """Hold a lock file, which ends with the process, against other luactls. Raises BusyError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         deadline = time.monotonic() + seconds

@@ -26,3 +26,7 @@ SELECT version, name, checksum FROM lua.migration ORDER BY version;
 -- Remembers a migration, in its own transaction.
 INSERT INTO lua.migration (version, name, checksum, applied_at)
 VALUES (:version::integer, :name::text, :checksum::text, :at::timestamptz);
+
+-- name: is_bootstrapped$
+-- Whether any migration ever ran here.
+SELECT to_regclass('lua.migration') IS NOT NULL;
