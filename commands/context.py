@@ -71,5 +71,7 @@ def session(command: str) -> Iterator[Session]:
     """
     from luactl.connect import open_session
 
-    with open_session(settings().profile, command=command) as opened:
+    from .diagnostics import note
+
+    with open_session(settings().profile, command=command, say=note) as opened:
         yield opened

@@ -1,4 +1,7 @@
-"""A Typer program that lists the tenants over psycopg and nothing else; the DSN comes in BENCH_DSN."""
+"""A Typer program that lists the tenants over psycopg as luactl does, and does nothing else.
+
+The libpq connection string comes in BENCH_DSN.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ import psycopg
 import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-TENANTS = "SELECT slug, name, country, status, created_at FROM lua.tenant WHERE tenant_id = %s"
+TENANTS = "SELECT slug, name, country, status, contact, created_at FROM lua.tenants()"
 
 
-@app.command()
-def main() -> None:
+@app.command("list")
+def list_() -> None:
     """List the tenants."""
     with psycopg.connect(os.environ["BENCH_DSN"]) as conn:
-        rows = conn.execute("SELECT tenant_id FROM lua.tenant").fetchall()
-    for row in rows:
-        print(*row, sep="\t")
+        rows = conn.execute(TENANTS).fetchall()
+    print("SLUG", "NAME", "COUNTRY", "STATUS", "CONTACT", "CREATED", sep="\t")
+    for *texts, created in rows:
+        print(*texts, created.isoformat().replace("+00:00", "Z"), sep="\t")
 
 
 if __name__ == "__main__":
