@@ -87,6 +87,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
             conn.execute(f"CREATE DATABASE {TEMPLATE}")
         with closing(running.admin(TEMPLATE)) as conn:
             schema.migrate(conn, SystemClock())
+            conn.execute("UPDATE lua.deployment SET throwaway = true")
         yield running
     finally:
         embedded.stop(made)

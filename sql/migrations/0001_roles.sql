@@ -20,6 +20,20 @@ BEGIN
     IF NOT (SELECT rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = 'lua_definer') THEN
         ALTER ROLE lua_definer BYPASSRLS;
     END IF;
+    -- A role that was there before may be anything: what carries everybody's rights must be nobody's login.
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles
+               WHERE rolname = ANY (ARRAY['lua_admin', 'lua_operator', 'lua_responder', 'lua_auditor', 'lua_dpo',
+                                          'lua_accounting', 'lua_app', 'lua_ai', 'lua_owner', 'lua_definer'])
+                 AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolreplication
+                      OR (rolbypassrls AND rolname <> 'lua_definer'))) THEN
+        RAISE EXCEPTION 'a role named lua_… is there already and can log in or has attributes beyond ours'
+            USING HINT = 'rename it, or take LOGIN, SUPERUSER, CREATEROLE, REPLICATION and BYPASSRLS from it';
+    END IF;
+    IF EXISTS (SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid
+               WHERE r.rolname IN ('lua_owner', 'lua_definer')) THEN
+        RAISE EXCEPTION 'lua_owner and lua_definer must have no members'
+            USING HINT = 'revoke the memberships: nobody may become these roles';
+    END IF;
 END
 $roles$;
 

@@ -60,6 +60,14 @@ CREATE TABLE lua.instruction (
 );
 COMMENT ON TABLE lua.instruction IS 'Documented instructions of the controller (Art. 28(3)(a) GDPR)';
 
+CREATE TABLE lua.deployment (
+    only_one  boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    throwaway boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE lua.deployment IS 'One row: what kind of installation this is; only a superuser changes it';
+COMMENT ON COLUMN lua.deployment.throwaway IS 'A demo or a test, in which the clock may be moved past the end of a legal duty';
+INSERT INTO lua.deployment DEFAULT VALUES;
+
 CREATE TABLE lua.sentinel (
     tenant_id bigint PRIMARY KEY,
     note      text NOT NULL
@@ -79,8 +87,41 @@ GRANT UPDATE (months, basis, updated_at) ON lua.retention_rule TO lua_admin, lua
 GRANT SELECT ON lua.instruction TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo;
 GRANT INSERT ON lua.instruction TO lua_admin, lua_dpo;
 GRANT SELECT ON lua.sentinel TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo, lua_accounting, lua_app, lua_ai;
-GRANT SELECT ON lua.tenant, lua.tenant_directory TO lua_definer;
+GRANT SELECT ON lua.deployment TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo, lua_accounting, lua_definer;
+GRANT SELECT ON lua.tenant, lua.tenant_directory, lua.retention_rule TO lua_definer;
 
+-- What the definer functions ask first, since row security does not bind them: the policy's rule, for session_user.
+-- A dedicated tenant is for whoever may become its own login role; for nobody else, staff included.
+CREATE FUNCTION lua.require_tenant(p_tenant bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+DECLARE
+    own oid := to_regrole('lua_t' || p_tenant);
+    becoming text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END;
+BEGIN
+    IF p_tenant >= 0 AND p_tenant < 1099511627776 AND session_user !~ '^lua_t[0-9]' THEN
+        RETURN true;
+    END IF;
+    IF p_tenant >= 1099511627776 AND own IS NOT NULL AND pg_has_role(session_user, own, becoming) THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION 'tenant % is not for %', p_tenant, session_user USING ERRCODE = 'insufficient_privilege';
+END $$;
+COMMENT ON FUNCTION lua.require_tenant IS 'True, or an error: whether session_user may act for a tenant at all';
+
+-- Whoever calls states the time, so that throw-away installations can move it. Elsewhere nobody reaches the end of
+-- a legal duty by stating a time to come: the server's own clock is the limit.
+CREATE FUNCTION lua.require_time(p_at timestamptz) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = '' AS $$
+BEGIN
+    IF p_at <= now() + interval '1 hour' OR (SELECT d.throwaway FROM lua.deployment d) THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION '% lies in the future of the server''s clock', coalesce(p_at::text, 'no time at all')
+        USING ERRCODE = 'check_violation';
+END $$;
+COMMENT ON FUNCTION lua.require_time IS 'True, or an error: a time to come may be stated only where all is throw-away';
+REVOKE ALL ON FUNCTION lua.require_tenant(bigint), lua.require_time(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lua.require_tenant(bigint), lua.require_time(timestamptz) TO lua_definer;
 RESET ROLE;
 
 -- Every tenant over all contexts: the one list that row security would otherwise cut to a single row.

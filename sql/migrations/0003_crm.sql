@@ -121,7 +121,7 @@ COMMENT ON TABLE crm.invoice_line IS 'What was sold, at what price';
 COMMENT ON COLUMN crm.invoice_line.accounting IS 'Sealed under class accounting: the description, which may tell of a treatment';
 
 -- Staff and the CRM itself.
-GRANT SELECT ON crm.role TO lua_admin, lua_operator, lua_auditor, lua_dpo, lua_app;
+GRANT SELECT ON crm.role TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo, lua_app;
 GRANT INSERT ON crm.role TO lua_admin;
 
 GRANT SELECT ON crm.subject TO lua_operator, lua_dpo, lua_app;
@@ -141,6 +141,7 @@ GRANT UPDATE (personal, index_version, email_index, phone_index, name_index, upd
 GRANT DELETE ON crm.contact TO lua_operator, lua_dpo;
 
 GRANT SELECT ON crm.contact_key TO lua_operator, lua_dpo, lua_app;
+GRANT SELECT (tenant_id, subject_id) ON crm.contact_key TO lua_admin, lua_responder, lua_auditor;
 GRANT INSERT ON crm.contact_key TO lua_operator, lua_app;
 GRANT DELETE ON crm.contact_key TO lua_operator, lua_dpo;
 
@@ -234,7 +235,8 @@ COMMENT ON FUNCTION crm.purge_invoices IS
 -- Whoever imports invoices must hear that a number is taken by one which only bookkeeping may see.
 CREATE FUNCTION crm.taken_numbers(p_tenant bigint, p_numbers text[]) RETURNS SETOF text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
-    SELECT number FROM crm.invoice WHERE tenant_id = p_tenant AND number = ANY (p_numbers)
+    SELECT number FROM crm.invoice
+    WHERE tenant_id = p_tenant AND number = ANY (p_numbers) AND lua.require_tenant(p_tenant)
 $$;
 COMMENT ON FUNCTION crm.taken_numbers IS 'Which of these invoice numbers a tenant has used, hidden ones included';
 ALTER FUNCTION crm.taken_numbers(bigint, text[]) OWNER TO lua_definer;
@@ -253,4 +255,5 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO lua_operator, lua_dpo', f);
     END LOOP;
 END $$;
-GRANT EXECUTE ON FUNCTION crm.invoices_of(bigint, uuid) TO lua_admin, lua_responder, lua_auditor;
+GRANT EXECUTE ON FUNCTION crm.invoices_of(bigint, uuid), crm.invoices_due(bigint, integer)
+    TO lua_admin, lua_responder, lua_auditor;

@@ -37,5 +37,22 @@ CREATE TABLE lua.purge (
 );
 COMMENT ON TABLE lua.purge IS 'Retention purges: one row a tenant and run';
 
+-- Nobody asks in another's name, and what came of it is written once.
+CREATE POLICY own_name ON lua.erasure AS RESTRICTIVE FOR INSERT WITH CHECK (requested_by = session_user);
+CREATE POLICY own_name ON lua.purge AS RESTRICTIVE FOR INSERT WITH CHECK (requested_by = session_user);
+CREATE POLICY written_once ON lua.erasure AS RESTRICTIVE FOR UPDATE USING (state = 'intent') WITH CHECK (true);
+CREATE POLICY written_once ON lua.purge AS RESTRICTIVE FOR UPDATE USING (state = 'intent') WITH CHECK (true);
+
 GRANT SELECT ON lua.erasure, lua.purge TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo;
 GRANT INSERT, UPDATE (state, result, completed_at) ON lua.erasure, lua.purge TO lua_operator, lua_dpo;
+GRANT SELECT ON lua.erasure TO lua_definer;
+RESET ROLE;
+
+-- A certificate names an erasure, not a tenant: the way back, for whoever may see erasures anyway.
+CREATE FUNCTION lua.tenant_of_erasure(p_erasure uuid) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+    AS 'SELECT e.tenant_id FROM lua.erasure e WHERE e.erasure_id = p_erasure AND lua.require_tenant(e.tenant_id)';
+ALTER FUNCTION lua.tenant_of_erasure(uuid) OWNER TO lua_definer;
+REVOKE ALL ON FUNCTION lua.tenant_of_erasure(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lua.tenant_of_erasure(uuid) TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo;
+COMMENT ON FUNCTION lua.tenant_of_erasure IS 'Which tenant an erasure belongs to; null when there is none of that id';
