@@ -22,6 +22,10 @@ Progress = Callable[[int], None]
 Row = TypeVar("Row")
 
 
+def nothing(_count: int) -> None:
+    """Show no progress."""
+
+
 @contextmanager
 def open_table(
     origin: Origin, names: Names, chosen: Mapping[str, str], required: Sequence[str] = ()

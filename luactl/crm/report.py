@@ -44,7 +44,7 @@ class Report:
     """The outcome of one import, or with `dry_run` what it would be.
 
     `rows` are the records read; each is imported, already there, or rejected. `rejects` holds the first
-    thousand of the rejected ones, those of a second table (`lines`) included.
+    thousand rejected ones, those of a second table included. `lines` are invoice lines that went in.
     """
 
     table: str
@@ -55,10 +55,17 @@ class Report:
     already_there: int
     rejected: int
     lines: int
+    rejected_lines: int
     transactions: int
     dry_run: bool
     unused_columns: tuple[str, ...]
     rejects: tuple[Reject, ...]
+
+
+def _bad(report: Report) -> str:
+    records = f"{report.rejected:,} of {report.rows:,} records" if report.rejected else ""
+    lines = f"{report.rejected_lines:,} lines of invoices" if report.rejected_lines else ""
+    return " and ".join(part for part in (records, lines) if part)
 
 
 class RejectedError(LuactlError):
@@ -66,7 +73,7 @@ class RejectedError(LuactlError):
 
     def __init__(self, report: Report) -> None:
         super().__init__(
-            f"{report.rejected:,} of {report.rows:,} records of {report.table} cannot be imported, so none was",
+            f"{report.table}: {_bad(report)} cannot go in, so nothing was imported",
             hint="correct those lines, or leave out --all-or-nothing to import the rest",
         )
         self.report = report
@@ -85,6 +92,7 @@ class Tally:
     already_there: int = 0
     rejected: int = 0
     lines: int = 0
+    rejected_lines: int = 0
     transactions: int = 0
     rejects: list[Reject] = field(default_factory=list)
 
@@ -94,15 +102,25 @@ class Tally:
         self.rejected += 1
         self.remark(self.table, line, reason)
 
+    def reject_line(self, table: str, line: int, reason: str) -> None:
+        """Count a record of the second table that cannot go in."""
+        self.rejected_lines += 1
+        self.remark(table, line, reason)
+
     def remark(self, table: str, line: int, reason: str) -> None:
-        """Keep a reason without counting a record of the table (it stands in the second one)."""
+        """Keep a reason, if it is one of the first."""
         if len(self.rejects) < KEPT_REJECTS:
             self.rejects.append(Reject(table, line, reason))
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was rejected so far."""
+        return not self.rejected and not self.rejected_lines
 
     def report(self, *, dry_run: bool) -> Report:
         """Freeze the counts; bad lines in the order of table and line."""
         rejects = tuple(sorted(self.rejects, key=lambda one: (one.table != self.table, one.table, one.line)))
         return Report(
             self.table, self.encoding, self.delimiter, self.rows, self.imported, self.already_there,
-            self.rejected, self.lines, self.transactions, dry_run, self.unused, rejects,
+            self.rejected, self.lines, self.rejected_lines, self.transactions, dry_run, self.unused, rejects,
         )  # fmt: skip

@@ -6,6 +6,7 @@ Owns the first look at a file (empty, binary, UTF-8 or older). It knows neither 
 from __future__ import annotations
 
 import codecs
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -56,6 +57,22 @@ class Source:
             yield wrapper
         finally:
             wrapper.detach()
+
+    def lines(self) -> int:
+        """Count the physical lines: no table has more records than that."""
+        return sum(max(chunk.count(b"\n"), chunk.count(b"\r")) for chunk in self._chunks()) + 1
+
+    def sha256(self) -> bytes:
+        """Return the digest of all bytes."""
+        digest = hashlib.sha256()
+        for chunk in self._chunks():
+            digest.update(chunk)
+        return digest.digest()
+
+    def _chunks(self) -> Iterator[bytes]:
+        self.stream.seek(0)
+        while chunk := self.stream.read(CHUNK):
+            yield chunk
 
 
 @contextmanager

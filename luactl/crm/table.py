@@ -79,7 +79,7 @@ class Table:
         """Read the header; `known` says whether a column name means something, which helps to guess."""
         self.name = source.name
         self.encoding = source.encoding
-        self._source = source
+        self.source = source
         sample = _sample(source)
         stated = SEPARATOR_LINE.match(sample[0].rstrip("\r\n")) if sample else None
         self._skip = 1 if stated else 0
@@ -121,7 +121,7 @@ class Table:
             yield line, [_clean(value) for value in values] if odd else values
 
     def _raw(self, reject: Callable[[int, str], None]) -> Iterator[tuple[int, list[str], bool]]:
-        with self._source.text() as text:
+        with self.source.text() as text:
             for _ in range(self._skip):
                 text.readline()
             lines = _Lines(text)

@@ -101,3 +101,7 @@ ORDER BY i.issued_on DESC, i.number DESC LIMIT :limit::bigint;
 -- The sealed billing parties of some invoices, for bookkeeping.
 SELECT invoice_id, subject_id, retention_period, accounting FROM crm.invoice
 WHERE tenant_id = :tenant_id::bigint AND invoice_id = ANY (:invoice_ids::uuid[]);
+
+-- name: opens_contacts$
+-- Whether this login may read the sealed part of contacts at all.
+SELECT has_column_privilege('crm.contact', 'personal', 'SELECT');

@@ -1,0 +1,289 @@
+"""`luactl crm`: customers, interactions and invoices of a tenant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from luactl.errors import Exit, UsageError
+
+from .app import group
+from .context import session
+from .diagnostics import note, progress
+from .options import DryRun, Limit, Purpose, TenantSlug, Yes
+from .output import show, show_plan
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from luactl.crm import Listing, Options, Report
+    from luactl.db import Session
+    from luactl.tenant import Tenant
+
+app = group("Customers and invoices of a tenant: import and show.")
+customer = group("People that a tenant keeps data about: import, list, show.")
+interaction = group("What passed between a tenant and its customers: import, list.")
+invoice = group("Invoices with their lines: import, list.")
+app.add_typer(customer, name="customer")
+app.add_typer(interaction, name="interaction")
+app.add_typer(invoice, name="invoice")
+
+TOLD_REJECTS = 20
+REPORT_COLUMNS = (
+    ("rows", "RECORDS"),
+    ("imported", "IMPORTED"),
+    ("already_there", "ALREADY THERE"),
+    ("rejected", "REJECTED"),
+    ("lines", "LINES"),
+    ("transactions", "TRANSACTIONS"),
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A CSV file; `-` reads standard input.")]
+Column = Annotated[
+    list[str],
+    typer.Option(
+        "--column", metavar="FIELD=HEADER", help="Which column is which field; may be given several times."
+    ),
+]
+AllOrNothing = Annotated[
+    bool, typer.Option("--all-or-nothing", help="One transaction; one bad line and nothing goes in.")
+]
+Subject = Annotated[str | None, typer.Option("--subject", metavar="ID", help="Only this person.")]
+
+
+def _origin(file: str) -> Path | BinaryIO:
+    return sys.stdin.buffer if file == "-" else Path(file)
+
+
+def _options(column: list[str], all_or_nothing: bool, dry_run: bool, **more: Any) -> Options:
+    from luactl.crm import Options
+    from luactl.crm.header import parse_choices
+
+    return Options(parse_choices(column), all_or_nothing, dry_run, **more)
+
+
+def _subject_id(text: str) -> UUID:
+    from uuid import UUID
+
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UsageError(
+            "that is no subject id", hint="`luactl subject find` gives the ids of people"
+        ) from None
+
+
+def _import(
+    command: str, tenant: str, label: str, work: Callable[[Session, Tenant, Callable[[int], None]], Report]
+) -> None:
+    """Run an import with progress, then show its report; rejected records end it with exit code 6."""
+    from luactl.crm import RejectedError
+    from luactl.tenant import find
+
+    try:
+        with session(command) as opened, progress(label) as advance:
+            report = work(opened, find(opened, tenant), advance)
+    except RejectedError as problem:
+        for line in _remarks(problem.report):
+            note(line)
+        raise
+    outcome = Exit.FINDINGS if report.rejected or report.rejected_lines else Exit.DONE
+    if report.dry_run:
+        show_plan(report, REPORT_COLUMNS, _remarks(report))
+        raise typer.Exit(int(outcome))
+    show(report, REPORT_COLUMNS, _remarks(report), outcome=outcome)
+
+
+def _remarks(report: Report) -> list[str]:
+    """Say which columns were not used and which lines did not go in."""
+    remarks = [f"columns not used: {', '.join(report.unused_columns)}"] if report.unused_columns else []
+    told = report.rejects[:TOLD_REJECTS]
+    remarks += [f"{one.table}, line {one.line}: {one.reason}" for one in told]
+    left = report.rejected + report.rejected_lines - len(told)
+    if left > 0:
+        remarks.append(f"{left:,} more are not shown; -o json lists the first thousand")
+    return remarks
+
+
+def _show_listing(listing: Listing, columns: tuple[tuple[str, str], ...], limit: int) -> None:
+    cut = [f"only the first {limit:,} are shown; --limit 0 shows all"] if listing.more else []
+    show(listing.rows, columns, cut)
+
+
+@customer.command("import")
+def import_customers(
+    file: File,
+    tenant: TenantSlug,
+    column: Column = [],  # noqa: B006
+    all_or_nothing: AllOrNothing = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Import people from a CSV file.
+
+    A record whose external id is there already changes nothing, so an interrupted import is finished by
+    repeating it. Exit code 6 says that some records were rejected and the rest went in.
+    """
+    from luactl import crm
+
+    options = _options(column, all_or_nothing, dry_run)
+
+    def work(opened: Session, found: Tenant, advance: Callable[[int], None]) -> Report:
+        return crm.import_customers(opened, found, _origin(file), options, advance)
+
+    _import("crm customer import", tenant, "customers", work)
+
+
+@customer.command("list")
+def list_customers(tenant: TenantSlug, limit: Limit = 100, purpose: Purpose = "administration") -> None:
+    """List people; the ledger keeps who was shown."""
+    from luactl import crm
+    from luactl.tenant import find
+
+    with session("crm customer list") as opened:
+        listing = crm.list_customers(opened, find(opened, tenant), limit, purpose)
+    columns = (
+        ("subject_id", "SUBJECT"),
+        ("external_id", "ID"),
+        ("name", "NAME"),
+        ("company", "COMPANY"),
+        ("email", "E-MAIL"),
+        ("phone", "PHONE"),
+    )
+    _show_listing(listing, columns, limit)
+
+
+@customer.command("show")
+def show_customer(
+    subject: Annotated[str, typer.Argument(metavar="ID", help="The subject's id.")],
+    tenant: TenantSlug,
+    purpose: Purpose = "administration",
+) -> None:
+    """Show all contact data of one person; the ledger keeps that they were shown."""
+    from luactl import crm
+    from luactl.tenant import find
+
+    with session("crm customer show") as opened:
+        found = crm.show_customer(opened, find(opened, tenant), _subject_id(subject), purpose)
+    more = [f"this person has {len(found)} contacts, the first is shown"] if len(found) > 1 else []
+    show(found[0], notes=more)
+
+
+@interaction.command("import")
+def import_interactions(
+    file: File,
+    tenant: TenantSlug,
+    column: Column = [],  # noqa: B006
+    all_or_nothing: AllOrNothing = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Import interactions from a CSV file; customers are named by their external ids.
+
+    A record that is there already changes nothing. Exit code 6 says that some were rejected.
+    """
+    from luactl import crm
+
+    options = _options(column, all_or_nothing, dry_run)
+
+    def work(opened: Session, found: Tenant, advance: Callable[[int], None]) -> Report:
+        return crm.import_interactions(opened, found, _origin(file), options, advance)
+
+    _import("crm interaction import", tenant, "interactions", work)
+
+
+@interaction.command("list")
+def list_interactions(
+    tenant: TenantSlug,
+    subject: Subject = None,
+    limit: Limit = 100,
+    purpose: Purpose = "administration",
+) -> None:
+    """List interactions, the latest first; the ledger keeps whose were shown."""
+    from luactl import crm
+    from luactl.tenant import find
+
+    wanted = None if subject is None else _subject_id(subject)
+    with session("crm interaction list") as opened:
+        listing = crm.list_interactions(opened, find(opened, tenant), limit, wanted, purpose)
+    columns = (
+        ("occurred_at", "WHEN"),
+        ("kind", "KIND"),
+        ("subject_id", "PERSON"),
+        ("subject", "SUBJECT"),
+        ("text", "TEXT"),
+    )
+    _show_listing(listing, columns, limit)
+
+
+@invoice.command("import")
+def import_invoices(
+    file: File,
+    tenant: TenantSlug,
+    lines: Annotated[
+        str | None, typer.Option("--lines", metavar="FILE", help="A CSV file with the invoices' lines.")
+    ] = None,
+    currency: Annotated[
+        str, typer.Option("--currency", metavar="CODE", help="Currency where no column says it.")
+    ] = "EUR",
+    column: Column = [],  # noqa: B006
+    line_column: Annotated[
+        list[str],
+        typer.Option("--line-column", metavar="FIELD=HEADER", help="The same for the file of lines."),
+    ] = [],  # noqa: B006
+    all_or_nothing: AllOrNothing = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Import invoices from a CSV file; customers are named by their external ids.
+
+    An invoice whose number is there already changes nothing. Exit code 6 says that some were rejected.
+    """
+    from luactl import crm
+    from luactl.crm.header import parse_choices
+
+    if file == "-" and lines == "-":
+        raise UsageError("only one of the two files can be standard input")
+    more = {"currency": currency, "line_columns": parse_choices(line_column)}
+    options = _options(column, all_or_nothing, dry_run, **more)
+
+    def work(opened: Session, found: Tenant, advance: Callable[[int], None]) -> Report:
+        second = None if lines is None else _origin(lines)
+        return crm.import_invoices(opened, found, _origin(file), options, second, advance)
+
+    _import("crm invoice import", tenant, "invoices", work)
+
+
+@invoice.command("list")
+def list_invoices(
+    tenant: TenantSlug,
+    subject: Subject = None,
+    party: Annotated[
+        bool,
+        typer.Option("--party", help="Open the billing party too (lua_accounting); the ledger keeps it."),
+    ] = False,
+    limit: Limit = 100,
+    purpose: Purpose = "administration",
+) -> None:
+    """List invoices, the latest first. Those of erased people show to bookkeeping alone."""
+    from luactl import crm
+    from luactl.tenant import find
+
+    wanted = None if subject is None else _subject_id(subject)
+    with session("crm invoice list") as opened:
+        found = find(opened, tenant)
+        listing = crm.list_invoices(opened, found, limit, wanted, party=party, purpose=purpose)
+    columns = (
+        ("number", "NUMBER"),
+        ("issued_on", "ISSUED"),
+        ("total", "TOTAL"),
+        ("currency", "CURRENCY"),
+        ("lines", "LINES"),
+        ("subject_id", "PERSON"),
+    )
+    parties = (("party.name", "NAME"), ("party.company", "COMPANY"), ("party.city", "CITY")) if party else ()
+    _show_listing(listing, columns + parties, limit)

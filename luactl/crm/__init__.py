@@ -1,0 +1,31 @@
+"""What customers of Lua CRM keep about their own customers: people, what passed between them, invoices."""
+
+from .customer import import_customers
+from .customer_view import CustomerView, list_customers, show_customer
+from .interaction import InteractionView, import_interactions, list_interactions
+from .invoice import import_invoices
+from .invoice_view import InvoiceView, list_invoices
+from .opening import PURPOSE
+from .report import Options, Reject, RejectedError, Report
+from .source import TableError
+from .view import Listing
+
+__all__ = [
+    "PURPOSE",
+    "CustomerView",
+    "InteractionView",
+    "InvoiceView",
+    "Listing",
+    "Options",
+    "Reject",
+    "RejectedError",
+    "Report",
+    "TableError",
+    "import_customers",
+    "import_interactions",
+    "import_invoices",
+    "list_customers",
+    "list_interactions",
+    "list_invoices",
+    "show_customer",
+]

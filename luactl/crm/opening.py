@@ -1,0 +1,83 @@
+"""Opens sealed rows for somebody: first the record of it is committed, then the values are opened.
+
+The one way in which the crm commands read anything sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ..db import Session, transaction
+
+if TYPE_CHECKING:
+    from ..key import KeyClass, RetentionClass, TenantKeys
+    from ..tenant import Tenant
+
+PURPOSE = "administration"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A sealed value where it stands: its person, row id, and the number of the period that seals it."""
+
+    subject_id: UUID
+    row_id: UUID | str
+    blob: bytes
+    period: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """Which column is opened, and with what kind of keys."""
+
+    table: str
+    column: str
+    key_class: KeyClass
+    retention_class: RetentionClass
+
+
+def record_and_open(
+    session: Session, tenant: Tenant, column: Column, values: Sequence[Sealed], purpose: str
+) -> list[dict[str, Any] | None]:
+    """Record the reading of these values, then return the fields of each; None where a key is gone by now.
+
+    A person whose main key is dropped has no reference any more: their duty data are recorded by count only.
+    Raises RefusedError off a key host, SealError for a value that was tampered with.
+    """
+    from ..key import open_tenant
+    from ..ledger import record_read, references
+
+    if not values:
+        return []
+    with transaction(session, tenant.tenant_id):
+        keys = open_tenant(session, tenant.tenant_id)
+    people = {value.subject_id for value in values}
+    known = references(session, keys, tenant.tenant_id, people)
+    record_read(
+        session, tenant.tenant_id, sorted(known.values()), purpose, f"table:{column.table}", len(values)
+    )
+    opener = _opener(session, tenant, keys, column, values)
+    return [opener(value) for value in values]
+
+
+def _opener(
+    session: Session, tenant: Tenant, keys: TenantKeys, column: Column, values: Sequence[Sealed]
+) -> Callable[[Sealed], dict[str, Any] | None]:
+    from ..key import Place, unseal
+
+    with transaction(session, tenant.tenant_id):
+        subject_keys = keys.subjects(sorted({value.subject_id for value in values}), column.key_class)
+        numbers = {value.period for value in values}
+        periods = {number: keys.existing_period(column.retention_class, number) for number in numbers}
+
+    def opened(value: Sealed) -> dict[str, Any] | None:
+        subject_key, period_key = subject_keys.get(value.subject_id), periods[value.period]
+        if subject_key is None or period_key is None:
+            return None
+        place = Place(tenant.tenant_id, value.subject_id, column.table, column.column, value.row_id)
+        return unseal(value.blob, place, subject_key, period_key)
+
+    return opened
