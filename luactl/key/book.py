@@ -1,0 +1,172 @@
+"""Key books: the sealed tree outside the database, one SQLite file a directory (formats.md, 2.5).
+
+Always the newest state and never a root, so a book may be copied freely.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from ..db import Session, queries, transaction
+from ..errors import LuactlError, RefusedError
+
+FILE_NAME = "keybook.sqlite"
+FORMAT = 1
+SCHEMA = (
+    "CREATE TABLE book (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), format INTEGER NOT NULL,"
+    " tree_id BLOB NOT NULL, epoch INTEGER NOT NULL, change INTEGER NOT NULL, synced_at TEXT NOT NULL)",
+    "CREATE TABLE node (path BLOB PRIMARY KEY, version INTEGER NOT NULL, change INTEGER NOT NULL,"
+    " blob BLOB NOT NULL)",
+    "CREATE TABLE counter (tenant_id INTEGER, space INTEGER, next_no INTEGER NOT NULL,"
+    " PRIMARY KEY (tenant_id, space))",
+    "CREATE TABLE tombstone (tenant_id INTEGER, mark BLOB, epoch INTEGER NOT NULL, dropped_at TEXT NOT NULL,"
+    " PRIMARY KEY (tenant_id, mark))",
+)
+
+
+@dataclass(frozen=True)
+class BookState:
+    """How far a book has come; `tree_id` is None for one that is still empty."""
+
+    tree_id: UUID | None
+    epoch: int
+    change: int
+
+
+EMPTY = BookState(None, 0, 0)
+
+
+@dataclass(frozen=True)
+class Book:
+    """One key-book directory."""
+
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """The book as messages name it."""
+        return str(self.directory)
+
+    @property
+    def file(self) -> Path:
+        """The SQLite file."""
+        return self.directory / FILE_NAME
+
+    def prepare(self) -> None:
+        """Create an empty book if there is none. Raises OSError."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.file.exists():
+            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+        with self._open() as book:
+            if not book.execute("SELECT 1 FROM sqlite_schema WHERE name = 'book'").fetchone():
+                book.execute("BEGIN IMMEDIATE")
+                for statement in SCHEMA:
+                    book.execute(statement)
+                book.execute("COMMIT")
+        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for durable writing. Raises RefusedError when it is missing or no key book."""
+        if not self.file.is_file():
+            raise RefusedError(
+                f"key book {self.name} is not there",
+                hint="mount it, or let `luactl key recover` write it anew",
+            )
+        try:
+            with closing(sqlite3.connect(self.file, isolation_level=None, timeout=10)) as book:
+                book.execute("PRAGMA synchronous = EXTRA")
+                yield book
+        except sqlite3.Error as problem:
+            raise RefusedError(
+                f"key book {self.name} cannot be used: {problem}",
+                hint="move the file away and let `luactl key recover` write it anew from the database",
+            ) from None
+
+    def state(self) -> BookState:
+        """Return how far the book has come. Raises RefusedError."""
+        with self._open() as book:
+            row = book.execute("SELECT format, tree_id, epoch, change FROM book").fetchone()
+        if row is None:
+            return EMPTY
+        if row[0] != FORMAT:
+            raise RefusedError(f"key book {self.name} is of format {row[0]}, which this luactl does not know")
+        return BookState(UUID(bytes=row[1]), row[2], row[3])
+
+    def nodes(self) -> dict[bytes, tuple[int, int, bytes]]:
+        """Return version, change and blob of every node by its path. Raises RefusedError."""
+        with self._open() as book:
+            return {row[0]: row[1:] for row in book.execute("SELECT path, version, change, blob FROM node")}
+
+    def node(self, path: bytes) -> tuple[int, bytes] | None:
+        """Return version and blob of one node, None if the book does not have it. Raises RefusedError."""
+        with self._open() as book:
+            row = book.execute("SELECT version, blob FROM node WHERE path = ?", (path,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def marks(self) -> set[tuple[int, bytes]]:
+        """Return tenant and mark of every tombstone. Raises RefusedError."""
+        with self._open() as book:
+            return {(row[0], row[1]) for row in book.execute("SELECT tenant_id, mark FROM tombstone")}
+
+    def write(self, state: BookState, at: str, rows: dict[str, list[tuple[object, ...]]]) -> None:
+        """Put nodes, counters and tombstones and the new state into the book, durably, in one transaction."""
+        if state.tree_id is None:
+            raise ValueError("a book belongs to a tree")
+        row = (FORMAT, state.tree_id.bytes, state.epoch, state.change, at)
+        with self._open() as book:
+            book.execute("BEGIN IMMEDIATE")
+            book.executemany("INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?)", rows["node"])
+            book.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?, ?)", rows["counter"])
+            book.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, ?)", rows["tombstone"])
+            book.execute("INSERT OR REPLACE INTO book VALUES (1, ?, ?, ?, ?, ?)", row)
+            book.execute("COMMIT")
+
+
+def open_books(directories: Sequence[Path]) -> list[Book]:
+    """Return the books of a profile. Raises RefusedError when it names none."""
+    if not directories:
+        raise RefusedError(
+            "the profile names no key book",
+            hint="without one, a restored database could never be opened: name two",
+        )
+    return [Book(directory) for directory in directories]
+
+
+def sync(session: Session, book: Book) -> BookState:
+    """Bring a book up to the database, in a transaction of its own; return its new state.
+
+    Reads what is newer than the book; the caller holds the tree alone, so that nothing unfinished is
+    overtaken. Raises RefusedError for the book of another tree.
+    """
+    before = book.state()
+    with transaction(session) as conn:
+        tree = queries("key").tree(conn)
+        if before.tree_id not in (None, tree[0]):
+            raise RefusedError(
+                f"key book {book.name} belongs to another database", hint="name the right directory"
+            )
+        rows = {
+            "node": list(queries("key").newer_nodes(conn, change=before.change)),
+            "counter": list(queries("key").counters(conn)),
+            "tombstone": [
+                (tenant, mark, epoch, at.isoformat())
+                for tenant, mark, epoch, at in queries("key").tombstones(conn, epoch=before.epoch)
+            ],
+        }
+    after = BookState(tree[0], tree[1], tree[2])
+    book.write(after, session.clock.now().isoformat(), rows)
+    written = book.state()
+    if written != after:
+        raise LuactlError(f"key book {book.name} did not take what was written", hint="check its disk")
+    return written

@@ -1,0 +1,268 @@
+"""Dropping keys for good: one epoch, in the order that survives a crash at any point (formats.md, 2.3)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from ..db import LOCK_TIMEOUT, Session, in_context, queries, transaction
+from ..errors import LuactlError, NotFoundError
+from .book import Book, BookState, open_books, sync
+from .classes import SealError, TenantDrop, split_period
+from .holder import Destroyed, FileHolder, open_holders
+from .node import OpenNode, top_key
+from .path import TOMBSTONE_SLOT, TOP, Counter, ancestors, locate, tenant_nodes
+from .rewrite import Rewritten, open_all, period_mark, rewrite, subject_mark
+from .root import exclusive, lock_row, read_root, wipe
+from .status import State, require, status
+from .tenant import period_space
+
+Step = Callable[[str], None]
+
+
+class UnfinishedError(LuactlError):
+    """The keys are dropped in the database, but the old root is not destroyed everywhere."""
+
+
+@dataclass(frozen=True)
+class BookWritten:
+    """A key book that took the change, and how far it stands now."""
+
+    name: str
+    epoch: int
+    change: int
+
+
+@dataclass(frozen=True)
+class EpochChange:
+    """What an epoch did, as a certificate needs it."""
+
+    tree_id: UUID
+    epoch_from: int
+    epoch_to: int
+    nodes_rewritten: int
+    keys_dropped: int
+    holders: tuple[Destroyed, ...]
+    books: tuple[BookWritten, ...]
+
+
+@dataclass
+class _Turn:
+    """One epoch under way."""
+
+    session: Session
+    holders: list[FileHolder]
+    books: list[Book]
+    tree_id: UUID
+    epoch: int
+    old_top: bytes = field(repr=False)
+    new_top: bytes = field(repr=False)
+    step: Step
+    committing: bool = False
+    keys_dropped: int = 0
+
+    @property
+    def tree(self) -> bytes:
+        return self.tree_id.bytes
+
+
+def drop(
+    session: Session,
+    tenants: Sequence[TenantDrop],
+    change: Callable[[int], None],
+    *,
+    step: Step = lambda _name: None,
+    lock_timeout: str = LOCK_TIMEOUT,
+) -> EpochChange:
+    """Drop keys for good: nobody opens what they sealed, in no copy, with no key that is left.
+
+    `change(epoch)` runs inside the epoch's one transaction, after the claims are gone and in the last
+    tenant's context: row changes and the ledger intent. Without keys it still turns the epoch. `step` hears
+    the name of each step that is done.
+
+    Raises RefusedError when holders and books are not all at the database's epoch, BusyError when the tree
+    is in use. Whatever fails before the commit leaves all as it was; after it, UnfinishedError says that
+    `recover` must finish.
+    """
+    with exclusive(session, lock_timeout):
+        turn = _begin(session, step)
+        root = bytearray(os.urandom(32))
+        turn.new_top = top_key(root, turn.tree, turn.epoch + 1)
+        try:
+            _place(turn, root)
+            written = _commit(turn, tenants, change)
+        except BaseException:
+            if not turn.committing:
+                for holder in turn.holders:
+                    holder.destroy(turn.epoch + 1)
+            raise
+        finally:
+            wipe(root)
+        return _finish(turn, written)
+
+
+def _begin(session: Session, step: Step) -> _Turn:
+    """Check that nothing is left over from before, and open the old root."""
+    found = status(session)
+    require(found, State.SETTLED)
+    holders, books = open_holders(session.profile.holders), open_books(session.profile.books)
+    root = read_root(holders, found.tree_id, found.epoch)
+    old_top = top_key(root, found.tree_id.bytes, found.epoch)
+    wipe(root)
+    return _Turn(session, holders, books, found.tree_id, found.epoch, old_top, b"", step)
+
+
+def _place(turn: _Turn, root: bytearray) -> None:
+    """Step 1: the new root, durably, at every holder."""
+    for number, holder in enumerate(turn.holders, 1):
+        holder.put(turn.tree_id, turn.epoch + 1, root)
+        turn.step(f"root placed at holder {number}")
+
+
+def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], None]) -> Rewritten:
+    """Step 2: the one transaction."""
+    session = turn.session
+    with transaction(session) as conn:
+        conn.execute("SET LOCAL synchronous_commit = on")
+        if lock_row(session) != (turn.tree_id, turn.epoch):
+            raise LuactlError(
+                "the tree moved on although it was locked", hint="is luactl connected through a pooler?"
+            )
+        dropped = _give_up(turn, tenants)
+        turn.step("claims given up")
+        change(turn.epoch + 1)
+        turn.step("rows changed")
+        nodes = _read(turn, [TOP, *dropped])
+        written = rewrite(turn.tree, nodes, dropped, turn.old_top, turn.new_top)
+        queries("key").turn_epoch(
+            conn,
+            epoch=turn.epoch,
+            at=session.clock.now(),
+            paths=written.paths,
+            versions=[written.versions[path] for path in written.paths],
+            blobs=[written.blobs[path] for path in written.paths],
+        )
+        turn.step("nodes rewritten")
+        turn.committing = True
+    turn.step("committed")
+    return written
+
+
+def _read(turn: _Turn, paths: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+    """Return version and blob of these nodes and all above them."""
+    rows = queries("key").fetch_nodes(turn.session.conn, paths=ancestors(paths))
+    nodes = {path: (version, blob) for _tree, _epoch, path, version, blob in rows if path is not None}
+    missing = set(ancestors(paths)) - set(nodes)
+    if missing:
+        raise SealError(f"key node {min(missing).hex()} is not in the tree", hint="run `luactl key verify`")
+    return nodes
+
+
+def _give_up(turn: _Turn, tenants: Sequence[TenantDrop]) -> dict[bytes, set[int]]:
+    """Delete the claims, leave tombstones, and return the slots to drop by leaf node."""
+    version, blob = _read(turn, [TOP])[TOP]
+    tombstone_key = OpenNode(turn.tree, TOP, version, blob, turn.old_top).key(TOMBSTONE_SLOT)
+    dropped: dict[bytes, set[int]] = {}
+    for tenant in tenants:
+        in_context(turn.session, tenant.tenant_id)
+        places, marks = _give_up_tenant(turn, tenant, tombstone_key)
+        queries("key").insert_tombstones(
+            turn.session.conn,
+            tenant_id=tenant.tenant_id,
+            marks=marks,
+            epoch=turn.epoch + 1,
+            at=turn.session.clock.now(),
+        )
+        for leaf, slot in places:
+            dropped.setdefault(leaf, set()).add(slot)
+        turn.keys_dropped += len(places)
+    return dropped
+
+
+def _give_up_tenant(
+    turn: _Turn, tenant: TenantDrop, key: bytes
+) -> tuple[list[tuple[bytes, int]], list[bytes]]:
+    conn, tenant_id = turn.session.conn, tenant.tenant_id
+    key_no = queries("key").key_no(conn, tenant_id=tenant_id)
+    if key_no is None:
+        raise NotFoundError(f"there is no tenant {tenant_id}")
+    own, duty = tenant_nodes(key_no)
+
+    def place(space: Counter, number: int) -> tuple[bytes, int]:
+        return locate(duty if space.is_duty else own, space.first, number)
+
+    slots = queries("key").delete_slots(
+        conn,
+        tenant_id=tenant_id,
+        ids=[subject for subject, _class in tenant.subjects],
+        classes=[int(key_class) for _subject, key_class in tenant.subjects],
+    )
+    places = [
+        place(Counter.DUTY_SUBJECTS if number > 2 else Counter.SUBJECTS, slot) for number, slot in slots
+    ]
+    marks = [subject_mark(key, tenant_id, subject, key_class) for subject, key_class in tenant.subjects]
+    for period, slot in queries("key").delete_periods(
+        conn, tenant_id=tenant_id, periods=list(tenant.periods)
+    ):
+        places.append(place(period_space(split_period(period)[0]), slot))
+        marks.append(period_mark(key, tenant_id, period, slot))
+    return places, marks
+
+
+def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
+    """Steps 3 to 5: books, read back, the old root."""
+    try:
+        books = []
+        for number, book in enumerate(turn.books, 1):
+            books.append((book, sync(turn.session, book)))
+            turn.step(f"book {number} written")
+        _read_back(turn, written, books)
+        turn.step("read back")
+        answers = []
+        for number, holder in enumerate(turn.holders, 1):
+            answers.append(destroy(holder, turn.epoch))
+            turn.step(f"root destroyed at holder {number}")
+    except (LuactlError, OSError) as problem:
+        raise UnfinishedError(
+            f"the keys are dropped, but the old root is not destroyed everywhere: {problem}",
+            hint="put right what is named, then run `luactl key recover`",
+        ) from problem
+    return EpochChange(
+        turn.tree_id,
+        turn.epoch,
+        turn.epoch + 1,
+        len(written.versions),
+        turn.keys_dropped,
+        tuple(answers),
+        tuple(BookWritten(book.name, state.epoch, state.change) for book, state in books),
+    )
+
+
+def destroy(holder: FileHolder, epoch: int) -> Destroyed:
+    """Have a holder destroy a root, and look whether it is gone. Raises LuactlError, OSError."""
+    answer = holder.destroy(epoch)
+    if epoch in holder.epochs():
+        raise LuactlError(f"key holder {holder.name} still has the root of epoch {epoch}")
+    return answer
+
+
+def _read_back(turn: _Turn, written: Rewritten, books: Sequence[tuple[Book, BookState]]) -> None:
+    """Step 4: under the new root survivors open to their keys, dropped slots do not; books are equal.
+
+    Raises LuactlError; then both roots stay.
+    """
+    nodes = _read(turn, written.paths)
+    if open_all(turn.tree, nodes, turn.new_top) != written.keys:
+        raise LuactlError("the tree does not read back as it was written")
+    version, blob = nodes[TOP]
+    try:
+        OpenNode(turn.tree, TOP, version, blob, turn.old_top).key(TOMBSTONE_SLOT)
+    except SealError:
+        pass
+    else:
+        raise LuactlError("the new top node still opens under the old root")
+    for book, _state in books:
+        if any(book.node(path) != node for path, node in nodes.items()):
+            raise LuactlError(f"key book {book.name} does not read back as it was written")

@@ -1,0 +1,75 @@
+"""How keys are dropped from the tree, and how a tombstone names them: pure (formats.md, 2.1 and 2.6)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from hmac import digest
+from uuid import UUID
+
+from .classes import KeyClass
+from .node import KEY_SIZE, Keys, OpenNode, seal_node
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """The nodes on the paths of a drop, by path: what was read, what takes its place, and what it holds."""
+
+    versions: dict[bytes, int]
+    blobs: dict[bytes, bytes]
+    keys: dict[bytes, Keys] = field(repr=False)
+
+    @property
+    def paths(self) -> list[bytes]:
+        """The paths in the order of the other lists, parents first."""
+        return sorted(self.versions)
+
+
+def open_all(tree_id: bytes, nodes: Mapping[bytes, tuple[int, bytes]], top: bytes) -> dict[bytes, Keys]:
+    """Open every slot of these nodes (path to version and blob), which must hold all nodes above them too.
+
+    Raises SealError when one does not open.
+    """
+    opened: dict[bytes, Keys] = {}
+    for path in sorted(nodes):
+        key = opened[path[:-1]][path[-1]] if path else top
+        version, blob = nodes[path]
+        opened[path] = OpenNode(tree_id, path, version, blob, key or b"").keys()
+    return opened
+
+
+def rewrite(
+    tree_id: bytes,
+    nodes: Mapping[bytes, tuple[int, bytes]],
+    dropped: Mapping[bytes, Collection[int]],
+    old_top: bytes,
+    new_top: bytes,
+) -> Rewritten:
+    """Give every one of these nodes a fresh key, leave out the dropped slots, seal the others anew.
+
+    `nodes` are the nodes of the dropped slots and all above them. Raises SealError when one does not open.
+    """
+    opened = open_all(tree_id, nodes, old_top)
+    blobs = {}
+    for path in sorted(nodes, key=len, reverse=True):
+        keys = opened[path]
+        for slot in dropped.get(path, ()):
+            keys[slot] = None
+        node_key = os.urandom(KEY_SIZE) if path else new_top
+        blobs[path] = seal_node(tree_id, path, nodes[path][0] + 1, node_key, keys)
+        if path:
+            opened[path[:-1]][path[-1]] = node_key
+    return Rewritten({path: nodes[path][0] for path in nodes}, blobs, opened)
+
+
+def subject_mark(key: bytes, tenant_id: int, subject_id: UUID, key_class: KeyClass) -> bytes:
+    """Return the tombstone of an erased subject and class: 32 bytes."""
+    return digest(
+        key, f"luactl/1|tombstone|{tenant_id}|subject|{subject_id}|{int(key_class)}".encode(), "sha256"
+    )
+
+
+def period_mark(key: bytes, tenant_id: int, period_id: int, slot_no: int) -> bytes:
+    """Return the tombstone of a purged period: 32 bytes."""
+    return digest(key, f"luactl/1|tombstone|{tenant_id}|period|{period_id}|{slot_no}".encode(), "sha256")

@@ -1,0 +1,86 @@
+"""The root secret and the tree's lock: who may open, and who may change (formats.md, 2.3 and 2.4)."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+
+from ..db import LOCK_TIMEOUT, Session, queries, transaction
+from ..errors import BusyError, RefusedError
+from .holder import FileHolder, UnusableRootError
+
+TREE_LOCK = int.from_bytes(b"lua/tree", "big")
+
+
+class NoRootError(RefusedError):
+    """No holder has the root of that epoch."""
+
+
+def read_root(holders: Sequence[FileHolder], tree_id: UUID, epoch: int) -> bytearray:
+    """Return the root of an epoch from the first holder that has it: 32 bytes, to be wiped after use.
+
+    Raises UnusableRootError naming the holder whose file is torn, corrupt or foreign when no other holder
+    has a good one, NoRootError when none has any.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    problem: UnusableRootError | None = None
+    for holder in holders:
+        try:
+            return holder.get(tree_id, epoch)
+        except UnusableRootError as found:
+            problem = problem or found
+        except FileNotFoundError:
+            continue
+    if problem:
+        raise problem
+    names = ", ".join(holder.name for holder in holders)
+    raise NoRootError(
+        f"no root secret of epoch {epoch} at {names}",
+        hint="is this the right keyring for this database? `luactl key status` compares them",
+    )
+
+
+def wipe(root: bytearray) -> None:
+    """Overwrite a root in memory; copies that Python made are beyond reach."""
+    root[:] = bytes(len(root))
+
+
+def lock_shared(session: Session) -> None:
+    """Keep keys from being dropped until the running transaction ends; for whoever creates nodes."""
+    with _explain_wait():
+        list(queries("key").lock_shared(session.conn, lock=TREE_LOCK))
+
+
+@contextmanager
+def _explain_wait() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable:
+        raise BusyError(
+            "somebody else is changing the key tree", hint="try again; `luactl key status` shows the state"
+        ) from None
+
+
+@contextmanager
+def exclusive(session: Session, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[None]:
+    """Hold the tree alone over several transactions. Raises BusyError after the lock time-out."""
+    with _explain_wait(), transaction(session, lock_timeout=lock_timeout) as conn:
+        list(queries("key").lock_exclusive(conn, lock=TREE_LOCK))
+    try:
+        yield
+    finally:
+        if not session.conn.closed:
+            queries("key").unlock(session.conn, lock=TREE_LOCK)
+
+
+def lock_row(session: Session) -> tuple[UUID, int]:
+    """Lock the row of the tree in the running transaction; return tree id and epoch. Raises BusyError."""
+    with _explain_wait():
+        row = queries("key").lock_row(session.conn)
+    if row is None or row[0] is None:
+        raise RefusedError("this database has no key tree", hint="run `luactl init`")
+    return row[0], row[1]

@@ -1,0 +1,158 @@
+"""Where tree, holders and key books stand, and what follows from it (formats.md, 2.3). Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from ..db import Session, queries
+from ..errors import RefusedError
+from .book import EMPTY, Book, open_books
+from .holder import FileHolder, UnusableRootError, open_holders
+from .root import wipe
+
+
+class State(StrEnum):
+    """What the three places say together."""
+
+    SETTLED = "settled"
+    UNFINISHED = "unfinished"
+    BEHIND = "behind"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class HolderStatus:
+    """One holder: the epochs whose root it has, whole or broken, and what destruction there can claim."""
+
+    name: str
+    epochs: tuple[int, ...]
+    broken: tuple[int, ...]
+    problem: str | None
+    file_system: str
+    level: str | None
+
+
+@dataclass(frozen=True)
+class BookStatus:
+    """One key book; `tree_id` is None while it is empty or cannot be read."""
+
+    name: str
+    tree_id: UUID | None
+    epoch: int
+    change: int
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class KeyStatus:
+    """Tree, holders and books. `change` is the newest node's; a book's may be smaller (formats.md, 2.5)."""
+
+    tree_id: UUID
+    epoch: int
+    change: int
+    nodes: int
+    state: State
+    holders: tuple[HolderStatus, ...]
+    books: tuple[BookStatus, ...]
+
+
+def _holder(holder: FileHolder, tree_id: UUID) -> HolderStatus:
+    whole, broken, problem = [], [], None
+    try:
+        epochs = holder.epochs()
+    except RefusedError as found:
+        epochs, problem = [], found.what
+    for epoch in epochs:
+        try:
+            wipe(holder.get(tree_id, epoch))
+            whole.append(epoch)
+        except UnusableRootError as found:
+            broken.append(epoch)
+            problem = problem or found.what
+    system = holder.file_system
+    return HolderStatus(holder.name, tuple(whole), tuple(broken), problem, system.kind, system.level)
+
+
+def _book(book: Book) -> BookStatus:
+    problem = None
+    try:
+        state = book.state()
+    except RefusedError as found:
+        state, problem = EMPTY, found.what
+    return BookStatus(book.name, state.tree_id, state.epoch, state.change, problem)
+
+
+def status(session: Session) -> KeyStatus:
+    """Compare the three places. Raises RefusedError off a key host or without a tree."""
+    tree = queries("key").tree(session.conn)
+    if tree is None:
+        raise RefusedError("this database has no key tree", hint="run `luactl init`")
+    tree_id, epoch, change = tree
+    holders = tuple(_holder(holder, tree_id) for holder in open_holders(session.profile.holders))
+    books = tuple(_book(book) for book in open_books(session.profile.books))
+    nodes = queries("key").count_nodes(session.conn)
+    state = classify(tree_id, epoch, change, holders, books)
+    return KeyStatus(tree_id, epoch, change, nodes, state, holders, books)
+
+
+def _is_behind(
+    epoch: int, change: int, holders: tuple[HolderStatus, ...], books: tuple[BookStatus, ...]
+) -> bool:
+    """Whether the database is older than a book or the roots: a restore, a failover that lost a commit."""
+    newest = max((book.epoch, book.change) for book in books)
+    if newest > (epoch, change):
+        return True
+    return any(
+        max(holder.epochs) > epoch + 1 or (max(holder.epochs) > epoch and epoch not in holder.epochs)
+        for holder in holders
+        if holder.epochs
+    )
+
+
+def classify(
+    tree_id: UUID, epoch: int, change: int, holders: tuple[HolderStatus, ...], books: tuple[BookStatus, ...]
+) -> State:
+    """Tell what holders and books mean for a database at that epoch and newest change. Pure."""
+    if any(book.tree_id not in (None, tree_id) for book in books):
+        return State.BROKEN
+    if _is_behind(epoch, change, holders, books):
+        return State.BEHIND
+    if any(epoch not in holder.epochs for holder in holders):
+        return State.BROKEN
+    alone = all((*holder.epochs, *holder.broken) == (epoch,) for holder in holders)
+    if alone and all(book.tree_id == tree_id and book.epoch == epoch for book in books):
+        return State.SETTLED
+    return State.UNFINISHED
+
+
+def require(found: KeyStatus, *allowed: State) -> None:
+    """Raise RefusedError, which names the place at fault, unless the state is one of those."""
+    if found.state in allowed:
+        return
+    problems = [holder.problem for holder in found.holders if holder.problem]
+    problems += [book.problem for book in found.books if book.problem]
+    if found.state is State.BEHIND:
+        raise RefusedError(
+            f"the database stands at epoch {found.epoch}, older than its key books or holders",
+            hint="after a restore or failover the key book is laid over it (`restore check`)",
+        )
+    if found.state is State.UNFINISHED:
+        raise RefusedError(
+            "an earlier change of the key tree was not finished", hint="run `luactl key recover`"
+        )
+    foreign = [
+        f"key book {book.name} belongs to another database"
+        for book in found.books
+        if book.tree_id not in (None, found.tree_id)
+    ]
+    lacking = [
+        f"key holder {holder.name} has no root of epoch {found.epoch}"
+        for holder in found.holders
+        if found.epoch not in holder.epochs
+    ]
+    raise RefusedError(
+        (problems + lacking + foreign)[0],
+        hint="`luactl key status` shows every holder and book; nothing was changed",
+    )

@@ -1,0 +1,122 @@
+-- Named queries of the noun `key`: the tree, its claims, tombstones and locks (docs/reference/formats.md, 2).
+
+-- name: tree^
+-- Which tree this is, at which epoch, and the newest change of any node.
+SELECT t.tree_id, t.epoch, coalesce((SELECT max(n.change) FROM vault.node n), 0) AS change FROM vault.tree t;
+
+-- name: count_nodes$
+-- How many nodes the tree has.
+SELECT count(*) FROM vault.node;
+
+-- name: epoch$
+-- The epoch alone.
+SELECT epoch FROM vault.tree;
+
+-- name: insert_tree!
+-- The one row, at the first epoch.
+INSERT INTO vault.tree (tree_id, epoch, created_at, updated_at)
+VALUES (:tree_id::uuid, 1, :at::timestamptz, :at::timestamptz);
+
+-- name: fetch_nodes
+-- Tree, epoch and the nodes of these paths in one snapshot; nulls in place of a node when there is none.
+SELECT t.tree_id, t.epoch, n.path, n.version, n.blob
+FROM vault.tree t LEFT JOIN vault.node n ON n.path = ANY (:paths::bytea[])
+ORDER BY n.path;
+
+-- name: insert_nodes
+-- New nodes in the order of their paths; returns those that nobody else made first.
+INSERT INTO vault.node (path, version, blob)
+SELECT w.path, 1, w.blob FROM unnest(:paths::bytea[], :blobs::bytea[]) AS w(path, blob) ORDER BY w.path
+ON CONFLICT (path) DO NOTHING RETURNING path;
+
+-- name: newer_nodes
+-- Every node that a key book at this change has not seen.
+SELECT path, version, change, blob FROM vault.node WHERE change > :change::bigint ORDER BY change;
+
+-- name: all_nodes
+-- The whole tree, parents before children.
+SELECT path, version, change, blob FROM vault.node ORDER BY path;
+
+-- name: key_no$
+-- A tenant's number in the tree; null when there is no such tenant.
+SELECT vault.key_no(:tenant_id::bigint);
+
+-- name: claim_numbers$
+-- The first of so many fresh numbers of a space; to be called in a transaction of its own.
+SELECT vault.claim(:tenant_id::bigint, :space::smallint, :count::bigint);
+
+-- name: newest_slots
+-- Claims of the newest key version of these subjects.
+SELECT DISTINCT ON (subject_id) subject_id, version, slot_no FROM vault.slot
+WHERE tenant_id = :tenant_id::bigint AND key_class = :key_class::smallint AND subject_id = ANY (:ids::uuid[])
+ORDER BY subject_id, version DESC;
+
+-- name: insert_slots!
+-- First key versions, numbered one after another in the order of the ids; a subject that has one keeps it.
+INSERT INTO vault.slot (tenant_id, subject_id, key_class, version, slot_no)
+SELECT :tenant_id::bigint, w.id, :key_class::smallint, 1, :first::bigint + w.n - 1
+FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w(id, n)
+ON CONFLICT DO NOTHING;
+
+-- name: delete_slots
+-- Gives up all key versions of these subjects and classes; returns the slots.
+DELETE FROM vault.slot s USING unnest(:ids::uuid[], :classes::smallint[]) AS w(id, key_class)
+WHERE s.tenant_id = :tenant_id::bigint AND s.subject_id = w.id AND s.key_class = w.key_class
+RETURNING s.key_class, s.slot_no;
+
+-- name: find_periods
+-- Claims of these periods.
+SELECT period_id, slot_no FROM vault.period
+WHERE tenant_id = :tenant_id::bigint AND period_id = ANY (:periods::bigint[]);
+
+-- name: hold_periods
+-- Claims of these periods, which nobody can give up before this transaction has ended.
+SELECT period_id, slot_no FROM vault.hold_periods(:tenant_id::bigint, :periods::bigint[]);
+
+-- name: insert_period!
+-- Claims a slot for a period, unless somebody else did.
+INSERT INTO vault.period (tenant_id, period_id, slot_no)
+VALUES (:tenant_id::bigint, :period_id::bigint, :slot_no::bigint) ON CONFLICT DO NOTHING;
+
+-- name: delete_periods
+-- Gives up the keys of these periods; returns their slots.
+DELETE FROM vault.period WHERE tenant_id = :tenant_id::bigint AND period_id = ANY (:periods::bigint[])
+RETURNING period_id, slot_no;
+
+-- name: insert_tombstones!
+-- What was dropped, so that every later restore drops it again.
+INSERT INTO vault.tombstone (tenant_id, mark, epoch, dropped_at)
+SELECT :tenant_id::bigint, w.mark, :epoch::bigint, :at::timestamptz FROM unnest(:marks::bytea[]) AS w(mark)
+ON CONFLICT DO NOTHING;
+
+-- name: turn_epoch$
+-- The next epoch, if the tree and each of these nodes are still as they were read.
+SELECT vault.turn_epoch(:epoch::bigint, :at::timestamptz, :paths::bytea[], :versions::integer[], :blobs::bytea[]);
+
+-- name: lock_row^
+-- Locks the row of the tree until the transaction ends.
+SELECT tree_id, epoch FROM vault.lock_tree();
+
+-- name: lock_shared
+-- For whoever creates nodes: nobody drops keys until this transaction has ended.
+SELECT pg_advisory_xact_lock_shared(:lock::bigint);
+
+-- name: lock_exclusive
+-- For whoever drops keys or recovers: held by the session, over several transactions.
+SELECT pg_advisory_lock(:lock::bigint);
+
+-- name: unlock$
+-- Ends what lock_exclusive began; false if this session did not hold it.
+SELECT pg_advisory_unlock(:lock::bigint);
+
+-- name: counters
+-- Every counter of every tenant.
+SELECT tenant_id, space, next_no FROM vault.counters();
+
+-- name: tombstones
+-- Tombstones of every tenant that are newer than an epoch.
+SELECT tenant_id, mark, epoch, dropped_at FROM vault.tombstones(:epoch::bigint);
+
+-- name: claimed
+-- Every claim of every tenant: which number of which space holds a living key.
+SELECT tenant_id, key_no, space, slot_no FROM vault.claimed();
