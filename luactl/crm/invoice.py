@@ -1,8 +1,8 @@
 """Invoices with their lines, imported from one or two tables.
 
-Owns what makes a record an invoice: a number of its own, a customer who is there, a date, and a total that its
-lines come to. Billing party and descriptions are sealed under the accounting class of the year of issue: they
-outlive the person's erasure, for bookkeeping alone, until that duty ends.
+Owns what makes a record an invoice: a number of its own, a customer who is there, a date, and a total that
+its lines come to. Billing party and descriptions are sealed under the accounting class of the year of issue:
+they outlive the person's erasure, for bookkeeping alone, until that duty ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import UsageError
@@ -181,7 +180,7 @@ def amount_of(fields: dict[str, str], name: str, separator: str | None, places: 
 
 
 def _check_total(total: Decimal, tax: Decimal | None, lines: Sequence[Line]) -> None:
-    """Raise ValueError unless the lines come to the total, rounded at the end or line by line, with or without tax."""
+    """Raise ValueError unless the lines come to the total, rounded once or each; tax may come on top."""
     amounts = [line.quantity * line.unit_price for line in lines]
     at_end = sum(amounts, Decimal()).quantize(CENT, ROUND_HALF_UP)
     by_line = sum((amount.quantize(CENT, ROUND_HALF_UP) for amount in amounts), Decimal())
@@ -218,6 +217,3 @@ def _account(tally: Tally, batch: list[Invoice], fresh: list[Invoice], strangers
     tally.already_there += len(batch) - len(fresh) - len(strangers)
     tally.lines += sum(len(one.lines) for one in fresh)
     tally.transactions += bool(fresh)
-
-
-__all__ = ["UUID", "Invoice", "Job", "amount_of", "import_invoices", "is_currency", "read_invoices"]

@@ -1,4 +1,4 @@
-"""Writes invoices: claims accounting keys, seals party and descriptions, one transaction and entry a batch."""
+"""Writes invoices: claims accounting keys, seals party and descriptions, one transaction a batch."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write(job: Job, fresh: list[Invoice], subjects: dict[bytes, UUID], already_t
 
 
 def _parties(job: Job, fresh: list[Invoice], people: list[UUID]) -> list[dict[str, str]]:
-    """Return whom each invoice is for: as its record says, else as the contact does, whose reading is recorded."""
+    """Return whom each invoice is for: as its record says, else its contact, in a recorded read."""
     wanting = {who for one, who in zip(fresh, people, strict=True) if not any(f in one.party for f in PARTY)}
     known: dict[UUID, CustomerView] = {}
     if wanting and queries("crm").opens_contacts(job.session.conn):
@@ -93,20 +93,20 @@ def _insert(
         ],
     )
     rows = [
-        (row, at, line, sealer("crm.invoice_line", one.issued_on.year), who)
+        (row, no, line, sealer("crm.invoice_line", one.issued_on.year), who)
         for one, who, row in zip(fresh, people, ids, strict=True)
-        for at, line in enumerate(one.lines, 1)
+        for no, line in enumerate(one.lines, 1)
     ]
     queries("crm").insert_lines(
         conn,
         tenant_id=tenant_id,
         invoice_ids=[row for row, *_ in rows],
-        line_nos=[at for _, at, *_ in rows],
+        line_nos=[no for _, no, *_ in rows],
         quantities=[line.quantity for _, _, line, *_ in rows],
         prices=[line.unit_price for _, _, line, *_ in rows],
         accountings=[
-            seal.seal(who, claimed[who], f"{row}/{at}", {"description": line.description})
-            for row, at, line, seal, who in rows
+            seal.seal(who, claimed[who], f"{row}/{no}", {"description": line.description})
+            for row, no, line, seal, who in rows
         ],
     )
 

@@ -52,10 +52,13 @@ def list_invoices(
         )
     shown = rows[:limit] if limit else rows
     parties = _parties(session, tenant, shown, purpose) if party else {}
-    views = tuple(
-        InvoiceView(*row[:6], lines=row[7], retained_at=row[6], party=parties.get(row[0])) for row in shown
-    )
+    views = tuple(_view(row, parties.get(row[0])) for row in shown)
     return Listing(views, len(rows) > len(shown))
+
+
+def _view(row: Any, party: dict[str, Any] | None) -> InvoiceView:
+    invoice_id, subject_id, number, issued_on, currency, total, retained_at, lines = row
+    return InvoiceView(invoice_id, subject_id, number, issued_on, currency, total, lines, retained_at, party)
 
 
 def _parties(session: Session, tenant: Tenant, shown: list[Any], purpose: str) -> dict[UUID, dict[str, Any]]:
