@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from ..db import LOCK_TIMEOUT, Session, queries, transaction
@@ -15,6 +17,9 @@ from .node import OpenNode, top_key
 from .path import TOP
 from .root import exclusive, lock_row, read_root, wipe
 from .status import KeyStatus, State, require, status
+
+Outcome = Literal["intent", "done"]
+Record = Callable[[Outcome, "Recovery"], None]
 
 
 @dataclass(frozen=True)
@@ -48,27 +53,8 @@ def plan_recovery(found: KeyStatus) -> Recovery:
     return Recovery(found.epoch, found.state, (*syncs, *roots))
 
 
-def recover(session: Session, *, dry_run: bool = False, lock_timeout: str = LOCK_TIMEOUT) -> Recovery:
-    """Finish or undo an unfinished change of the tree; return what was done, and leave it in the ledger.
-
-    A root is destroyed only when database and every book open under the other one. Raises BusyError when the tree is in use, RefusedError when the database is older
-    than books or holders.
-    """
-    with exclusive(session, lock_timeout):
-        with transaction(session, lock_timeout=lock_timeout):
-            lock_row(session)
-            plan = plan_recovery(status(session))
-            if dry_run or not plan.actions:
-                return plan
-            _require_database_opens(session)
-            _record(session, "intent", plan)
-        done = Recovery(plan.epoch, plan.state, plan.actions, _carry_out(session, plan))
-        with transaction(session):
-            _record(session, "done", done)
-    return done
-
-
-def _record(session: Session, outcome: Literal["intent", "done"], recovery: Recovery) -> None:
+def record_in_ledger(session: Session, outcome: Outcome, recovery: Recovery) -> None:
+    """Write the ledger entry `key.recover`, in the running transaction."""
     from ..ledger import Entry, append
 
     detail = {
@@ -77,6 +63,35 @@ def _record(session: Session, outcome: Literal["intent", "done"], recovery: Reco
         "answers": [f"{answer.state} {answer.holder} {answer.epoch}" for answer in recovery.answers],
     }
     append(session, Entry("key.recover", object="key:tree", outcome=outcome, detail=detail))
+
+
+def recover(
+    session: Session,
+    record: Record | None = None,
+    *,
+    dry_run: bool = False,
+    lock_timeout: str = LOCK_TIMEOUT,
+) -> Recovery:
+    """Finish or undo an unfinished change of the tree; return what was done.
+
+    `record(outcome, recovery)` writes the ledger entries, each within a transaction, and none when there
+    is nothing to do; without it they are those of `record_in_ledger`. A root is destroyed only when the
+    database and every book open under the other one. Raises BusyError when the tree is in use,
+    RefusedError when the database is older than books or holders.
+    """
+    record = record or partial(record_in_ledger, session)
+    with exclusive(session, lock_timeout):
+        with transaction(session, lock_timeout=lock_timeout):
+            lock_row(session)
+            plan = plan_recovery(status(session))
+            if dry_run or not plan.actions:
+                return plan
+            _require_database_opens(session)
+            record("intent", plan)
+        done = Recovery(plan.epoch, plan.state, plan.actions, _carry_out(session, plan))
+        with transaction(session):
+            record("done", done)
+    return done
 
 
 def _carry_out(session: Session, plan: Recovery) -> tuple[Destroyed, ...]:
