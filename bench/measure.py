@@ -71,6 +71,8 @@ def interleaved(ours: Callable[[], object], baseline: Callable[[], object], n: i
 def program(command: Sequence[str], env: Mapping[str, str]) -> Callable[[], bytes]:
     """Return a function that runs a program to its end and returns what it printed.
 
-    It raises subprocess.CalledProcessError when the program fails: a failure is no measure.
+    Settings of this Python (no bytecode files, say) do not reach it: it starts as a user's would. It raises
+    subprocess.CalledProcessError when the program fails: a failure is no measure.
     """
-    return lambda: subprocess.run(command, env=dict(env), stdout=subprocess.PIPE, check=True).stdout
+    clean = {name: value for name, value in env.items() if not name.startswith("PYTHON")}
+    return lambda: subprocess.run(command, env=clean, stdout=subprocess.PIPE, check=True).stdout

@@ -15,7 +15,7 @@ BARE = Path(__file__).parent / "programs" / "bare_tenant_list.py"
 
 
 def measure(size: Size) -> Measure:
-    """Time both as whole processes over the same TLS connection. Raises ValueError if their output differs."""
+    """Time both as whole processes over the same TLS. Raises ValueError if their output differs."""
     n = RUNS[size]
     with home() as env:
         for number in range(TENANTS):

@@ -26,7 +26,6 @@ NOUNS = {
     "embedded": "The Postgres server that init made: its state, start, stop and log.",
     "tenant": "Tenants: the companies whose data Lua CRM keeps.",
     "instruction": "What tenants instructed Lua CRM to do: record it, list it.",
-    "instruction": "What tenants instructed Lua CRM to do: record it, list it.",
     "crm": "Customers and invoices of a tenant: import and show.",
     "subject": "People whose data a tenant keeps: find one, show where their data lie.",
     "access": "Who can reach what, and how.",

@@ -17,8 +17,8 @@ Written from the program by `make docs`; `luactl NOUN VERB --help` shows the sam
     luactl [GENERAL OPTIONS] NOUN VERB [ARGUMENTS] [OPTIONS] [GENERAL OPTIONS]
 
 Results go to standard output (as {", ".join(FORMATS[:-1])} or {FORMATS[-1]}), everything else to standard
-error. Exit codes: 0 done · 1 failed · 2 usage · 3 no connection · 4 busy or timed out · 5 refused · 6 findings ·
-130 interrupted · 141 the reader of standard output left.
+error. Exit codes: 0 done · 1 failed · 2 usage · 3 no connection · 4 busy or timed out · 5 refused ·
+6 findings · 130 interrupted · 141 the reader of standard output left.
 """
 
 

@@ -10,9 +10,11 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Connection, Home
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
@@ -298,3 +300,55 @@ def test_stream_needs_a_format_of_lines(form: str) -> None:
     done = run("toy", "flood", "-o", form)
     assert done.returncode == 2
     assert "jsonl" in done.stderr
+
+
+@pytest.fixture
+def hanging(home: Home, admin: Connection) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in the middle of its transaction, which has told its backend."""
+    admin.execute("CREATE TABLE public.scratch (n integer)")
+    admin.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+    admin.execute("GRANT INSERT ON public.scratch TO PUBLIC")
+    pipe = subprocess.PIPE
+    command = [*TOY, "toy", "hang", "-o", "jsonl"]
+    with subprocess.Popen(command, env=home.environ, stdout=pipe, stderr=pipe) as process:
+        yield process
+        process.kill()
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    _out, told = process.communicate(timeout=30)
+    return process.returncode, told.decode()
+
+
+def test_ctrl_c_rolls_the_transaction_back(hanging: subprocess.Popen[bytes], admin: Connection) -> None:
+    assert hanging.stdout is not None
+    backend = json.loads(hanging.stdout.readline())["backend"]
+    hanging.send_signal(signal.SIGINT)
+    code, told = ended(hanging)
+    assert code == 130
+    assert "interrupted" in told
+    assert "Traceback" not in told
+    alive = admin.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND state <> 'idle'", [backend]
+    )
+    assert alive.fetchone() == (0,)
+    assert admin.execute("SELECT count(*) FROM public.scratch").fetchone() == (0,)
+
+
+def test_server_that_goes_away_is_no_connection(hanging: subprocess.Popen[bytes], admin: Connection) -> None:
+    assert hanging.stdout is not None
+    backend = json.loads(hanging.stdout.readline())["backend"]
+    admin.execute("SELECT pg_terminate_backend(%s)", [backend])
+    code, told = ended(hanging)
+    assert code == 3
+    assert told.startswith("error: the connection to the database was lost")
+    assert "hint: " in told
+    assert "Traceback" not in told
+
+
+def test_no_profile_is_no_connection(bare_home: Home) -> None:
+    bare_home.paths.config_file.unlink()
+    for command in (["toy", "hang"], ["tenant", "list"]):
+        done = subprocess.run([*TOY, *command], env=bare_home.environ, capture_output=True, check=False)
+        assert done.returncode == 3
+        assert b"luactl init" in done.stderr

@@ -16,10 +16,12 @@ from uuid import UUID
 import typer
 from luactl.commands import main as program
 from luactl.commands.app import group
+from luactl.commands.context import session
 from luactl.commands.diagnostics import confirm, note, progress
 from luactl.commands.options import DryRun, Email, Limit, Phone, Yes, one_of
 from luactl.commands.output import show, show_plan, stream
 
+from luactl.db import transaction
 from luactl.errors import BusyError, Exit, LuactlError, NoConnectionError, RefusedError
 
 HELP = "Toys: what the tests play with."
@@ -97,6 +99,15 @@ def chest() -> None:
 def flood() -> None:
     """Follow an endless stream of toys."""
     stream(iter(lambda: TOYS[0], None), COLUMNS)
+
+
+@app.command()
+def hang() -> None:
+    """Write a row, say by which backend, and hang in the middle of the transaction."""
+    with session("toy hang") as s, transaction(s) as conn:
+        conn.execute("INSERT INTO public.scratch VALUES (1)")
+        show({"backend": conn.info.backend_pid})
+        conn.execute("SELECT pg_sleep(600)")
 
 
 @app.command()
