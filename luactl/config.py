@@ -222,6 +222,13 @@ def load_profile(name: str | None = None, environ: Mapping[str, str] = os.enviro
     return _profile(wanted, tables[wanted], paths.config_file)
 
 
+def profile_to_make(paths: Paths, name: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """Return which profile `luactl init` works on: the named one, LUACTL_PROFILE, the default, `local`."""
+    return str(
+        name or environ.get("LUACTL_PROFILE") or _read(paths.config_file).get("default_profile") or "local"
+    )
+
+
 def save_profile(paths: Paths, profile: Profile) -> None:
     """Write a profile into config.toml, keeping what a person wrote there; the first becomes the default.
 

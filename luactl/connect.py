@@ -216,6 +216,11 @@ def _explain(error: psycopg.Error) -> LuactlError:
             "the connection to the database was lost in the middle of the command",
             hint="what was not committed was rolled back; run it again when the server is back",
         )
+    if error.sqlstate is None:
+        return LuactlError(
+            f"unexpected {type(error).__name__}: {said}",
+            hint="this is a fault in luactl; repeat with --debug to see where",
+        )
     return LuactlError(f"the database refused: {said}", hint="repeat with --debug to see where")
 
 

@@ -152,7 +152,7 @@ def _launch(server: Server, bindir: Path) -> int:
     command = [str(bindir / "postgres"), "-D", account.data_argument(server.data), "-p", str(_free_port())]
     shell = ["/bin/sh", "-c", '"$@" </dev/null >&2 & echo $!', "sh", *command]
     options = account.popen_options(server.data)
-    with server.start_log.open("wb") as log:
+    with os.fdopen(os.open(server.start_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
         done = subprocess.run(
             shell, stdout=subprocess.PIPE, stderr=log, start_new_session=True, check=True, **options
         )

@@ -11,7 +11,7 @@ SELECT
         SELECT g.rolname::text
         FROM pg_catalog.pg_auth_members AS m
         INNER JOIN pg_catalog.pg_roles AS g ON m.roleid = g.oid
-        WHERE m.member = r.oid AND g.rolname LIKE 'lua\_%'
+        WHERE m.member = r.oid AND starts_with(g.rolname, 'lua_')
         ORDER BY g.rolname
     ) AS groups
 FROM pg_catalog.pg_roles AS r
@@ -20,3 +20,11 @@ WHERE r.rolname = :login::text;
 -- name: is_recorded$
 -- Whether the ledger remembers the making of this database.
 SELECT EXISTS (SELECT FROM ledger.entry WHERE action = 'init');
+
+-- name: has_database$
+-- Whether a database of that name is on the server.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = :name::text);
+
+-- name: has_table$
+-- Whether a table is there and whole; asked before the migrations that would make it.
+SELECT to_regclass(:name::text) IS NOT NULL;

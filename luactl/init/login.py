@@ -1,0 +1,85 @@
+"""The everyday login: a role of its own with a random password in a password file of our own."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from psycopg import sql
+
+from ..config import write_private
+from ..connect import Connection
+from ..db import queries
+from ..errors import RefusedError, UsageError
+
+GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
+"""What the first person of a home may do: everything but be the CRM or its AI."""
+LONGEST_NAME = 63
+
+
+def check_login_name(login: str) -> None:
+    """Refuse what Postgres or luactl reserves. Raises UsageError."""
+    reserved = login.startswith(("pg_", "lua_")) or login in ("public", "none")
+    if reserved or not login.isprintable() or not 0 < len(login.encode()) <= LONGEST_NAME:
+        raise UsageError(
+            f"{login!r} cannot be the name of a login", hint="name another one: `luactl init --login NAME`"
+        )
+
+
+def password_of(passfile: Path, login: str) -> str | None:
+    """Return the password that our own file has for a login, None if it has none."""
+    start = f"*:*:*:{_escaped(login)}:"
+    lines = passfile.read_text(encoding="utf-8").splitlines() if passfile.exists() else []
+    return next((line.removeprefix(start) for line in lines if line.startswith(start)), None)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _store_password(passfile: Path, login: str) -> str:
+    """Return the stored password, or store a new one; it is never written over."""
+    stored = password_of(passfile, login)
+    if stored is not None:
+        return stored
+    password = secrets.token_urlsafe(32)
+    earlier = passfile.read_text(encoding="utf-8") if passfile.exists() else ""
+    write_private(passfile, f"{earlier}*:*:*:{_escaped(login)}:{password}\n")
+    return password
+
+
+def lacks_login(conn: Connection, login: str, passfile: Path | None) -> bool:
+    """Whether the login, its membership in any group role, or its password in `passfile` is missing.
+
+    `passfile` None: its password is not ours. Raises RefusedError where row security does not bind it.
+    """
+    known = queries("init").login(conn, login=login)
+    if known is None:
+        return True
+    can_login, unbound, groups = known
+    if unbound:
+        raise RefusedError(
+            f"row security does not bind {login!r}: it is superuser or BYPASSRLS",
+            hint="name another everyday login: `luactl init --login NAME`",
+        )
+    return not (can_login and groups and (passfile is None or password_of(passfile, login)))
+
+
+def ensure_login(conn: Connection, login: str, passfile: Path | None) -> None:
+    """Make the login, or repair it, in the running transaction; only its SCRAM verifier reaches the server.
+
+    A login that is in any group role already keeps just what it has.
+    """
+    known = queries("init").login(conn, login=login)
+    name = sql.Identifier(login)
+    if passfile is not None:
+        password = _store_password(passfile, login)  # before the role, so that it cannot be lost in between
+        verifier = conn.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+        verb = sql.SQL("CREATE" if known is None else "ALTER")
+        conn.execute("SET LOCAL log_statement = 'none'")
+        conn.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, name, sql.Literal(verifier)))
+    elif known is not None and not known[0]:
+        raise RefusedError(f"role {login!r} may not log in", hint="name another login, or let it log in")
+    if known is None or not known[2]:
+        groups = sql.SQL(", ").join(map(sql.Identifier, GROUPS))
+        conn.execute(sql.SQL("GRANT {} TO {}").format(groups, name))
