@@ -6,15 +6,18 @@ Always the newest state and never a root, so a book may be copied freely.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, RefusedError
+
+if TYPE_CHECKING:
+    import sqlite3
 
 FILE_NAME = "keybook.sqlite"
 FORMAT = 1
@@ -78,6 +81,8 @@ class Book:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Open the file for durable writing. Raises RefusedError when it is missing or no key book."""
+        import sqlite3
+
         if not self.file.is_file():
             raise RefusedError(
                 f"key book {self.name} is not there",

@@ -9,9 +9,6 @@ import os
 import struct
 from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from .classes import SealError
 from .derive import hkdf
 from .path import FAN_OUT
@@ -47,6 +44,8 @@ def seal_node(
     tree_id: bytes, path: bytes, version: int, node_key: bytes, keys: Sequence[bytes | None]
 ) -> bytes:
     """Return the blob of a node (3,840 bytes) that holds these 64 keys under the node's key."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     encrypt, bound = AESGCM(node_key).encrypt, address(tree_id, path, version)
     pool, slots = os.urandom(FAN_OUT * NONCE_SIZE), []
     for slot, key in enumerate(keys):
@@ -61,7 +60,7 @@ class OpenNode:
     `known` spares the opening when the keys are at hand, since the node was made a moment ago.
     """
 
-    __slots__ = ("_bound", "_decrypt", "_known", "blob", "path", "version")
+    __slots__ = ("_bound", "_decrypt", "_failure", "_known", "blob", "path", "version")
 
     def __init__(
         self,
@@ -72,11 +71,15 @@ class OpenNode:
         node_key: bytes,
         known: Keys | None = None,
     ) -> None:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self.path = path
         self.version = version
         self.blob = blob
         self._decrypt = AESGCM(node_key).decrypt
         self._bound = address(tree_id, path, version)
+        self._failure = InvalidTag
         self._known = known
 
     def __getitem__(self, slot: int) -> bytes | None:
@@ -89,7 +92,7 @@ class OpenNode:
             return None
         try:
             return self._decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], self._bound + _SLOTS[slot])
-        except InvalidTag:
+        except self._failure:
             raise SealError(
                 f"slot {slot} of key node {self.path.hex() or 'top'} does not open",
                 hint="run `luactl key status`: database, holders and books may be of different states",

@@ -13,9 +13,6 @@ from hmac import digest
 from typing import Any
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from .classes import KeyClass, PeriodKey, Place, SealError, SubjectKey
 from .derive import hkdf
 
@@ -83,11 +80,14 @@ class Sealer:
     column anew would cost as much as sealing.
     """
 
-    __slots__ = ("_after", "_before", "_class", "_head", "_info", "_period", "_period_id", "_version")
+    __slots__ = ("_after", "_before", "_class", "_gcm", "_head", "_info", "_period", "_period_id", "_version")
 
     def __init__(
         self, tenant_id: int, table: str, column: str, key_class: KeyClass, period: PeriodKey
     ) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._gcm = AESGCM
         self._before = f"luactl/1|{tenant_id}|"
         self._after = f"|{table}|{column}|"
         self._class = key_class
@@ -111,7 +111,7 @@ class Sealer:
         key = digest(digest(_NO_SALT, subject_key.key + self._period, "sha256"), self._info, "sha256")
         nonce = os.urandom(12)  # never pooled: a forked worker would repeat the pool
         place = f"{self._before}{subject_id}{self._after}{row_id}".encode()
-        return self._head + nonce + AESGCM(key).encrypt(nonce, encode(fields), place)
+        return self._head + nonce + self._gcm(key).encrypt(nonce, encode(fields), place)
 
 
 def seal(
@@ -141,6 +141,9 @@ def header(blob: bytes) -> tuple[KeyClass, int, int]:
 
 def unseal(blob: bytes, place: Place, subject_key: SubjectKey, period_key: PeriodKey) -> dict[str, Any]:
     """Return the fields that were sealed at that place. Raises SealError when they do not open."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     key_class, version, period = header(blob)
     where = f"{place.table}.{place.column} of row {place.row_id}"
     if version != subject_key.version or period != period_key.period_id:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
-
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from .book import EMPTY, Book, open_books, sync
@@ -139,6 +137,8 @@ def create_tree(session: Session) -> UUID:
 
     Raises RefusedError when there is a tree already, or when the profile names no holder or no book.
     """
+    from uuid_utils.compat import uuid7
+
     holders, books = open_holders(session.profile.holders), open_books(session.profile.books)
     if queries("key").tree(session.conn):
         raise RefusedError("this database has a key tree already")
