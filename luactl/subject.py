@@ -253,7 +253,8 @@ def _opened(
     """Open contacts in this process only: rows of (contact_id, subject_id, …, personal)."""
     from itertools import islice
 
-    from .key import KeyClass, Place, RetentionClass, unseal
+    from .key.classes import KeyClass, Place, RetentionClass
+    from .key.seal import unseal
 
     source = iter(rows)
     while batch := list(islice(source, PAGE)):
@@ -280,7 +281,7 @@ def _record_hits(
 
 def show(session: Session, tenant: Tenant, subject_id: UUID) -> Whereabouts:
     """Return where one person's data lie, without opening any. Raises NotFoundError."""
-    from .key import KeyClass
+    from .key.classes import KeyClass
 
     q, scope = queries("subject"), {"tenant_id": tenant.tenant_id, "subject_id": subject_id}
     with transaction(session, tenant.tenant_id) as conn:
