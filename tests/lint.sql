@@ -1,0 +1,184 @@
+-- The rules of the schema as queries over the catalog: each returns what breaks it, one text a row.
+
+-- name: no_primary_key
+-- Every table has a primary key.
+SELECT t::text FROM lint_table WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t AND i.indisprimary);
+
+-- name: tenant_column
+-- tenant_id is bigint, not null, without default, identity or generation.
+SELECT a.attrelid::regclass::text
+FROM pg_attribute a JOIN lint_table ON t = a.attrelid
+WHERE a.attname = 'tenant_id'
+  AND (a.atttypid <> 'bigint'::regtype OR NOT a.attnotnull OR a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '');
+
+-- name: index_order
+-- Every index of a tenant table, primary keys, UNIQUE and EXCLUDE included, begins with tenant_id.
+SELECT i.indexrelid::regclass::text
+FROM pg_index i JOIN lint_tenant_table ON t = i.indrelid
+LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND i.indkey[0] > 0
+WHERE a.attname IS DISTINCT FROM 'tenant_id';
+
+-- name: foreign_keys
+-- Keys between tenant tables carry tenant_id in the same position; from one to another table only to a directory.
+SELECT c.conrelid::regclass || '.' || c.conname
+FROM pg_constraint c JOIN lint_tenant_table f ON f.t = c.conrelid
+WHERE c.contype = 'f'
+  AND NOT EXISTS (SELECT FROM unnest(c.conkey, c.confkey) AS k(here, there)
+                  JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.here AND a.attname = 'tenant_id'
+                  JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.there AND b.attname = 'tenant_id');
+
+-- name: foreign_keys_into_tenants
+-- No table without a tenant refers to a table with one.
+SELECT c.conrelid::regclass || '.' || c.conname
+FROM pg_constraint c JOIN lint_tenant_table r ON r.t = c.confrelid
+WHERE c.contype = 'f' AND c.conrelid NOT IN (SELECT t FROM lint_tenant_table);
+
+-- name: key_actions
+-- No ON DELETE or ON UPDATE SET NULL or SET DEFAULT on a key with tenant_id; tenant_id is never updated by CASCADE.
+SELECT c.conrelid::regclass || '.' || c.conname
+FROM pg_constraint c JOIN lint_table ON t = c.conrelid
+WHERE c.contype = 'f' AND (c.confdeltype IN ('n', 'd') OR c.confupdtype IN ('n', 'd', 'c'))
+  AND EXISTS (SELECT FROM pg_attribute a
+              WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) AND a.attname = 'tenant_id');
+
+-- name: serials
+-- No small serial: numbers that a sequence hands out are bigint.
+SELECT a.attrelid::regclass || '.' || a.attname
+FROM pg_attribute a JOIN lint_table ON t = a.attrelid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.atttypid <> 'bigint'::regtype
+  AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) ~ 'nextval');
+
+-- name: row_security
+-- Row level security is on and binds the owner too, on every table with a tenant_id.
+SELECT c.oid::regclass::text
+FROM pg_class c JOIN lint_table ON t = c.oid
+WHERE (c.oid IN (SELECT t FROM lint_tenant_table) OR c.oid = 'ledger.entry'::regclass)
+  AND NOT (c.relrowsecurity AND c.relforcerowsecurity);
+
+-- name: the_one_policy
+-- Exactly one permissive policy, for all roles and operations, with the very expression of the rule.
+SELECT t::text FROM lint_tenant_table
+WHERE (SELECT count(*) FROM pg_policy p WHERE p.polrelid = t AND p.polpermissive) <> 1
+   OR NOT EXISTS (SELECT FROM pg_policy p JOIN pg_policy r ON r.polrelid = 'lint_rule'::regclass
+                  WHERE p.polrelid = t AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
+                    AND p.polwithcheck IS NULL
+                    AND pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(r.polqual, r.polrelid));
+
+-- name: policy_expressions
+-- No policy asks another table.
+SELECT p.polrelid::regclass || '.' || p.polname
+FROM pg_policy p JOIN lint_table ON t = p.polrelid
+WHERE concat(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) ~* '\mselect\M';
+
+-- name: triggers
+-- No triggers and no rewrite rules.
+SELECT t::text FROM lint_table JOIN pg_trigger g ON g.tgrelid = t WHERE NOT g.tgisinternal
+UNION ALL SELECT t::text FROM lint_table JOIN pg_rewrite r ON r.ev_class = t;
+
+-- name: storage
+-- No unlogged tables, no inheritance but partitions, one level of partitions, by RANGE.
+SELECT t::text FROM lint_table JOIN pg_class c ON c.oid = t
+LEFT JOIN pg_inherits i ON i.inhrelid = t
+LEFT JOIN pg_partitioned_table p ON p.partrelid = t
+WHERE c.relpersistence <> 'p' OR (i.inhrelid IS NOT NULL AND NOT c.relispartition)
+   OR (c.relkind = 'p' AND (c.relispartition OR p.partstrat <> 'r'));
+
+-- name: definer_functions
+-- What runs with the definer's rights is lua_definer's, pins an empty search_path and relies on no setting.
+SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
+WHERE p.prosecdef
+  AND (p.proowner <> 'lua_definer'::regrole OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
+       OR p.prosrc ~* 'lua\.tenant_id');
+
+-- name: tenant_argument
+-- A definer function that takes a tenant asks whether session_user may act for it.
+SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
+WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames) AND p.prosrc !~ 'lua\.require_tenant\(p_tenant\)';
+
+-- name: function_bodies
+-- No function notifies, builds statements out of text, or sets the tenant context.
+SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
+WHERE p.prosrc ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
+
+-- name: owners
+-- Everything but definer functions is owned by lua_owner.
+SELECT c.oid::regclass::text FROM pg_class c JOIN lint_schema ON n = c.relnamespace
+WHERE c.relowner <> 'lua_owner'::regrole
+UNION ALL SELECT n::text FROM lint_schema JOIN pg_namespace s ON s.oid = n WHERE s.nspowner <> 'lua_owner'::regrole
+UNION ALL SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
+WHERE NOT p.prosecdef AND p.proowner <> 'lua_owner'::regrole;
+
+-- name: public_rights
+-- PUBLIC has nothing: not by grant, not by a built-in default, not in schema public or on the database.
+WITH acl AS (
+    SELECT c.oid::regclass::text AS object, c.relacl AS items FROM pg_class c JOIN lint_schema ON n = c.relnamespace
+    UNION ALL
+    SELECT a.attrelid::regclass || '.' || a.attname, a.attacl FROM pg_attribute a JOIN lint_table ON t = a.attrelid
+    UNION ALL
+    SELECT f::text, coalesce(p.proacl, acldefault('f', p.proowner)) FROM lint_function JOIN pg_proc p ON p.oid = f
+    UNION ALL
+    SELECT s.nspname, coalesce(s.nspacl, acldefault('n', s.nspowner)) FROM pg_namespace s
+    WHERE s.oid IN (SELECT n FROM lint_schema) OR s.nspname = 'public'
+    UNION ALL
+    SELECT 'database', coalesce(d.datacl, acldefault('d', d.datdba)) FROM pg_database d WHERE d.datname = current_database()
+)
+SELECT acl.object || ' ' || x.privilege_type FROM acl CROSS JOIN LATERAL aclexplode(acl.items) AS x WHERE x.grantee = 0;
+
+-- name: passed_on
+-- Nobody may pass a right on, and nobody has TRUNCATE, REFERENCES, TRIGGER or MAINTAIN.
+SELECT c.oid::regclass || ' ' || x.privilege_type || ' ' || x.grantee::regrole
+FROM pg_class c JOIN lint_schema ON n = c.relnamespace CROSS JOIN LATERAL aclexplode(c.relacl) AS x
+WHERE x.grantee <> c.relowner
+  AND (x.is_grantable OR x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN'));
+
+-- name: partition_grants
+-- Rights stand on the partitioned table alone: policies do not bind who reads a partition directly.
+SELECT c.oid::regclass::text FROM pg_class c JOIN lint_table ON t = c.oid
+CROSS JOIN LATERAL aclexplode(c.relacl) AS x WHERE c.relispartition AND x.grantee <> c.relowner;
+
+-- name: updates
+-- UPDATE is granted by column, never on tenant_id, and on nothing in the ledger: it is append-only.
+SELECT c.oid::regclass || ' ' || x.grantee::regrole
+FROM pg_class c JOIN lint_table ON t = c.oid CROSS JOIN LATERAL aclexplode(c.relacl) AS x
+WHERE x.privilege_type = 'UPDATE' AND x.grantee <> c.relowner
+UNION ALL
+SELECT a.attrelid::regclass || '.' || a.attname || ' ' || x.grantee::regrole
+FROM pg_attribute a JOIN lint_table ON t = a.attrelid JOIN pg_class c ON c.oid = t
+CROSS JOIN LATERAL aclexplode(a.attacl) AS x
+WHERE x.privilege_type = 'UPDATE' AND (a.attname = 'tenant_id' OR c.relnamespace = 'ledger'::regnamespace);
+
+-- name: sequence_rights
+-- A sequence can be drawn from, never set or wound back.
+SELECT c.oid::regclass || ' ' || x.privilege_type || ' ' || x.grantee::regrole
+FROM pg_class c JOIN lint_schema ON n = c.relnamespace CROSS JOIN LATERAL aclexplode(c.relacl) AS x
+WHERE c.relkind = 'S' AND x.grantee <> c.relowner AND x.privilege_type <> 'USAGE';
+
+-- name: roles
+-- Nobody can log in as, or become, the owner or the definer; no group role has attributes; no login makes roles.
+SELECT r.rolname FROM pg_roles r
+WHERE r.rolname ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|owner|definer)$'
+  AND (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication
+       OR r.rolbypassrls <> (r.rolname = 'lua_definer'))
+UNION ALL
+SELECT m.member::regrole || ' > ' || m.roleid::regrole FROM pg_auth_members m
+WHERE m.roleid IN ('lua_owner'::regrole, 'lua_definer'::regrole)
+   OR m.member IN (SELECT r.oid FROM pg_roles r WHERE r.rolname ~ '^lua_(owner|definer|app|ai)$')
+UNION ALL
+SELECT r.rolname FROM pg_roles r WHERE r.rolcreaterole AND NOT r.rolsuper;
+
+-- name: comments
+-- Every table says what it is for.
+SELECT t::text FROM lint_table JOIN pg_class c ON c.oid = t
+WHERE NOT c.relispartition AND obj_description(t, 'pg_class') IS NULL;
+
+-- name: views
+-- No view reads with its owner's rights; nothing is copied into a materialized one.
+SELECT c.oid::regclass::text FROM pg_class c JOIN lint_schema ON n = c.relnamespace
+WHERE c.relkind = 'm' OR (c.relkind = 'v' AND NOT coalesce(c.reloptions, '{}') && ARRAY['security_invoker=true', 'security_invoker=on']);
+
+-- name: index_statistics
+-- The most common values of a blind index or uniqueness digest are not collected.
+SELECT a.attrelid::regclass || '.' || a.attname
+FROM pg_attribute a JOIN lint_tenant_table ON t = a.attrelid
+WHERE a.attname ~ '(_index|^digest)$' AND a.attstattarget IS DISTINCT FROM 0;

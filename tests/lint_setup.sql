@@ -1,0 +1,18 @@
+-- What the lint's queries stand on: temporary views over the catalog, and the rule that every policy must equal.
+CREATE TEMP VIEW lint_schema AS
+SELECT s.oid::regnamespace AS n FROM pg_namespace s WHERE s.nspname IN ('lua', 'crm', 'ledger', 'vault');
+
+CREATE TEMP VIEW lint_table AS
+SELECT c.oid::regclass AS t FROM pg_class c JOIN lint_schema ON n = c.relnamespace WHERE c.relkind IN ('r', 'p');
+
+CREATE TEMP TABLE lint_exempt (name text PRIMARY KEY);
+
+CREATE TEMP VIEW lint_tenant_table AS
+SELECT t FROM lint_table JOIN pg_attribute a ON a.attrelid = t
+WHERE a.attname = 'tenant_id' AND NOT a.attisdropped AND t::text NOT IN (SELECT name FROM lint_exempt);
+
+CREATE TEMP VIEW lint_function AS
+SELECT p.oid::regprocedure AS f FROM pg_proc p JOIN lint_schema ON n = p.pronamespace;
+
+CREATE TEMP TABLE lint_rule (tenant_id bigint);
+CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint AND ((tenant_id < 1099511627776 AND current_user !~ '^lua_t[0-9]') OR current_user = 'lua_t' || tenant_id));
