@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from luactl.errors import Exit, LuactlError, UsageError
 
 from .context import is_quiet, settings
-from .terminal import neutral
+from .terminal import is_terminal, neutral
 
 REDRAW_SECONDS = 0.1
 
 
 def _say(text: str) -> None:
+    if sys.stderr is None:  # closed by whoever started us
+        return
     sys.stderr.write(text)
     sys.stderr.flush()
 
@@ -56,7 +58,7 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
 
     `total` is the number of items to come, None when nobody knows.
     """
-    if is_quiet() or not sys.stderr.isatty():
+    if is_quiet() or not is_terminal(sys.stderr):
         yield lambda _n: None
         return
     done, drawn = 0, 0.0
@@ -84,8 +86,7 @@ def ask(question: str) -> str:
 
 def is_interactive() -> bool:
     """Tell whether somebody sits there who can answer."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 def confirm(question: str, *, yes: bool, retype: str | None = None) -> None:
     """Return when the change is wanted: `--yes`, or the right answer on a terminal.

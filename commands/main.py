@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -137,13 +137,20 @@ def run(args: Sequence[str]) -> int:
 
 
 def _pipe_closed() -> int:
-    # Otherwise the interpreter would complain when it flushes standard output at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from .output import discard
+
+    discard()
     return PIPE_CLOSED
 
 
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def main() -> NoReturn:
-    """Run the command line of this process."""
+    """Run the command line of this process; asked to end or hung up on, it rolls back as for Ctrl-C."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGHUP, _stop)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -39,7 +39,7 @@ def secret(value: str, label: str) -> str:
     """
     if value != "-":
         return value
-    given = ask(f"{label}:") if is_interactive() else sys.stdin.readline()
+    given = ask(f"{label}:") if is_interactive() else sys.stdin.readline() if sys.stdin else ""
     if not given.strip():
         raise UsageError(f"no {label} came on standard input")
     return given.strip()

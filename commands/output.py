@@ -6,6 +6,7 @@ Owns the JSON envelope, tables, CSV and JSON lines (docs/reference/output.md). I
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,16 +18,29 @@ from luactl.errors import Exit, LuactlError, UsageError
 from .context import settings
 from .diagnostics import note
 from .render import Columns, as_csv, as_lines, as_table, plain, row_line
-from .terminal import neutral, neutral_json
+from .terminal import is_terminal, neutral, neutral_json
 
 ENVELOPE_VERSION = 1
 
 
 def write(text: str) -> None:
-    """Write text as UTF-8 and flush; raises BrokenPipeError when nobody reads any more."""
+    """Write text as UTF-8 and flush. Raises BrokenPipeError when nobody reads any more, else LuactlError."""
+    if sys.stdout is None:
+        raise LuactlError("standard output is closed", hint="give the result somewhere to go")
     stream = sys.stdout.buffer
-    stream.write(text.encode("utf-8", "backslashreplace"))
-    stream.flush()
+    try:
+        stream.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard()
+        raise LuactlError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def discard() -> None:
+    """Let what still lies in the buffer go nowhere: the interpreter would fail on it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def status_of(outcome: Exit) -> str:
@@ -64,9 +78,9 @@ def show(
         text = as_lines(value)
     elif chosen.output == "csv":
         text = as_csv(value)
-        text = neutral(text, lines=True) if sys.stdout.isatty() else text
+        text = neutral(text, lines=True) if is_terminal(sys.stdout) else text
     else:
-        text = as_table(value, columns, terminal=sys.stdout.isatty())
+        text = as_table(value, columns, terminal=is_terminal(sys.stdout))
     chosen.shown = True
     write(text)
     for line in notes:

@@ -98,7 +98,7 @@ def test_no_value_can_steer_the_terminal(form: str) -> None:
 def test_table_on_a_terminal_is_aligned_and_neither_coloured_nor_steered() -> None:
     code, seen = on_terminal("toy", "list")
     assert code == 0
-    assert "\x1b" not in seen
+    assert "\x1b" not in seen + on_terminal("toy", "list", "-o", "csv")[1]
     assert "\\x1b[31mrot" in seen
     title, first, *_ = seen.splitlines()
     assert title.index("NAME") == first.index("Kreisel")
@@ -295,6 +295,27 @@ def test_reader_that_leaves_ends_the_command_quietly() -> None:
     assert (process.returncode, told) == (141, b"")
 
 
+def test_full_disk_behind_standard_output_is_an_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*TOY, "toy", "list"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"error: cannot write to standard output: No space left on device\n"
+
+
+def test_closed_streams_are_no_fault_of_ours() -> None:
+    for closed, told in ((">&-", b"error: standard output is closed"), ("2>&-", b""), ("<&-", b"")):
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *TOY, "toy", "list"]
+        done = subprocess.run(shell, capture_output=True, check=False)
+        assert done.stderr.startswith(told)
+        assert b"Traceback" not in done.stderr
+        assert done.returncode == (1 if told else 0)
+
+
+def test_arguments_cannot_steer_the_terminal() -> None:
+    done = subprocess.run([*TOY, b"\x1b[31m\xff"], capture_output=True, check=False)
+    assert done.stderr.startswith(b"error: no such command: luactl \\x1b[31m\\udcff\n")
+
+
 @pytest.mark.parametrize("form", ["json", "csv"])
 def test_stream_needs_a_format_of_lines(form: str) -> None:
     done = run("toy", "flood", "-o", form)
@@ -320,10 +341,13 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.returncode, told.decode()
 
 
-def test_ctrl_c_rolls_the_transaction_back(hanging: subprocess.Popen[bytes], admin: Connection) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_rolls_the_transaction_back(
+    hanging: subprocess.Popen[bytes], admin: Connection, number: signal.Signals
+) -> None:
     assert hanging.stdout is not None
     backend = json.loads(hanging.stdout.readline())["backend"]
-    hanging.send_signal(signal.SIGINT)
+    hanging.send_signal(number)
     code, told = ended(hanging)
     assert code == 130
     assert "interrupted" in told
