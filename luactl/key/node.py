@@ -105,6 +105,13 @@ class OpenNode:
             raise SealError(f"the key in slot {slot} of node {self.path.hex() or 'top'} was dropped")
         return found
 
+    def slice(self, start: int, stop: int) -> list[bytes]:
+        """Return the keys in consecutive slots. Raises SealError when one was dropped or does not open."""
+        known = self._known[start:stop] if self._known is not None else None
+        if known is None or None in known:
+            return [self.key(slot) for slot in range(start, stop)]
+        return [key for key in known if key is not None]
+
     def keys(self) -> Keys:
         """Return all 64 keys. Raises SealError when one does not open."""
         return [self[slot] for slot in range(FAN_OUT)]

@@ -11,8 +11,9 @@ from psycopg.pq import TransactionStatus
 from ..db import Session, queries, transaction
 from ..errors import BusyError, NotFoundError
 from .classes import KeyClass, PeriodKey, RetentionClass, SubjectKey, period_id
+from .pack import pack_uuids
 from .path import CREDENTIAL_SLOT, INDEX_SLOT, UNIQUE_SLOT, Counter, leaves, locate, tenant_nodes
-from .tree import Nodes
+from .tree import Nodes, fetch
 
 BATCH = 20_000
 
@@ -135,17 +136,23 @@ class TenantKeys:
 
     def _read_subjects(self, ids: Sequence[UUID], key_class: KeyClass) -> dict[UUID, SubjectKey]:
         space = subject_space(key_class)
-        rows = list(
-            queries("key").newest_slots(
-                self._session.conn, tenant_id=self.tenant_id, key_class=key_class, ids=list(ids)
-            )
+        rows = fetch(
+            self._session,
+            "newest_slots",
+            tenant_id=self.tenant_id,
+            key_class=key_class,
+            ids=pack_uuids(ids),
         )
-        places = [(subject, version, self._locate(space, number)) for subject, version, number in rows]
+        # 64 consecutive numbers share a leaf, as all regions begin at a multiple of 64.
+        leaf_of = {
+            at: self._locate(space, at * 64)[0] for at in {number >> 6 for _id, _version, number in rows}
+        }
         self._nodes.forget_leaves((self._own, self._duty))
-        self._nodes.load({leaf for _subject, _version, (leaf, _slot) in places})
+        self._nodes.load(leaf_of.values())
+        node_of = {at: self._nodes[leaf] for at, leaf in leaf_of.items()}
         found = {}
-        for subject, version, (leaf, slot) in places:
-            key = self._nodes[leaf][slot]
+        for subject, version, number in rows:
+            key = node_of[number >> 6][number & 63]
             if key is not None:
                 found[subject] = SubjectKey(version, key)
         return found
@@ -172,8 +179,8 @@ class TenantKeys:
         """Return a key for each of these subjects, claiming one for those that have none.
 
         Runs in the caller's transaction, in the tenant's context, on numbers that `reserve` took before it.
-        `new` says that the ids were made a moment ago, which spares a search. Raises RuntimeError without
-        a transaction or without enough numbers.
+        `new` says that the ids were made a moment ago: nothing is searched, nor is an answer waited for, so
+        that it works within a pipeline. Raises RuntimeError without a transaction or enough numbers.
         """
         if not self._in_transaction():
             raise RuntimeError("keys are claimed in the transaction of the rows that they seal")
@@ -181,12 +188,12 @@ class TenantKeys:
         found = {} if new else self.subjects(wanted, key_class)
         missing = [subject for subject in wanted if subject not in found]
         while missing:
-            batch = self._claim_block(missing, key_class)
+            batch = self._claim_block(missing, key_class, new)
             found.update(batch)
             missing = missing[len(batch) :]
         return found
 
-    def _claim_block(self, ids: Sequence[UUID], key_class: KeyClass) -> dict[UUID, SubjectKey]:
+    def _claim_block(self, ids: Sequence[UUID], key_class: KeyClass, new: bool) -> dict[UUID, SubjectKey]:
         """Claim keys for as many of the ids, in their order, as the next block of numbers serves."""
         space = subject_space(key_class)
         free = self._free.get(space)
@@ -196,14 +203,15 @@ class TenantKeys:
         batch, rest = ids[: len(block)], block[len(ids) :]
         if rest:
             free.insert(0, rest)
-        claimed = queries("key").insert_slots(
+        insert = queries("key").insert_new_slots if new else queries("key").insert_slots
+        claimed = insert(
             self._session.conn,
             tenant_id=self.tenant_id,
             key_class=key_class,
             first=block.start,
-            ids=list(batch),
+            ids=pack_uuids(batch),
         )
-        if claimed == len(batch):
+        if new or claimed == len(batch):
             return dict(zip(batch, self._numbered(space, block.start, len(batch)), strict=True))
         found = self.subjects(batch, key_class)  # somebody else was first for some of them
         if len(found) != len(batch):
@@ -219,7 +227,7 @@ class TenantKeys:
         slot = locate(base, space.first, first)[1]
         for leaf in nodes:
             node = self._nodes[leaf]
-            keys += [SubjectKey(1, node.key(at)) for at in range(slot, min(64, slot + count - len(keys)))]
+            keys += [SubjectKey(1, key) for key in node.slice(slot, min(64, slot + count - len(keys)))]
             slot = 0
         return keys
 

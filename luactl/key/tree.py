@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
@@ -16,12 +17,18 @@ from .book import EMPTY, Book, open_books, sync
 from .classes import SealError
 from .holder import FileHolder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
+from .pack import pack_blobs, teach
 from .path import TOP, ancestors
 from .root import NoRootError, lock_shared, read_root, wipe
 
 ATTEMPTS = 5
 BATCH = 2000
 CACHED_NODES = 20_000
+
+
+def fetch(session: Session, name: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Return all rows of a named query at once, which for many rows is far cheaper than one by one."""
+    return session.conn.execute(getattr(queries("key"), name).sql, parameters).fetchall()
 
 
 class Nodes:
@@ -32,6 +39,7 @@ class Nodes:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        teach(session.conn)
         self.holders = open_holders(session.profile.holders)
         self.tree_id = b""
         self.epoch = 0
@@ -65,7 +73,7 @@ class Nodes:
         """Open what is asked for; False when the epoch has moved and everything must be asked for anew."""
         for start in range(0, max(1, len(wanted)), BATCH):
             asked = wanted[start : start + BATCH]
-            rows = list(queries("key").fetch_nodes(self.session.conn, paths=list(asked)))
+            rows = fetch(self.session, "fetch_nodes", paths=pack_blobs(asked))
             if not rows:
                 raise RefusedError("this database has no key tree", hint="run `luactl init`")
             tree_id, epoch = rows[0][:2]
@@ -124,7 +132,7 @@ class Nodes:
             node_key, keys = self._node_key(path), fresh_keys()
             made[path] = (seal_node(self.tree_id, path, 1, node_key, keys), node_key, keys)
         blobs = [blob for blob, _key, _keys in made.values()]
-        ours = queries("key").insert_nodes(self.session.conn, paths=paths, blobs=blobs)
+        ours = fetch(self.session, "insert_nodes", paths=pack_blobs(paths), blobs=pack_blobs(blobs))
         for (path,) in ours:
             blob, node_key, keys = made.pop(path)
             self._open[path] = OpenNode(self.tree_id, path, 1, blob, node_key, keys)

@@ -58,6 +58,12 @@ SELECT :tenant_id::bigint, w.id, :key_class::smallint, 1, :first::bigint + w.n -
 FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w(id, n)
 ON CONFLICT DO NOTHING;
 
+-- name: insert_new_slots!
+-- The same for subjects that nobody else can know yet, without looking for theirs.
+INSERT INTO vault.slot (tenant_id, subject_id, key_class, version, slot_no)
+SELECT :tenant_id::bigint, w.id, :key_class::smallint, 1, :first::bigint + w.n - 1
+FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w(id, n);
+
 -- name: delete_slots
 -- Gives up all key versions of these subjects and classes; returns the slots.
 DELETE FROM vault.slot s USING unnest(:ids::uuid[], :classes::smallint[]) AS w(id, key_class)
