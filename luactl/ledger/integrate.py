@@ -143,6 +143,6 @@ def _check_known(session: Session, signer: Signer, anchor: FileAnchor, known: Ch
     note = queries("ledger").checkpoint_note(session.conn, size=known.size)
     if note is None or open_checkpoint(note, [signer.verifier]).root != known.root:
         raise RefusedError(
-            f"anchor {anchor.name} holds a checkpoint of {known.size:,} entries which is not in this database",
-            hint="the database was restored or rewritten; `luactl ledger verify` shows from where on",
+            f"anchor {anchor.name} holds a checkpoint of {known.size:,} entries not in this database",
+            hint="the database was restored or rewritten; `luactl ledger verify` shows where",
         )

@@ -16,8 +16,8 @@ from uuid import UUID, uuid4
 from ..db import Session, queries, transaction
 
 if TYPE_CHECKING:
-    from ..key import PeriodKey, SubjectKey, TenantKeys
-    from ..key.classes import Place
+    from ..key.classes import PeriodKey, Place, SubjectKey
+    from ..key.tenant import TenantKeys
 
 
 def _place(tenant_id: int, subject_id: UUID) -> Place:
@@ -42,7 +42,7 @@ def references(
 ) -> dict[UUID, UUID]:
     """Return the ledger reference of each living subject, making those that are missing.
 
-    Runs in transactions of its own. Erased and unknown subjects are not in the answer. Two callers at once
+    Runs in a transaction of its own. Erased and unknown subjects are not in the answer. Two callers at once
     agree: the first reference that is written stays.
     """
     from ..key.classes import KeyClass, RetentionClass
@@ -50,14 +50,15 @@ def references(
     wanted = sorted(set(subject_ids))
     if not wanted:
         return {}
+    keys.period(RetentionClass.CONTACT, 0)
     with transaction(session, tenant_id):
-        living = keys.subjects(wanted, KeyClass.MAIN)
         period = keys.period(RetentionClass.CONTACT, 0)
-    seals = _seals(session, tenant_id, wanted)
-    missing = [subject_id for subject_id, seal in seals.items() if seal is None and subject_id in living]
-    if missing:
-        _give(session, tenant_id, missing, living, period)
-        seals |= _seals(session, tenant_id, missing)
+        seals = _seals(session, tenant_id, wanted)
+        missing = [subject_id for subject_id in wanted if seals.get(subject_id, b"") is None]
+        if missing:
+            _give(session, keys, tenant_id, missing, period)
+            seals = _seals(session, tenant_id, wanted)
+        living = keys.subjects(seals, KeyClass.MAIN)
     return {
         subject_id: _open(seal, tenant_id, subject_id, living[subject_id], period)
         for subject_id, seal in seals.items()
@@ -66,27 +67,25 @@ def references(
 
 
 def _seals(session: Session, tenant_id: int, subject_ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
-    with transaction(session, tenant_id) as conn:
-        return dict(queries("ledger").subject_seals(conn, tenant_id=tenant_id, subject_ids=list(subject_ids)))
+    rows = queries("ledger").subject_seals(session.conn, tenant_id=tenant_id, subject_ids=list(subject_ids))
+    return dict(rows)
 
 
 def _give(
-    session: Session,
-    tenant_id: int,
-    missing: list[UUID],
-    living: Mapping[UUID, SubjectKey],
-    period: PeriodKey,
+    session: Session, keys: TenantKeys, tenant_id: int, missing: Sequence[UUID], period: PeriodKey
 ) -> None:
-    with transaction(session, tenant_id) as conn:
-        rows = queries("ledger").lock_unreferenced(conn, tenant_id=tenant_id, subject_ids=missing)
-        locked = [row[0] for row in rows]
-        queries("ledger").give_references(
-            conn,
-            tenant_id=tenant_id,
-            at=session.clock.now(),
-            subject_ids=locked,
-            seals=[seal_reference(uuid4(), tenant_id, id_, living[id_], period) for id_ in locked],
-        )
+    """Write references for those who have none once their rows are locked; keys are read under the lock."""
+    from ..key.classes import KeyClass
+
+    rows = queries("ledger").lock_unreferenced(session.conn, tenant_id=tenant_id, subject_ids=list(missing))
+    living = keys.subjects([row[0] for row in rows], KeyClass.MAIN)
+    queries("ledger").give_references(
+        session.conn,
+        tenant_id=tenant_id,
+        at=session.clock.now(),
+        subject_ids=list(living),
+        seals=[seal_reference(uuid4(), tenant_id, id_, key, period) for id_, key in living.items()],
+    )
 
 
 def _open(seal: bytes, tenant_id: int, subject_id: UUID, key: SubjectKey, period: PeriodKey) -> UUID:

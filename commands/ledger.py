@@ -1,0 +1,86 @@
+"""`luactl ledger …`: the state of the log, its proofs and its check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from . import output
+from .app import group
+from .context import session
+from .options import DryRun
+
+HELP = "The record of it all: its state, proofs and verification."
+app = group(HELP)
+
+EntryId = Annotated[UUID, typer.Argument(metavar="ID", help="The id of an entry, as `log search` shows it.")]
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", metavar="FILE", help="Check also against a signed checkpoint kept elsewhere."
+    ),
+]
+
+
+@app.command("status")
+def status() -> None:
+    """Show how far the log is signed, what waits, and what the anchors know."""
+    from luactl import ledger
+
+    with session("ledger status") as s:
+        state = ledger.status(s)
+    notes = [f"anchor {a.anchor}: {a.problem}" for a in state.anchors if a.problem]
+    if not state.anchors:
+        notes.append("no anchor: nobody but the database's owner holds a checkpoint")
+    output.show(state, notes=notes)
+
+
+@app.command("verify")
+def verify(checkpoint: CheckpointFile = None) -> None:
+    """Recompute every entry, hash, root and signature, and compare with every anchor; exit 6 if wrong."""
+    from luactl import ledger
+    from luactl.errors import Exit
+
+    with session("ledger verify") as s:
+        result = ledger.verify(s, checkpoint)
+    notes = []
+    if result.pending:
+        notes.append(
+            f"{result.pending:,} entries wait for a checkpoint: until then their owner can change them"
+        )
+    if not result.anchors and checkpoint is None:
+        notes.append(
+            "nothing outside the database was compared: give --checkpoint, or name anchors in the profile"
+        )
+    if result.found > len(result.findings):
+        notes.append(f"{len(result.findings):,} of {result.found:,} findings are shown")
+    output.show(result, notes=notes, outcome=Exit.DONE if result.ok else Exit.FINDINGS)
+
+
+@app.command("show")
+def show(id: EntryId) -> None:
+    """Show one entry as it was signed, with its proof."""
+    from luactl import ledger
+    from luactl.errors import Exit
+
+    with session("ledger show") as s:
+        shown = ledger.show(s, id)
+    notes = ["no checkpoint covers this entry yet"] if shown.index is None else []
+    output.show(shown, notes=notes, outcome=Exit.DONE if shown.intact else Exit.FINDINGS)
+
+
+@app.command("integrate")
+def integrate(dry_run: DryRun = False) -> None:
+    """Give waiting entries their place in the log, sign it, and tell the anchors (on the ledger host)."""
+    from luactl import ledger
+
+    with session("ledger integrate") as s:
+        plan = ledger.plan_integration(s)
+        if dry_run:
+            output.show_plan(plan)
+            return
+        checkpoint = ledger.integrate(s)
+        output.show(ledger.status(s), notes=[] if checkpoint else ["nothing waited"])

@@ -1,0 +1,531 @@
+"""The ledger on a real server: append, integrate, anchor, prove, and be caught lying."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from conftest import Connection, Home, TestServer, new_login, test_profile
+
+from luactl import ledger
+from luactl.clock import FixedClock, SystemClock
+from luactl.connect import connect
+from luactl.db import Session, transaction
+from luactl.errors import NotFoundError, RefusedError, UsageError
+from luactl.ledger import Entry
+from luactl.ledger.anchor import AnchorError, anchors
+from luactl.ledger.entry import new_id, time_of
+from luactl.ledger.merkle import leaf_hash
+from luactl.ledger.note import Signer
+from luactl.ledger.proof import part_root
+
+Actor = Callable[..., Session]
+
+
+@pytest.fixture
+def init(bare_home: Home, admin: Connection) -> Session:
+    """The superuser's session of a database with a ledger origin (its creation is entry 0)."""
+    session = Session(admin, "postgres", SystemClock(), bare_home.profile, "init")
+    ledger.create_origin(session)
+    return session
+
+
+@pytest.fixture
+def actor(server: TestServer, database: str, init: Session) -> Iterator[Actor]:
+    """`actor("lua_operator")` opens a session as a new login with these roles."""
+    opened: list[Session] = []
+
+    def open_as(*roles: str) -> Session:
+        passfile = init.profile.passfile
+        assert passfile is not None
+        name = new_login(server, passfile, roles)
+        profile = test_profile(passfile.parents[1], server, database, name, passfile)
+        session = Session(connect(profile, command="test"), name, SystemClock(), profile, "test")
+        opened.append(session)
+        return session
+
+    yield open_as
+    for session in opened:
+        session.conn.close()
+
+
+@pytest.fixture
+def admin_login(actor: Actor) -> Session:
+    return actor("lua_admin")
+
+
+def write(session: Session, *actions: str) -> list[UUID]:
+    with transaction(session):
+        return ledger.append_all(session, [Entry(action=action) for action in actions])
+
+
+def append(session: Session, entry: Entry) -> UUID:
+    with transaction(session):
+        return ledger.append(session, entry)
+
+
+def problems(session: Session, **options: Any) -> list[str]:
+    return [finding.problem for finding in ledger.verify(session, **options).findings]
+
+
+def anchor_file(session: Session) -> Path:
+    return Path(session.profile.anchors[0].removeprefix("file:"))
+
+
+def test_ids_tell_their_time_and_keep_their_order() -> None:
+    start = datetime(2026, 3, 1, 12, 0, 0, 1500, UTC)
+    ids = [new_id(start + timedelta(microseconds=n)) for n in range(1000)]
+    assert ids == sorted(ids)
+    assert time_of(ids[0]) == start.replace(microsecond=1000)
+    assert {id_.version for id_ in ids} == {7}
+    assert {id_.variant for id_ in ids} == {"specified in RFC 4122"}
+
+
+def test_an_entry_has_exactly_the_documented_fields(admin_login: Session) -> None:
+    session = replace(
+        admin_login, on_behalf="user 7", clock=FixedClock(datetime(2026, 3, 1, 12, 0, 0, 123456, UTC))
+    )
+    reference = uuid4()
+    with transaction(session):
+        entry = Entry(
+            "tenant.create", 7, "tenant:praxis", reference, "setup", "intent", {"b": [1, None], "a": "é"}
+        )
+        id_ = ledger.append(session, entry)
+    row = session.conn.execute("SELECT body FROM ledger.entry WHERE id = %s", [id_]).fetchone()
+    shown = ledger.show(session, id_)
+    assert row is not None
+    assert row[0].startswith(b'{"action":"tenant.create","actor":"' + session.actor.encode())
+    assert b'"detail":{"a":"\xc3\xa9","b":[1,null]}' in row[0]
+    assert shown.entry == {
+        "v": 1,
+        "id": str(id_),
+        "at": "2026-03-01T12:00:00.123Z",
+        "actor": session.actor,
+        "on_behalf": "user 7",
+        "session": shown.entry["session"],
+        "address": "127.0.0.1",
+        "tenant": 7,
+        "subject": str(reference),
+        "purpose": "setup",
+        "action": "tenant.create",
+        "object": "tenant:praxis",
+        "outcome": "intent",
+        "detail": {"a": "é", "b": [1, None]},
+    }
+    assert shown.entry["session"].endswith(f".{session.conn.info.backend_pid:x}")
+    assert (shown.index, shown.intact, shown.leaf_hash) == (None, True, leaf_hash(row[0]))
+
+
+def test_no_entry_without_a_transaction_and_none_after_a_rollback(admin_login: Session) -> None:
+    with pytest.raises(RuntimeError):
+        ledger.append(admin_login, Entry("tenant.create"))
+    before = ledger.status(admin_login).pending
+    with transaction(admin_login) as conn:
+        ledger.append(admin_login, Entry("tenant.create"))
+        raise psycopg.Rollback
+    assert ledger.status(admin_login).pending == before
+    assert conn.execute("SELECT count(*) FROM ledger.entry").fetchone() == (1,)
+
+
+UNFIT = [
+    Entry("a", detail={"x": 1.5}),
+    Entry("a", detail={"x": [{"y": float("nan")}]}),
+    Entry("a", detail={"x": 1 << 60}),
+    Entry("a", object="NUL \x00"),
+    Entry("a", object="half \ud800"),
+    Entry("a", detail={"x": "x" * 66_000}),
+    Entry("a", detail={"references": []}),
+    Entry("read"),
+    Entry("read", detail={"count": 1}),
+]
+
+
+def test_what_an_entry_cannot_hold_is_refused(admin_login: Session) -> None:
+    for entry in UNFIT:
+        with pytest.raises(UsageError):
+            append(admin_login, entry)
+    assert ledger.status(admin_login).pending == 1
+
+
+def test_a_backslash_before_u0000_is_no_nul(admin_login: Session) -> None:
+    with transaction(admin_login):
+        id_ = ledger.append(admin_login, Entry("a", object="\\u0000'; DROP TABLE ledger.entry; --"))
+    assert ledger.show(admin_login, id_).entry["object"].startswith("\\u0000")
+
+
+def test_actions_have_one_form(admin_login: Session) -> None:
+    for action in ("", "Read", "a b", "a.", ".a", "a..b", "a;b"):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            write(admin_login, action)
+
+
+def test_nobody_signs_with_another_name(actor: Actor) -> None:
+    forger = replace(actor("lua_operator"), actor="postgres")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        write(forger, "tenant.create")
+
+
+CONTRADICTIONS = [
+    ("actor", "somebody"),
+    ("tenant_id", 8),
+    ("subject", uuid4()),
+    ("touched", [uuid4()]),
+    ("action", "other"),
+    ("object", "other"),
+    ("outcome", "failed"),
+    ("at", datetime(2026, 1, 1, tzinfo=UTC)),
+    ("id", new_id(datetime(2026, 1, 1, tzinfo=UTC))),
+]
+
+
+def test_a_column_that_contradicts_the_body_is_refused(init: Session) -> None:
+    init.conn.execute("DELETE FROM ledger.pending")
+    for column, value in CONTRADICTIONS:
+        query = psycopg.sql.SQL("UPDATE ledger.entry SET {} = %s").format(psycopg.sql.Identifier(column))
+        with pytest.raises(psycopg.errors.CheckViolation):
+            init.conn.execute(query, [value])
+
+
+CHANGES = (
+    "UPDATE ledger.entry SET outcome = 'failed'",
+    "DELETE FROM ledger.entry",
+    "TRUNCATE ledger.entry CASCADE",
+    "DELETE FROM ledger.pending",
+    "UPDATE ledger.leaf SET index = 9",
+    "DELETE FROM ledger.checkpoint",
+    "INSERT INTO ledger.leaf VALUES (0, gen_random_uuid(), now(), sha256(''))",
+)
+
+
+def test_no_role_changes_what_was_written(actor: Actor) -> None:
+    for role in ("lua_admin", "lua_operator", "lua_auditor", "lua_app", "lua_accounting"):
+        session = actor(role)
+        write(session, "tenant.create")
+        for statement in CHANGES:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                session.conn.execute(statement)
+
+
+def test_operators_see_their_own_entries_only(actor: Actor, admin_login: Session) -> None:
+    operator = actor("lua_operator")
+    (mine,) = write(operator, "tenant.create")
+    (theirs,) = write(admin_login, "tenant.create")
+    assert ledger.show(operator, mine).id == mine
+    assert ledger.show(admin_login, mine).id == mine
+    with pytest.raises(NotFoundError):
+        ledger.show(operator, theirs)
+    with pytest.raises(RefusedError):
+        ledger.verify(operator)
+
+
+def test_reads_are_committed_before_anything_opens(actor: Actor, admin_login: Session) -> None:
+    session = actor("lua_app")
+    people = [uuid4() for _ in range(2_500)]
+    ids = ledger.record_read(session, 7, people, "support", "crm.contact")
+    assert session.conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    entries = [ledger.show(admin_login, id_).entry for id_ in ids]
+    assert [len(e["detail"]["references"]) for e in entries] == [1000, 1000, 500]
+    assert [e["detail"]["part"] for e in entries] == [1, 2, 3]
+    assert {(e["detail"]["count"], e["detail"]["parts"], e["detail"]["command"]) for e in entries} == {
+        (2500, 3, "test")
+    }
+    assert [UUID(t) for e in entries for t in e["detail"]["references"]] == people
+    assert ledger.record_read(session, 7, [], "support", "crm.contact") == []
+    assert len(ledger.record_read(session, 7, [], "support", "crm.contact", count=3)) == 1
+    with transaction(session), pytest.raises(RuntimeError):
+        ledger.record_read(session, 7, people, "support", "crm.contact")
+    assert not problems(admin_login)
+
+
+def test_integration_numbers_signs_and_hands_over(admin_login: Session) -> None:
+    ids = write(admin_login, *["a"] * 5)
+    assert ledger.plan_integration(admin_login).entries == 6
+    checkpoint = ledger.integrate(admin_login)
+    assert checkpoint is not None
+    assert checkpoint.size == 6
+    assert anchor_file(admin_login).read_text() == checkpoint.note + "\n"
+    assert ledger.integrate(admin_login) is None
+    status = ledger.status(admin_login)
+    assert (status.size, status.pending, status.lag_seconds) == (6, 0, 0)
+    assert (status.root, status.signs_here, status.anchors[0].current) == (checkpoint.root, True, True)
+    for index, id_ in enumerate(ids, 1):
+        proof = ledger.prove(admin_login, id_)
+        assert proof.index == index
+        assert ledger.check(proof, status.vkey)
+        assert not ledger.check(replace(proof, body=proof.body + b" "), status.vkey)
+        assert not ledger.check(proof, str(Signer(status.origin, bytes(32)).verifier))
+    assert not problems(admin_login)
+
+
+def test_large_logs_grow_and_prove_by_subtrees(admin_login: Session, init: Session) -> None:
+    ids = []
+    for count in (300, 255, 1, 212):
+        ids += write(admin_login, *["a"] * count)
+        ledger.integrate(admin_login, batch=100)
+    assert init.conn.execute("SELECT count(*) FROM ledger.subtree").fetchone() == (3,)
+    hashes = [row[0] for row in init.conn.execute("SELECT hash FROM ledger.leaf ORDER BY index")]
+    from luactl.ledger.merkle import root
+
+    assert part_root(init.conn, 512, 769) == root(hashes[512:])
+    vkey = ledger.status(admin_login).vkey
+    for id_ in (ids[0], ids[254], ids[255], ids[511], ids[-1]):
+        assert ledger.check(ledger.prove(admin_login, id_), vkey)
+    verification = ledger.verify(admin_login)
+    assert (verification.ok, verification.size, verification.pending) == (True, 769, 0)
+    assert verification.checkpoints == 2 * len(list(anchors(admin_login.profile.anchors)[0].records()))
+
+
+def test_lag_is_visible(admin_login: Session) -> None:
+    later = replace(admin_login, clock=FixedClock(datetime.now(UTC) + timedelta(hours=1)))
+    assert 3600 <= ledger.status(later).lag_seconds < 3700
+
+
+def test_parallel_transactions_are_numbered_once_each(actor: Actor, admin_login: Session) -> None:
+    slow, fast = actor("lua_operator"), actor("lua_operator")
+    with transaction(slow):
+        (first,) = ledger.append_all(slow, [Entry("slow")])
+        (second,) = write(fast, "fast")
+        ledger.integrate(admin_login)
+    assert ledger.show(admin_login, first).index is None
+    ledger.integrate(admin_login)
+    assert [ledger.show(admin_login, id_).index for id_ in (second, first)] == [1, 2]
+    assert not problems(admin_login)
+
+
+def test_two_integrators_at_once(actor: Actor, admin_login: Session) -> None:
+    write(admin_login, *["a"] * 500)
+    others = [actor("lua_admin") for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        done = [c for c in pool.map(lambda s: ledger.integrate(s, batch=50), others) if c]
+    assert max(c.size for c in done) == 501
+    assert not problems(admin_login)
+    sizes = [int(record.text.split("\n")[1]) for record in anchors(admin_login.profile.anchors)[0].records()]
+    assert sizes == sorted(set(sizes))
+
+
+def test_only_the_ledger_host_signs(admin_login: Session) -> None:
+    elsewhere = replace(
+        admin_login, profile=replace(admin_login.profile, signing_key=Path("/nonexistent/key"))
+    )
+    with pytest.raises(RefusedError) as caught:
+        ledger.integrate(elsewhere)
+    assert caught.value.hint
+    assert ledger.status(elsewhere).signs_here is False
+    key = admin_login.profile.signing_key
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.chmod(0o640)
+    with pytest.raises(RefusedError):
+        ledger.integrate(admin_login)
+    key.chmod(0o600)
+    key.write_text(Signer("other", bytes(32)).secret())
+    with pytest.raises(RefusedError):
+        ledger.integrate(admin_login)
+    assert any("verifier key" in p for p in problems(admin_login))
+
+
+def test_a_role_that_may_not_integrate(actor: Actor) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ledger.integrate(actor("lua_auditor"))
+
+
+def test_origin_is_made_once(init: Session, admin_login: Session) -> None:
+    key = init.profile.signing_key.read_text()
+    assert ledger.create_origin(init) == ledger.create_origin(init)
+    assert init.profile.signing_key.read_text() == key
+    init.conn.execute("TRUNCATE ledger.origin, ledger.entry CASCADE")
+    assert ledger.create_origin(init).vkey == str(Signer.parse(key.strip()).verifier)
+    ledger.integrate(admin_login)
+    init.conn.execute("TRUNCATE ledger.origin")
+    with pytest.raises(RefusedError):
+        ledger.create_origin(init)
+
+
+KILL = """
+import os, signal, sys
+from luactl.connect import open_session
+from luactl.ledger import integrate
+from luactl.ledger.anchor import FileAnchor
+FileAnchor.hand_over = lambda self, checkpoint: os.kill(os.getpid(), signal.SIGKILL)
+with open_session("test", command="ledger integrate") as session:
+    integrate(session)
+"""
+
+
+def test_killed_between_commit_and_anchor(bare_home: Home, admin_login: Session) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILL], env=bare_home.environ, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    status = ledger.status(admin_login)
+    assert (status.size, status.pending, status.anchors[0].current) == (1, 0, False)
+    assert ledger.integrate(admin_login) is None
+    assert ledger.status(admin_login).anchors[0].current
+    assert not problems(admin_login)
+
+
+def test_an_anchor_out_of_reach_is_told_and_made_good(admin_login: Session) -> None:
+    anchor_file(admin_login).unlink()
+    with pytest.raises(AnchorError):
+        ledger.integrate(admin_login)
+    assert ledger.status(admin_login).anchors[0].problem == "the file is missing"
+    assert ledger.status(admin_login).size == 1
+    anchor_file(admin_login).touch()
+    assert ledger.integrate(admin_login) is None
+    assert ledger.status(admin_login).anchors[0].current
+
+
+@pytest.mark.parametrize("length", [1, 30, 80, 150, 190])
+def test_a_torn_anchor_is_made_good(admin_login: Session, length: int) -> None:
+    checkpoint = ledger.integrate(admin_login)
+    assert checkpoint is not None
+    anchor_file(admin_login).write_text(checkpoint.note[:length])
+    assert problems(admin_login)
+    assert ledger.integrate(admin_login) is None
+    assert ledger.status(admin_login).anchors[0].current
+    assert not problems(admin_login)
+
+
+def test_anchor_kinds() -> None:
+    for name in ("", "file:", "file:relative", "ftp:/x", "syslog:"):
+        with pytest.raises(UsageError):
+            anchors([name])
+
+
+@pytest.fixture
+def lie(init: Session, admin_login: Session) -> Callable[[str], list[str]]:
+    """Integrate ten entries in two checkpoints, let the superuser lie, and return what a check finds."""
+
+    def tell(statement: str) -> list[str]:
+        for _ in range(2):
+            write(admin_login, *["a"] * 5)
+            ledger.integrate(admin_login)
+        assert not problems(admin_login)
+        with init.conn.transaction():
+            init.conn.execute("SET LOCAL session_replication_role = replica")
+            init.conn.execute("ALTER TABLE ledger.entry DROP CONSTRAINT entry_body")
+            for part in statement.split(";"):
+                init.conn.execute(part.encode())
+        return problems(admin_login)
+
+    return tell
+
+
+THIRD = " WHERE id = (SELECT id FROM ledger.leaf WHERE index = 3)"
+CHANGE_COLUMN = "UPDATE ledger.entry SET outcome = 'failed'"
+DELETE = "DELETE FROM ledger.entry"
+CHANGE_BODY = """UPDATE ledger.entry
+    SET body = convert_to(replace(convert_from(body, 'UTF8'), '"done"', '"failed"'), 'UTF8')"""
+REHASH = """; UPDATE ledger.leaf l SET hash = sha256('\\x00'::bytea || e.body)
+    FROM ledger.entry e WHERE e.id = l.id"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (CHANGE_BODY + THIRD, "changed after it was signed"),
+        (
+            CHANGE_COLUMN + THIRD,
+            "differs from what was signed: outcome",
+        ),
+        (DELETE + THIRD, "the entry is gone"),
+        (
+            CHANGE_BODY + ", outcome = 'failed'" + THIRD + REHASH,
+            "another root was signed",
+        ),
+        ("DELETE FROM ledger.leaf WHERE index = 3", "are gone"),
+        ("DELETE FROM ledger.leaf WHERE index >= 9", "the log has 9"),
+        (
+            "DELETE FROM ledger.leaf WHERE index >= 6; DELETE FROM ledger.checkpoint WHERE size > 6;"
+            "DELETE FROM ledger.entry e WHERE NOT EXISTS (SELECT FROM ledger.leaf l WHERE l.id = e.id)",
+            "anchor: 11 entries were signed, the log has 6",
+        ),
+        (
+            "UPDATE ledger.leaf SET index = 99 WHERE index = 3;"
+            "UPDATE ledger.leaf SET index = 3 WHERE index = 4;"
+            "UPDATE ledger.leaf SET index = 4 WHERE index = 99",
+            "another root was signed",
+        ),
+        ("UPDATE ledger.checkpoint SET root = sha256('x')", "says something else than was signed"),
+        ("UPDATE ledger.checkpoint SET note = replace(note, E'\\n6\\n', E'\\n7\\n')", "does not verify"),
+        ("DELETE FROM ledger.checkpoint WHERE size = 11", "no checkpoint covers"),
+        ("TRUNCATE ledger.entry, ledger.pending, ledger.leaf, ledger.checkpoint", "the log has 0"),
+        ("TRUNCATE ledger.leaf, ledger.checkpoint", "has no index and does not wait"),
+        ("INSERT INTO ledger.pending SELECT id, at FROM ledger.leaf WHERE index = 3", "although it has one"),
+        ("INSERT INTO ledger.subtree VALUES (1, 0, sha256('x'))", "leaves that the log does not have"),
+    ],
+)
+def test_a_superuser_who_lies_is_caught(
+    lie: Callable[[str], list[str]], statement: str, expected: str
+) -> None:
+    assert any(expected in problem for problem in lie(statement))
+
+
+def test_a_log_signed_anew_with_another_key_is_caught(
+    lie: Callable[[str], list[str]], init: Session, admin_login: Session, tmp_path: Path
+) -> None:
+    """The owner of the database makes a new log, key and origin included; only what lies elsewhere tells."""
+    kept = tmp_path / "kept"
+    lie("SELECT 1")
+    kept.write_text(anchors(admin_login.profile.anchors)[0].path.read_text().split("\n\nlua")[0] + "\n")
+    new_home = replace(
+        init.profile, signing_key=tmp_path / "new.key", anchors=(f"file:{tmp_path / 'anchor'}",)
+    )
+    init.conn.execute("TRUNCATE ledger.origin, ledger.entry, ledger.pending, ledger.leaf, ledger.checkpoint")
+    forger = replace(init, profile=new_home)
+    ledger.create_origin(forger)
+    ledger.integrate(forger)
+    assert not problems(forger)
+    assert any(
+        "not signed by any known key" in p
+        for p in problems(replace(admin_login, profile=replace(new_home, anchors=init.profile.anchors)))
+    )
+    assert problems(forger, checkpoint_file=kept) == [
+        "the given checkpoint: the note is not signed by any known key"
+    ]
+
+
+def test_nothing_is_signed_over_a_rewritten_log(
+    lie: Callable[[str], list[str]], admin_login: Session
+) -> None:
+    lie("DELETE FROM ledger.leaf WHERE index >= 6; DELETE FROM ledger.checkpoint WHERE size > 6")
+    with pytest.raises(RefusedError):
+        ledger.integrate(admin_login)
+    assert ledger.status(admin_login).anchors[0].problem
+
+
+def test_a_checkpoint_kept_elsewhere(admin_login: Session, tmp_path: Path) -> None:
+    checkpoint = ledger.integrate(admin_login)
+    assert checkpoint is not None
+    kept = tmp_path / "kept"
+    kept.write_text(checkpoint.note)
+    assert not problems(admin_login, checkpoint_file=kept)
+    kept.write_text(checkpoint.note.replace("\n1\n", "\n2\n"))
+    assert any("does not verify" in p for p in problems(admin_login, checkpoint_file=kept))
+    kept.write_bytes(b"\xff\x00")
+    with pytest.raises(UsageError):
+        ledger.verify(admin_login, kept)
+
+
+def test_findings_are_bounded(lie: Callable[[str], list[str]], admin_login: Session) -> None:
+    write(admin_login, *["a"] * 1_500)
+    assert len(lie("UPDATE ledger.entry SET object = 'x'")) == 1_000
+    assert ledger.verify(admin_login).found == 1_511
+
+
+def test_a_changed_entry_is_not_proved(
+    init: Session, lie: Callable[[str], list[str]], admin_login: Session
+) -> None:
+    lie(CHANGE_BODY + THIRD)
+    row = init.conn.execute("SELECT id FROM ledger.leaf WHERE index = 3").fetchone()
+    assert row is not None
+    with pytest.raises(RefusedError):
+        ledger.prove(admin_login, row[0])
+    assert ledger.show(admin_login, row[0]).intact is False

@@ -1,0 +1,205 @@
+"""Searching and following the log."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from conftest import Connection, Home, run_program
+
+from luactl import ledger, log
+from luactl.clock import FixedClock, SystemClock
+from luactl.connect import connect, open_session
+from luactl.db import Session, transaction
+from luactl.errors import NotFoundError, UsageError
+from luactl.ledger import Entry
+from luactl.log import Filter
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def logged(bare_home: Home, admin: Connection) -> Iterator[Session]:
+    """A session of the home's login, in a database with an origin but without keys."""
+    ledger.create_origin(Session(admin, "postgres", SystemClock(), bare_home.profile, "init"))
+    with open_session("test", command="test") as session:
+        yield session
+
+
+@pytest.fixture
+def other(bare_home: Home, logged: Session) -> Iterator[Session]:
+    """A second connection of the same login."""
+    with closing(connect(bare_home.profile, command="other")) as conn:
+        yield replace(logged, conn=conn)
+
+
+def write(session: Session, *actions: str, **fields: object) -> list[UUID]:
+    with transaction(session):
+        return ledger.append_all(session, [Entry(action, **fields) for action in actions])  # type: ignore[arg-type]
+
+
+def actions(session: Session, limit: int = 0, **wanted: object) -> list[str]:
+    page = log.search(session, Filter(**wanted), limit)  # type: ignore[arg-type]
+    return [line.action for line in page.lines]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-01T13:00:00+01:00", NOW),
+        ("2026-03-01T12:00:00Z", NOW),
+        ("2026-03-01", NOW - timedelta(hours=12)),
+        ("-90s", NOW - timedelta(seconds=90)),
+        ("-2h", NOW - timedelta(hours=2)),
+        ("-3d", NOW - timedelta(days=3)),
+        ("-1w", NOW - timedelta(days=7)),
+    ],
+)
+def test_times(text: str, expected: datetime) -> None:
+    assert log.parse_time(text, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2h", "-h", "-2y", "-999999d", "2026-02-30", "2026-03-01T12:00:00", "now", "20260301", "-2h; DROP"],
+)
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(UsageError):
+        log.parse_time(text, NOW)
+
+
+def test_search_by_each_column(logged: Session) -> None:
+    at = [replace(logged, clock=FixedClock(NOW + timedelta(hours=n))) for n in range(4)]
+    person = uuid4()
+    write(at[0], "tenant.create", tenant_id=7)
+    write(at[1], "crm.customer.import", tenant_id=7, subject=person)
+    ledger.record_read(at[2], 7, [uuid4(), person], "support", "crm.contact")
+    write(at[3], "crm_x".replace("_", ""), tenant_id=8, object="100%")
+    mine = {"actor": logged.actor}
+    assert actions(logged, **mine) == ["crmx", "read", "crm.customer.import", "tenant.create"]
+    assert actions(logged, actor="nobody") == []
+    assert actions(logged, tenant_id=7) == ["read", "crm.customer.import", "tenant.create"]
+    assert actions(logged, action="crm.*") == ["crm.customer.import"]
+    assert actions(logged, action="crm*") == ["crmx", "crm.customer.import"]
+    assert len(actions(logged, action="*")) == 5
+    assert actions(logged, action="crm") == []
+    assert actions(logged, reference=person) == ["read", "crm.customer.import"]
+    assert actions(logged, reference=uuid4()) == []
+    window = {"since": NOW + timedelta(hours=1), "until": NOW + timedelta(hours=2)}
+    assert actions(logged, **window) == ["crm.customer.import"]
+
+
+@pytest.mark.parametrize("action", ["", "a%", "a_", "'; DROP TABLE ledger.entry; --", "*a", "a**", "A"])
+def test_what_is_no_action(logged: Session, action: str) -> None:
+    with pytest.raises(UsageError):
+        log.search(logged, Filter(action=action))
+
+
+def test_a_cut_list_says_so(logged: Session) -> None:
+    write(logged, "a", "b", "c")
+    page = log.search(logged, Filter(actor=logged.actor), 2)
+    assert ([line.action for line in page.lines], page.more) == (["c", "b"], True)
+    assert log.search(logged, Filter(actor=logged.actor), 3).more is False
+    assert log.search(logged, Filter(), 0).more is False
+
+
+def test_unknown_tenant(logged: Session) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        log.find_tenant(logged, "'; DROP TABLE lua.tenant; --")
+    assert caught.value.hint
+
+
+def test_following_shows_each_entry_once(logged: Session, other: Session) -> None:
+    write(other, "a", "b", "c")
+    rounds = iter([["d", "e"], [], ["f"]])
+    seen = []
+    for line in log.tail(logged, Filter(actor=logged.actor), 2, lambda: write(other, *next(rounds, ["end"]))):
+        seen.append(line.action)
+        if line.action == "end":
+            break
+    assert seen == ["b", "c", "d", "e", "f", "end"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_entry_that_commits_late_is_not_missed(logged: Session, other: Session, nested: bool) -> None:
+    """The writer's transaction stays open for hours, begun before the following."""
+    early = replace(other, clock=FixedClock(NOW))
+    wanted = Filter(action="late*")
+    with transaction(early) as conn:
+        with conn.transaction() if nested else nullcontext():
+            ledger.append(early, Entry("late.begun"))
+        _none, position = log.start(replace(logged, clock=FixedClock(NOW)), wanted, 10)
+        for hours in range(1, 4):
+            looking = replace(logged, clock=FixedClock(NOW + timedelta(hours=hours)))
+            fresh, position = log.follow(looking, wanted, position)
+            assert fresh == ()
+        ledger.append(replace(other, clock=FixedClock(NOW + timedelta(hours=3))), Entry("late.end"))
+    fresh, position = log.follow(
+        replace(logged, clock=FixedClock(NOW + timedelta(hours=4))), wanted, position
+    )
+    assert [line.action for line in fresh] == ["late.begun", "late.end"]
+    fresh, position = log.follow(
+        replace(logged, clock=FixedClock(NOW + timedelta(hours=5))), wanted, position
+    )
+    assert fresh == ()
+    assert position.seen == frozenset()
+    assert position.since > NOW + timedelta(hours=4)
+    assert len(position.polls) == 1
+
+
+def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    result: dict[str, object] = json.loads(done.stdout)
+    return result
+
+
+def test_commands(logged: Session, bare_home: Home) -> None:
+    (id_,) = write(logged, "tenant.create", object="tenant:praxis")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_program(bare_home.environ, "-o", "json", *arguments)
+
+    found = run("log", "search", "--action", "tenant.*", "--since", "-1h", "--limit", "1")
+    assert found.returncode == 0, found.stderr
+    data = envelope(found)["data"]
+    assert isinstance(data, list)
+    assert [(line["id"], line["object"]) for line in data] == [(str(id_), "tenant:praxis")]
+    assert [line["action"] for line in envelope(run("log", "tail", "-n", "1"))["data"]] == ["tenant.create"]  # type: ignore[attr-defined]
+    assert run("log", "search", "--since", "yesterday").returncode == 2
+    assert run("log", "search", "--subject", str(uuid4())).returncode == 2
+    assert run("log", "search", "--tenant", "nobody").returncode == 1
+    assert envelope(run("ledger", "integrate", "--dry-run"))["data"]["entries"] == 2  # type: ignore[index]
+    assert envelope(run("ledger", "status"))["data"]["pending"] == 2  # type: ignore[index]
+    assert envelope(run("ledger", "integrate"))["data"]["size"] == 2  # type: ignore[index]
+    assert envelope(run("ledger", "show", str(id_)))["data"]["index"] == 1  # type: ignore[index]
+    assert run("ledger", "show", str(uuid4())).returncode == 1
+    assert run("ledger", "show", "x").returncode == 2
+    assert envelope(run("ledger", "verify"))["data"]["ok"] is True  # type: ignore[index]
+    Path(bare_home.profile.anchors[0].removeprefix("file:")).write_text("nonsense\n")
+    broken = run("ledger", "verify")
+    assert (broken.returncode, envelope(broken)["status"]) == (6, "findings")
+
+
+def test_following_ends_with_the_interrupt(logged: Session, bare_home: Home) -> None:
+    write(logged, "tenant.create")
+    program = Path(sys.executable).parent / "luactl"
+    command = [program, "-o", "jsonl", "log", "tail", "-f", "-n", "1"]
+    with subprocess.Popen(
+        command, env=bare_home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert json.loads(running.stdout.readline())["action"] == "tenant.create"
+        write(logged, "tenant.suspend")
+        assert json.loads(running.stdout.readline())["action"] == "tenant.suspend"
+        running.send_signal(signal.SIGINT)
+        _out, errors = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
