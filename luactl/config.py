@@ -124,6 +124,8 @@ def check_dsn(dsn: str) -> dict[str, str]:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
+        if "\0" in dsn:
+            raise ValueError("libpq would not see what comes after NUL")
         options = conninfo_to_dict(dsn)
     except (psycopg.ProgrammingError, UnicodeEncodeError, ValueError):
         raise UsageError(

@@ -116,20 +116,22 @@ def _start(server: Server, say: Callable[[str], None], may_create: bool) -> int:
         say(f"making a database in {server.data}")
         create(server, account, bindir)
     _check_version(server, bindir)
-    deadline = time.monotonic() + START_SECONDS
+    deadline, said = time.monotonic() + START_SECONDS, ""
     while time.monotonic() < deadline:
         found = _postmaster(server)
         if found is None:
             (server.data / "postmaster.pid").unlink(missing_ok=True)
             prepare(server, account)
-            found = _wait_for_launch(server, _launch(server, bindir), deadline)
-            if found is None and not any(reason in _told(server) for reason in PASSING_REASONS):
+            pid = _launch(server, bindir)
+            found = _wait_for_launch(server, pid, deadline)
+            said = _said(server, pid)
+            if found is None and not any(reason in said for reason in PASSING_REASONS):
                 break
         if found and found.ready:
             return found.port
         time.sleep(POLL_SECONDS)
     raise NoConnectionError(
-        f"the embedded database did not start: {_last_words(server)}",
+        f"the embedded database did not start: {_last_words(said)}",
         hint=f"see `luactl embedded log` and {server.start_log}",
     )
 
@@ -183,7 +185,7 @@ def _postmaster(server: Server) -> Postmaster | None:
     try:
         lines = (server.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         owner = server.data.stat().st_uid
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
         raise NoConnectionError(
@@ -211,14 +213,16 @@ def _is_postgres(pid: int, owner: int) -> bool:
         return False
 
 
-def _told(server: Server) -> str:
-    return server.start_log.read_text(encoding="utf-8", errors="replace") if server.start_log.exists() else ""
+def _said(server: Server, pid: int) -> str:
+    """Return what a server process said: before its log was open, and in the log."""
+    early = server.start_log.read_text(encoding="utf-8", errors="replace")
+    return "\n".join([early, *(line for line in log_lines(server, 200) if f"[{pid}]" in line)])
 
 
-def _last_words(server: Server) -> str:
-    lines = [line for line in _told(server).splitlines() if line.strip()]
-    told = [line.partition("FATAL: ")[2].strip() for line in lines if "FATAL: " in line]
-    return (told or lines or ["it gave no reason"])[-1]
+def _last_words(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip()]
+    fatal = [line.partition("FATAL: ")[2].strip() for line in lines if "FATAL: " in line]
+    return (fatal or lines or ["it gave no reason"])[-1]
 
 
 def stop(server: Server) -> bool:
