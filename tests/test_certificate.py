@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luactl.certificate import Act, Evidence, Verdict, verify_folder, write
+from luactl.certificate import Act, Evidence, write
 from luactl.certificate import manifest as man
 from luactl.certificate import proof as log_proof
 from luactl.errors import RefusedError, UsageError
 from luactl.ledger import merkle
 from luactl.ledger.note import Checkpoint, Signer
+from luactl.verify import Verdict, verify_folder
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ACT_ID = "0190c3a0-0000-7000-8000-000000000001"

@@ -1,6 +1,6 @@
 """Certificates: signed folders which anybody can check offline (docs/reference/formats-certificate.md)."""
 
-from .folder import Act, Evidence, write
-from .verify import Finding, Verdict, verify_folder
+from .folder import Act, Evidence, check_free, write
+from .manifest import canonical
 
-__all__ = ["Act", "Evidence", "Finding", "Verdict", "verify_folder", "write"]
+__all__ = ["Act", "Evidence", "canonical", "check_free", "write"]

@@ -57,7 +57,7 @@ def write(
     Without evidence or signer it is *pending*: complete but for signature and proof. Raises RefusedError
     when something else is in the way, LuactlError when the disk does not take it.
     """
-    _check_free(folder, act)
+    check_free(folder, act.id)
     folder = folder.resolve()
     files = _contents(act, made_at, made_by, evidence, signer)
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
@@ -94,8 +94,11 @@ def _contents(
     return files
 
 
-def _check_free(folder: Path, act: Act) -> None:
-    """Refuse a place that holds anything but an older certificate of the same act."""
+def check_free(folder: Path, id: str | None) -> None:
+    """Raise RefusedError for a place that holds anything but an older certificate of the act of that id.
+
+    None: the act has no id yet, so that only an empty or absent folder will do.
+    """
     if not os.path.lexists(folder):
         return
     hint = "name a folder that does not exist yet with --certificate"
@@ -108,7 +111,7 @@ def _check_free(folder: Path, act: Act) -> None:
         old = man.parse((folder / man.MANIFEST).read_bytes())
     except (OSError, man.ManifestError):
         raise RefusedError(f"{folder} holds something else than a certificate", hint=hint) from None
-    if old.id != act.id or names - old.files.keys() - {man.MANIFEST, man.SIGNATURE}:
+    if old.id != id or names - old.files.keys() - {man.MANIFEST, man.SIGNATURE}:
         raise RefusedError(f"{folder} holds another certificate or foreign files", hint=hint)
 
 

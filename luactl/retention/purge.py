@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 from uuid import UUID
 
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError
+from ..key.classes import TenantDrop
+from ..key.recovery import recover
 from .plan import DuePeriod, PurgePlan, TenantPurge, counts_due
 
-if TYPE_CHECKING:
-    from ..key import TenantDrop
-
 BATCH_ROWS = 5000
+Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -66,30 +66,32 @@ def batches(periods: Sequence[DuePeriod], size: int = BATCH_ROWS) -> Iterator[tu
         yield tuple(batch)
 
 
-def purge(session: Session, plan: PurgePlan, progress: Callable[[int], None] = lambda _: None) -> PurgeResult:
-    """Carry out a plan; `progress` gets the rows of each batch.
+def purge(
+    session: Session,
+    plan: PurgePlan,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    step: Step = lambda _name: None,
+) -> PurgeResult:
+    """Carry out a plan; `progress` gets the rows of each batch, `step` the name of each step done.
 
     Raises BusyError when another purge runs, or when rows came into a due period after its batches: then no
     key is dropped, and running it again takes them.
     """
-    purge_id = _new_id()
+    from ..ledger import new_id
+
+    purge_id = new_id(session.clock.now())
     with _alone(session):
         finished = _finish_earlier(session, plan)
-        gone = [_delete(session, tenant, purge_id, plan, progress) for tenant in plan.tenants]
+        gone = [_delete(session, tenant, purge_id, plan, progress, step) for tenant in plan.tenants]
         drops = _living(session, plan)
-        epoch = _drop(session, plan, purge_id, drops) if drops else None
+        epoch = _drop(session, plan, purge_id, drops, step) if drops else None
     interactions, invoices, lines = (sum(column) for column in zip(*gone, strict=True)) if gone else (0, 0, 0)
     touched = {d.tenant_id for d in drops} | {
         t.tenant_id for t, g in zip(plan.tenants, gone, strict=True) if any(g)
     }
     keys = sum(len(drop.periods) for drop in drops)
     return PurgeResult(purge_id, len(touched), interactions, invoices, lines, keys, epoch, finished)
-
-
-def _new_id() -> UUID:
-    import uuid_utils
-
-    return UUID(bytes=uuid_utils.uuid7().bytes)
 
 
 @contextmanager
@@ -109,7 +111,12 @@ def _alone(session: Session) -> Iterator[None]:
 
 
 def _delete(
-    session: Session, tenant: TenantPurge, purge_id: UUID, plan: PurgePlan, progress: Callable[[int], None]
+    session: Session,
+    tenant: TenantPurge,
+    purge_id: UUID,
+    plan: PurgePlan,
+    progress: Callable[[int], None],
+    step: Step,
 ) -> tuple[int, int, int]:
     """Delete the planned rows of one tenant; returns (interactions, invoices, lines) that really went."""
     total = (0, 0, 0)
@@ -120,6 +127,7 @@ def _delete(
         for one in counts:
             total = (total[0] + one[0], total[1] + one[1], total[2] + one[2])
         progress(sum(piece.rows for piece in batch))
+        step("batch deleted")
     return total
 
 
@@ -151,11 +159,21 @@ def _record_batch(
         _append(session, tenant_id, purge_id, "done", {"periods": periods})
 
 
-def _append(session: Session, tenant_id: int, purge_id: UUID, outcome: str, detail: dict[str, Any]) -> UUID:
+def _append(
+    session: Session,
+    tenant_id: int,
+    purge_id: UUID,
+    outcome: Literal["done", "intent"],
+    detail: dict[str, Any],
+) -> UUID:
     from ..ledger import Entry, append
 
     entry = Entry(
-        action="retention.purge", tenant_id=tenant_id, object=f"purge:{purge_id}", outcome=outcome, detail=detail
+        action="retention.purge",
+        tenant_id=tenant_id,
+        object=f"purge:{purge_id}",
+        outcome=outcome,
+        detail=detail,
     )
     return append(session, entry)
 
@@ -165,8 +183,6 @@ def _living(session: Session, plan: PurgePlan) -> list[TenantDrop]:
 
     Read anew, for a plan may be minutes old.
     """
-    from ..key import TenantDrop
-
     drops = []
     for tenant in plan.tenants:
         with transaction(session, tenant.tenant_id) as conn:
@@ -177,9 +193,9 @@ def _living(session: Session, plan: PurgePlan) -> list[TenantDrop]:
     return drops
 
 
-def _drop(session: Session, plan: PurgePlan, purge_id: UUID, drops: Sequence[TenantDrop]) -> int:
+def _drop(session: Session, plan: PurgePlan, purge_id: UUID, drops: Sequence[TenantDrop], step: Step) -> int:
     """Drop the keys of all tenants in one epoch, then write the outcomes; returns the epoch."""
-    from ..key import drop
+    from ..key.drop import drop
 
     tenants = {tenant.tenant_id: tenant for tenant in plan.tenants}
     turned: list[int] = []
@@ -191,7 +207,8 @@ def _drop(session: Session, plan: PurgePlan, purge_id: UUID, drops: Sequence[Ten
             _check_empty(session, tenants[one.tenant_id], plan, set(one.periods))
             _record_intent(session, one, purge_id, epoch)
 
-    drop(session, drops, change)
+    recover(session)
+    drop(session, drops, change, step=step)
     for one in drops:
         _record_outcome(session, one.tenant_id, purge_id, turned[-1])
     return turned[-1]
@@ -241,8 +258,6 @@ def _finish_earlier(session: Session, plan: PurgePlan) -> int:
     """Complete purges that were cut short after their transaction: old root destroyed, outcome written."""
     if not any(tenant.unfinished for tenant in plan.tenants):
         return 0
-    from ..key import recover
-
     recover(session)
     finished = 0
     for tenant in plan.tenants:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime
 from typing import Literal
 
+from ..key import classes as key
+
 StartingPoint = Literal["end of relationship", "month of occurrence", "year of issue"]
-CLASS_NUMBERS = {"contact": 1, "interaction": 2, "invoice": 3}
-CLASS_NAMES = {number: name for name, number in CLASS_NUMBERS.items()}
+CLASSES = {one.label: one for one in key.RetentionClass}
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,17 @@ class Rule:
 
 
 def period_id(retention_class: str, number: int) -> int:
-    """Return the id of a period: its class in the upper 8 bits, its number in the lower 24."""
-    return CLASS_NUMBERS[retention_class] << 24 | number
+    """Return the number under which the key tree knows a period."""
+    return key.period_id(CLASSES[retention_class], number)
 
 
 def period_of(identifier: int) -> tuple[str, int] | None:
     """Split a period id into class and number; None when luactl's rules know no such class."""
-    name = CLASS_NAMES.get(identifier >> 24)
-    return None if name is None else (name, identifier & 0xFFFFFF)
+    try:
+        found, number = key.split_period(identifier)
+    except ValueError:
+        return None
+    return found.label, number
 
 
 def _month_index(instant: datetime) -> int:

@@ -124,9 +124,9 @@ COMMENT ON COLUMN crm.invoice_line.accounting IS 'Sealed under class accounting:
 GRANT SELECT ON crm.role TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo, lua_app;
 GRANT INSERT ON crm.role TO lua_admin;
 
-GRANT SELECT ON crm.subject TO lua_operator, lua_dpo, lua_app;
+GRANT SELECT ON crm.subject TO lua_operator, lua_dpo, lua_accounting, lua_app;
 GRANT SELECT (tenant_id, subject_id, status, entry_id, created_at, updated_at, erased_at) ON crm.subject
-    TO lua_admin, lua_responder, lua_auditor, lua_accounting;
+    TO lua_admin, lua_responder, lua_auditor;
 GRANT INSERT ON crm.subject TO lua_operator, lua_app;
 -- updated_at alone lets a writer lock the subject FOR SHARE; status is for whoever erases.
 GRANT UPDATE (personal, updated_at) ON crm.subject TO lua_operator, lua_dpo, lua_app, lua_accounting;

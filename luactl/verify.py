@@ -14,12 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from . import manifest as man
-from . import proof as log_proof
+from .certificate import manifest as man
+from .certificate import proof as log_proof
+from .errors import UsageError
 
 if TYPE_CHECKING:
-    from ..ledger.note import Verifier
+    from .ledger.note import Verifier
 
 LONGEST_KEY_FILE = 4096
 
@@ -55,11 +55,8 @@ class Verdict:
     files: int
     """How many files were hashed."""
     findings: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether nothing was wrong."""
-        return not self.findings
+    ok: bool
+    """Nothing was wrong."""
 
 
 @dataclass
@@ -95,9 +92,10 @@ def verify_folder(folder: Path, key: str | None = None) -> Verdict:
     if not folder.is_dir():
         raise UsageError(f"{str(folder)!r} is not a folder", hint="name the folder that holds manifest.json")
     check = _Check(folder)
-    _read(check)
+    if os.path.lexists(folder / man.MANIFEST):
+        _read(check)
     found = _manifest(check)
-    verifier = _verifier(check, pinned)
+    verifier = _verifier(check, pinned) if check.data else pinned
     if found is not None:
         _files(check, found)
         if verifier is not None:
@@ -115,12 +113,13 @@ def verify_folder(folder: Path, key: str | None = None) -> Verdict:
         size=found.ledger[2] if found and found.ledger else None,
         files=len(check.data),
         findings=tuple(check.findings),
+        ok=not check.findings,
     )
 
 
 def _pinned(key: str) -> Verifier:
     """Read the key that somebody trusts. Raises UsageError."""
-    from ..ledger.note import NoteError, Verifier
+    from .ledger.note import NoteError, Verifier
 
     text = key.strip()
     if "+" not in text or os.path.lexists(key):
@@ -191,7 +190,7 @@ def _files(check: _Check, found: man.Manifest) -> None:
 
 def _verifier(check: _Check, pinned: Verifier | None) -> Verifier | None:
     """Return the key to judge by: the pinned one, else the enclosed one."""
-    from ..ledger.note import NoteError, Verifier
+    from .ledger.note import NoteError, Verifier
 
     enclosed = check.data.get(man.VKEY, b"").decode("utf-8", "replace").strip()
     if pinned is not None:
@@ -209,7 +208,7 @@ def _verifier(check: _Check, pinned: Verifier | None) -> Verifier | None:
 
 
 def _signature(check: _Check, verifier: Verifier) -> None:
-    from ..ledger.note import NoteError, open_note
+    from .ledger.note import NoteError, open_note
 
     text = check.text(man.SIGNATURE)
     if text is None:
@@ -235,8 +234,8 @@ def _entry(check: _Check, found: man.Manifest, verifier: Verifier) -> None:
 
 
 def _proof(check: _Check, ledger: tuple[str, int, int], verifier: Verifier, text: str, entry: bytes) -> None:
-    from ..ledger.merkle import leaf_hash, verify_inclusion
-    from ..ledger.note import NoteError, open_checkpoint
+    from .ledger.merkle import leaf_hash, verify_inclusion
+    from .ledger.note import NoteError, open_checkpoint
 
     try:
         proof = log_proof.parse(text)

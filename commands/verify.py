@@ -1,0 +1,40 @@
+"""`luactl verify`: check a certificate folder offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luactl.errors import Exit
+
+from .app import lone
+from .output import show
+
+app = lone("Check a certificate folder offline, without a database.")
+
+
+@app.command("verify")
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that holds manifest.json.")],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", metavar="VKEY|FILE", help="The log's verifier key, from a source that you trust."
+        ),
+    ] = None,
+) -> None:
+    """Check a certificate folder: files, signature, and the proof that the log holds its entry.
+
+    Exit code 6 says that something is wrong. Needs no database, no profile, no network.
+    """
+    from luactl.verify import verify_folder
+
+    found = verify_folder(folder, key)
+    notes = [f"{one.file}: {one.what}" for one in found.findings]
+    if not found.pinned:
+        notes.append(
+            "judged by the key in the folder itself, which anybody could have put there: --key pins one"
+        )
+    show(found, None, notes, outcome=Exit.DONE if found.ok else Exit.FINDINGS)

@@ -1,0 +1,204 @@
+"""What a certificate of erasure states: for programs (facts) and for people (document). Words follow NIST
+SP 800-88.
+
+Facts hold texts, integers, true, false, null, and lists and mappings of these: they have one canonical
+form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ..certificate.manifest import instant
+from ..db import Session, queries, transaction
+from ..key.classes import KeyClass
+from .plan import Going, Staying
+from .record import Erasure
+from .verify import Check
+
+METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
+CLEAR = "Clear (key file overwritten)"
+NO_LEVEL = "no level claimed"
+EXPOSURE = (
+    "Backups, standbys, the write-ahead log and dead rows of the database may still hold this person's rows, "
+    "as ciphertext only. The keys that opened them hung below the root secret that was destroyed.",
+    "A few bits of keyed hashes of e-mail address, phone number and name, and the random subject id, may "
+    "stand in such copies too. They lead to nobody by themselves.",
+    "Overwriting a key file is the level Clear. Solid-state drives keep remapped pages beyond its reach.",
+    "An erasure cannot reach a copy of the root secret, or of readable data, that somebody made before.",
+)
+CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
+_RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
+
+
+def planned(
+    going: Sequence[Going], keys: Sequence[tuple[int, int, int]], staying: Sequence[Staying]
+) -> dict[str, Any]:
+    """Return what lua.erasure.plan keeps: counts, slots of the dropped keys, what stays."""
+    return {
+        "going": {one.table: one.rows for one in going},
+        "keys": [{"class": KeyClass(one[0]).label, "version": one[1], "slot": one[2]} for one in keys],
+        "staying": [
+            {
+                "table": one.table,
+                "period": one.period,
+                "rows": one.rows,
+                "lines": one.lines,
+                "ground": one.ground,
+                "until": None if one.until is None else instant(one.until),
+                "readable_by": one.readable_by,
+            }
+            for one in staying
+        ],
+    }
+
+
+def read(plan: dict[str, Any]) -> tuple[tuple[Going, ...], tuple[str, ...], tuple[Staying, ...]]:
+    """Return what `planned` wrote: rows, key classes, what stays."""
+    staying = tuple(
+        Staying(**{**one, "until": None if one["until"] is None else datetime.fromisoformat(one["until"])})
+        for one in plan["staying"]
+    )
+    going = tuple(Going(table, rows) for table, rows in sorted(plan["going"].items()))
+    return going, tuple(sorted({one["class"] for one in plan["keys"]})), staying
+
+
+def facts(
+    session: Session, tenant: str, erasure: Erasure, checks: Sequence[Check], at: datetime
+) -> dict[str, Any]:
+    """Return certificate.json as a mapping."""
+    with transaction(session) as conn:
+        system, database, tree_id, _epoch = queries("erasure").system(conn)
+    return {
+        "v": 1,
+        "kind": "erasure",
+        "id": str(erasure.erasure_id),
+        "method": METHOD,
+        "tenant": {"id": erasure.tenant_id, "slug": tenant},
+        "subject": str(erasure.subject_id),
+        "instruction": erasure.instruction,
+        "requested_by": erasure.requested_by,
+        "completed_by": session.actor,
+        "started_at": instant(erasure.created_at),
+        "completed_at": instant(at),
+        "system": {"cluster": system, "database": database, "tree": str(tree_id)},
+        "epoch": {"from": erasure.epoch - 1, "to": erasure.epoch},
+        "erased": [
+            {"table": table, "rows_before": rows, "rows_after": 0}
+            for table, rows in sorted(erasure.plan["going"].items())
+        ],
+        "keys": [{"class": one["class"], "version": one["version"]} for one in erasure.plan["keys"]],
+        "holders": _holders(session, erasure),
+        "books": [str(book) for book in session.profile.books],
+        "retained": erasure.plan["staying"],
+        "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
+        "remaining_exposure": list(EXPOSURE),
+    }
+
+
+def _holders(session: Session, erasure: Erasure) -> list[dict[str, Any]]:
+    """Return, for each holder of the root, that the old one is gone and at what level it can be said."""
+    from ..key.holder import open_holders
+
+    return [
+        {
+            "holder": holder.name,
+            "file_system": holder.file_system.kind,
+            "old_root": "destroyed" if all(e >= erasure.epoch for e in holder.epochs()) else "present",
+            "level": CLEAR if holder.file_system.level else NO_LEVEL,
+        }
+        for holder in open_holders(session.profile.holders)
+    ]
+
+
+def document(stated: dict[str, Any]) -> str:
+    """Return certificate.md: the same facts, for people."""
+    parts = (_head(stated), _erased(stated), _holders_text(stated), _retained(stated), _rest(stated))
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def _head(stated: dict[str, Any]) -> list[str]:
+    epoch, system = stated["epoch"], stated["system"]
+    rows = [
+        ("Erasure", stated["id"]),
+        ("Method", stated["method"]),
+        ("Tenant (controller)", stated["tenant"]["slug"]),
+        ("Subject (pseudonym)", stated["subject"]),
+        ("Instruction", stated["instruction"]),
+        ("Requested by", stated["requested_by"]),
+        ("Completed by", stated["completed_by"]),
+        ("Started", stated["started_at"]),
+        ("Completed", stated["completed_at"]),
+        ("Database", f"{system['database']} of cluster {system['cluster']}"),
+        ("Key tree", f"{system['tree']}, epoch {epoch['from']} → {epoch['to']}"),
+    ]
+    table = [f"| {name} | {_cell(value)} |" for name, value in rows]
+    return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
+
+
+def _cell(value: object) -> str:
+    """Return a value as text that cannot leave its table cell or become markup."""
+    text = str(value).replace("\\", "\\\\")
+    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)
+
+
+def _erased(stated: dict[str, Any]) -> list[str]:
+    rows = [
+        f"| {_cell(one['table'])} | {one['rows_before']} | {one['rows_after']} |" for one in stated["erased"]
+    ]
+    keys = [f"- class {one['class']}, version {one['version']}" for one in stated["keys"]]
+    return [
+        "## What was erased",
+        "",
+        "| Table | Rows before | Rows after |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "Keys of the person that were destroyed:",
+        "",
+        *(keys or ["- none: the person had none left"]),
+        "",
+    ]
+
+
+def _holders_text(stated: dict[str, Any]) -> list[str]:
+    rows = [
+        f"| {_cell(one['holder'])} | {one['old_root']} | {one['level']} | {one['file_system']} |"
+        for one in stated["holders"]
+    ]
+    return [
+        "## The root secret",
+        "",
+        f"The root secret of epoch {stated['epoch']['from']}, below which those keys hung, at each holder:",
+        "",
+        "| Holder | Old root | Level | File system |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _retained(stated: dict[str, Any]) -> list[str]:
+    if not stated["retained"]:
+        return ["## What remains by law", "", "Nothing.", ""]
+    rows = [
+        f"| {_cell(one['table'])} | {one['period']} | {one['rows']} ({one['lines']} lines) "
+        f"| {_cell(one['ground'])} | {one['until'] or 'no end'} | {_cell(one['readable_by'])} |"
+        for one in stated["retained"]
+    ]
+    return [
+        "## What remains by law",
+        "",
+        _RETAINED,
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _rest(stated: dict[str, Any]) -> list[str]:
+    checks = [f"- {one['check']}: {one['state']} ({_cell(one['what'])})" for one in stated["verification"]]
+    exposure = [f"- {text}" for text in stated["remaining_exposure"]]
+    return ["## Verification", "", *checks, "", "## Remaining exposure", "", *exposure, "", CLOSING]

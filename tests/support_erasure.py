@@ -1,0 +1,113 @@
+"""What the tests of retention and erasure share: a small practice with history, and runs that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from support_crm import PEOPLE, new_tenant, table
+
+from luactl import crm, erasure, retention
+from luactl.clock import ShiftedClock
+from luactl.db import Session
+from luactl.tenant import Tenant, find, list_
+
+KILLED = -signal.SIGKILL
+VISITS = """CustomerId,Date,Type,Text
+1,2020-03-04T09:00:00Z,visit,check-up
+1,2026-10-05T09:00:00Z,note,asked for a quiet room
+2,2020-03-31T23:59:59Z,call,called back
+2,2026-09-01T10:00:00Z,call,moved the appointment
+"""
+BILLS = """InvoiceId,CustomerId,InvoiceDate,Total
+A-1,1,2016-06-01,40.00
+A-2,1,2025-02-03,30.00
+A-3,2,2016-07-01,20.00
+A-4,2,2025-12-31,10.00
+"""
+BILL_LINES = """InvoiceId,Description,Quantity,UnitPrice
+A-1,filling,2,20.00
+A-2,cleaning,1,30.00
+A-3,cleaning,1,20.00
+A-4,cleaning,1,10.00
+"""
+COUNTED = (
+    "crm.subject", "crm.contact", "crm.contact_key", "crm.interaction", "crm.invoice", "crm.invoice_line",
+    "vault.slot", "vault.period", "vault.tombstone", "lua.erasure", "lua.purge", "ledger.entry",
+)  # fmt: skip
+
+
+def practice(session: Session, slug: str = "smile") -> Tenant:
+    """Create a tenant with three people; two of them have interactions and invoices, old and new."""
+    tenant, options = new_tenant(session, slug), crm.Options()
+    assert crm.import_customers(session, tenant, table(PEOPLE), options).imported == 3
+    assert crm.import_interactions(session, tenant, table(VISITS), options).imported == 4
+    report = crm.import_invoices(session, tenant, table(BILLS), options, table(BILL_LINES))
+    assert (report.imported, report.lines) == (4, 4)
+    return tenant
+
+
+def person(session: Session, tenant: Tenant, external_id: str = "1") -> UUID:
+    """Return the subject id of one of them."""
+    rows = crm.list_customers(session, tenant, 0).rows
+    return {view.external_id: view.subject_id for view in rows}[external_id]
+
+
+def counts(admin: psycopg.Connection[Any]) -> dict[str, int]:
+    """Count every row that an erasure or a purge could touch, past row security."""
+    found = {}
+    for name in COUNTED:
+        row = admin.execute(f"SELECT count(*) FROM {name}").fetchone()  # noqa: S608
+        assert row is not None
+        found[name] = row[0]
+    return found
+
+
+def later(session: Session, years: float) -> Session:
+    """Return the same session with its clock moved ahead."""
+    return replace(session, clock=ShiftedClock(timedelta(days=365.25 * years)))
+
+
+def erase(session: Session, tenant: Tenant, who: UUID, base: Path, **options: Any) -> erasure.ErasureResult:
+    """Plan and run."""
+    return erasure.run(session, erasure.plan(session, tenant, who, "ticket 4711"), base, **options)
+
+
+def run_killed(at: str, work: str, *arguments: str) -> int:
+    """Erase or purge in a process of its own that kills itself at a step; return its exit code."""
+    command = [sys.executable, __file__, at, work, *arguments]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    return subprocess.run(command, env=environ, check=False, timeout=60).returncode
+
+
+def _erase(session: Session, step: Callable[[str], None], slug: str, who: str, base: str) -> None:
+    erase(session, find(session, slug), UUID(who), Path(base), step=step)
+
+
+def _purge(session: Session, step: Callable[[str], None]) -> None:
+    retention.purge(session, retention.plan(session, list_(session)), step=step)
+
+
+def main(at: str, work: str, *arguments: str) -> None:
+    """The process that `run_killed` starts."""
+    from luactl.connect import open_session
+
+    def step(name: str) -> None:
+        if name == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with open_session("test", command="test") as session:
+        {"erase": _erase, "purge": _purge}[work](session, step, *arguments)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
