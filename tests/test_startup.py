@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Home
 from luactl.commands.main import NOUNS
 
 HEAVY = {
@@ -65,3 +66,16 @@ def test_plain_options_are_converted_without_pydantic() -> None:
     here = str(Path(__file__).parent)
     done = subprocess.run([sys.executable, "-c", code, here], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_list_loads_the_database_but_no_keys_and_no_tables(home: Home) -> None:
+    code = (
+        "import sys; from luactl.commands.main import run; code = run(['tenant', 'list']);"
+        "print(code, *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=home.environ, capture_output=True, text=True, check=True
+    )
+    code_and_modules = set(done.stderr.split())
+    assert "0" in code_and_modules
+    assert code_and_modules & HEAVY == {"aiosql", "asyncio", "importlib.metadata", "psycopg"}

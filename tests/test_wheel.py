@@ -53,10 +53,11 @@ def test_wheel_has_one_top_level_package(wheel: Path) -> None:
     assert len(tops) == 2
 
 
-def test_wheel_has_every_module_and_query(wheel: Path) -> None:
+def test_wheel_has_every_module_and_data_file(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if not name.split("/")[0].endswith(".dist-info")}
-    expected = on_disk("*.py") | on_disk("*.sql") | {"luactl/py.typed"}
+    expected = {file for file in on_disk("*.*") if "__pycache__" not in file}
+    assert {"luactl/py.typed", "luactl/sql/migrations/0001_roles.sql"} <= expected
     assert inside >= expected, f"add to [tool.setuptools] packages or package-data: {expected - inside}"
     assert not {name for name in inside if "test" in name}
 
