@@ -133,13 +133,14 @@ def reference_of(session: Session, tenant: int, subject_id: UUID, purpose: str) 
 
 
 def _rows(session: Session, wanted: Filter, limit: int | None, seen: frozenset[UUID]) -> list[Line]:
-    action, prefix = wanted.action, None
+    action, prefix = wanted.action, ""
     if action is not None and not _ACTION.fullmatch(action):
         raise UsageError(
             f"not an action: {action}", hint="such as tenant.create, or crm.* for all that begin so"
         )
     if action is not None and action.endswith("*"):
-        action, prefix = None, action[:-1]
+        prefix = action[:-1]
+        action = None
     rows = queries("log").search(
         session.conn,
         tenant_id=wanted.tenant_id,

@@ -11,6 +11,7 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -47,8 +48,8 @@ def write(session: Session, *actions: str, **fields: object) -> list[UUID]:
         return ledger.append_all(session, [Entry(action, **fields) for action in actions])  # type: ignore[arg-type]
 
 
-def actions(session: Session, limit: int = 0, **wanted: object) -> list[str]:
-    page = log.search(session, Filter(**wanted), limit)  # type: ignore[arg-type]
+def actions(session: Session, **wanted: Any) -> list[str]:
+    page = log.search(session, Filter(**wanted), 0)
     return [line.action for line in page.lines]
 
 
@@ -191,7 +192,7 @@ def test_commands(logged: Session, bare_home: Home) -> None:
 def test_following_ends_with_the_interrupt(logged: Session, bare_home: Home) -> None:
     write(logged, "tenant.create")
     program = Path(sys.executable).parent / "luactl"
-    command = [program, "-o", "jsonl", "log", "tail", "-f", "-n", "1"]
+    command = [str(program), "-o", "jsonl", "log", "tail", "-f", "-n", "1"]
     with subprocess.Popen(
         command, env=bare_home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:

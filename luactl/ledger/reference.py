@@ -50,9 +50,8 @@ def references(
     wanted = sorted(set(subject_ids))
     if not wanted:
         return {}
-    keys.period(RetentionClass.CONTACT, 0)
+    period = keys.period(RetentionClass.CONTACT, 0)
     with transaction(session, tenant_id):
-        period = keys.period(RetentionClass.CONTACT, 0)
         seals = _seals(session, tenant_id, wanted)
         missing = [subject_id for subject_id in wanted if seals.get(subject_id, b"") is None]
         if missing:

@@ -5,7 +5,7 @@ FROM ledger.entry e LEFT JOIN lua.tenant_directory d ON d.tenant_id = e.tenant_i
 WHERE (:tenant_id::bigint IS NULL OR e.tenant_id = :tenant_id::bigint)
   AND (:actor::text IS NULL OR e.actor = :actor::text)
   AND (:action::text IS NULL OR e.action = :action::text)
-  AND (:prefix::text IS NULL OR starts_with(e.action, :prefix::text))
+  AND starts_with(e.action, :prefix::text)
   AND (:reference::uuid IS NULL OR e.subject = :reference::uuid OR e.touched @> ARRAY[:reference::uuid])
   AND (:since::timestamptz IS NULL OR e.at >= :since::timestamptz)
   AND (:until::timestamptz IS NULL OR e.at < :until::timestamptz)
