@@ -143,9 +143,7 @@ def _isolation(tale: Tale) -> Told:
         seen = list(queries("demo").contacts_by_tenant(conn))
     return Told(
         "One tenant does not see another",
-        (
-            "(as the CRM itself, in the context of dental-berlin) SELECT tenant_id, count(*) FROM crm.contact …",
-        ),
+        ("(as the CRM, in the context of dental-berlin) SELECT tenant_id, count(*) FROM crm.contact …",),
         seen == [(own, 14)],
         f"contacts by tenant: {seen}",
     )

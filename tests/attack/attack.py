@@ -147,7 +147,7 @@ def try_open(
 
 
 def open_everything(loot: Loot, root: Root) -> Iterator[tuple[Place, Frame, bytes]]:
-    """First by the claims of the tables, then, for what stays shut, every reachable key at every place of its subject."""
+    """First by the claims of the tables; then, for what stays shut, every reachable key at every place."""
     keys = reach(root, loot.nodes)
     by_subject, by_period = subject_keys(loot, keys), period_keys(loot, keys)
     ciphers: dict[tuple[int, str, int, int], list[AESGCM]] = {}

@@ -34,7 +34,7 @@ def wal_stream(segment: bytes) -> bytes:
 
 
 def raw_streams(copy: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file of a copy as one stream of bytes; WAL segments without their page headers, and as they are."""
+    """Every file of a copy as a stream of bytes; WAL segments also without their page headers."""
     for file in sorted(copy.rglob("*")):
         if file.is_symlink() or not file.is_file():
             continue
