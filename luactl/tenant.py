@@ -7,9 +7,10 @@ belongs to other nouns: rules to `retention`, keys to `key`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 
@@ -18,9 +19,13 @@ from .db import Session, queries, transaction
 from .errors import LuactlError, NotFoundError, RefusedError, UsageError
 from .instruction import Instruction, checked
 
+if TYPE_CHECKING:
+    from .key.tree import Nodes
+
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_SLUG = 63
 LONGEST_REASON = 500
+BLOCK = 64
 COUNTRIES = frozenset(
     """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT
@@ -240,67 +245,90 @@ def create(session: Session, new: NewTenant, *, if_absent: bool = False, dry_run
     With `if_absent` a tenant of that slug and equal attributes is left as it is. Raises UsageError for what
     makes no sense, and LuactlError when the slug is taken.
     """
+    if not dry_run:
+        return next(create_many(session, [new], if_absent=if_absent))
     plan = _planned(session, checked_tenant(new))
-    known = _directory(session, plan.slug)
-    if known is not None:
-        return _existing(session, known[0], plan, if_absent)
-    if dry_run:
-        return plan
-    tenant_id, key_no = queries("tenant").new_numbers(session.conn)[:2]
+    known = _directory(session, [plan.slug])
+    return _existing(session, known[plan.slug][0], plan, if_absent) if known else plan
+
+
+def create_many(
+    session: Session, news: Sequence[NewTenant], *, if_absent: bool = False
+) -> Iterator[Creation]:
+    """Create tenants one by one, each in a transaction of its own, and yield each when it is committed.
+
+    What is the same for all is done once. Raises as `create` does: UsageError before anything is written,
+    other errors in the middle; then the tenants yielded so far are there.
+    """
+    from .key.tree import Nodes
+
+    checked_all = [checked_tenant(new) for new in news]
+    nodes = Nodes(session)
+    for start in range(0, len(checked_all), BLOCK):
+        block = checked_all[start : start + BLOCK]
+        known = _directory(session, [new.slug for new in block])
+        ids, first = _numbers(session, len(block)) if len(known) < len(block) else ([], 0)
+        for at, new in enumerate(block):
+            plan = _planned(session, new)
+            there = known.get(new.slug)
+            if there is None and _written(session, nodes, plan, ids[at], first + at):
+                yield replace(plan, outcome="created", tenant_id=ids[at])
+                continue
+            nodes = Nodes(session)  # what a transaction made that was rolled back is not there
+            there = there or _directory(session, [new.slug])[new.slug]
+            yield _existing(session, there[0], plan, if_absent)
+
+
+def _numbers(session: Session, count: int) -> tuple[list[int], int]:
+    ids, first, _ = queries("tenant").new_numbers(session.conn, count=count)
+    return ids, first
+
+
+def _written(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_no: int) -> bool:
+    """Write all rows of a new tenant; False when somebody else was quicker to take the slug."""
     try:
-        _write(session, plan, tenant_id, key_no)
+        _write(session, nodes, plan, tenant_id, key_no)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name != "tenant_directory_slug_key":
             raise
-        known = _directory(session, plan.slug)
-        if known is None:
-            raise
-        return _existing(session, known[0], plan, if_absent)
-    return replace(plan, outcome="created", tenant_id=tenant_id)
+        return False
+    return True
 
 
-def _write(session: Session, plan: Creation, tenant_id: int, key_no: int) -> None:
-    """Write all rows of a new tenant. One round trip carries as many statements as it can."""
+def _write(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_no: int) -> None:
     from .key import create_tenant
     from .ledger import Entry, append
 
-    q, at = queries("tenant"), session.clock.now()
     detail = {"name": plan.name, "country": plan.country, "instruction": plan.instruction.reference}
     with transaction(session, tenant_id) as conn:
-        create_tenant(session, tenant_id, key_no)
+        create_tenant(session, tenant_id, key_no, nodes)
         with conn.pipeline():
             append(session, Entry("tenant.create", tenant_id, f"tenant:{plan.slug}", detail=detail))
-            q.insert_directory(conn, tenant_id=tenant_id, slug=plan.slug, key_no=key_no)
-            q.insert_tenant(
+            queries("tenant").insert_tenant(
                 conn,
                 tenant_id=tenant_id,
+                key_no=key_no,
                 slug=plan.slug,
                 name=plan.name,
                 country=plan.country,
                 contact=plan.contact,
-                at=at,
+                at=session.clock.now(),
+                **_columns(plan),
             )
-            q.insert_roles(
-                conn,
-                tenant_id=tenant_id,
-                roles=[role.role for role in plan.roles],
-                permissions=[" ".join(role.permissions) for role in plan.roles],
-            )
-            _insert_rules(conn, tenant_id, plan.rules, at)
-            instruction.insert(session, tenant_id, plan.instruction)
 
 
-def _insert_rules(conn: Any, tenant_id: int, rules: tuple[DeletionRule, ...], at: datetime) -> None:
-    queries("tenant").insert_rules(
-        conn,
-        tenant_id=tenant_id,
-        at=at,
-        classes=[rule.retention_class for rule in rules],
-        starting_points=[rule.starting_point for rule in rules],
-        months=[rule.months for rule in rules],
-        minimum_months=[rule.minimum_months for rule in rules],
-        bases=[rule.basis for rule in rules],
-    )
+def _columns(plan: Creation) -> dict[str, Any]:
+    """Return roles, rules and instruction as the statement takes them: rows turned into columns."""
+    return {
+        "roles": [role.role for role in plan.roles],
+        "permissions": [" ".join(role.permissions) for role in plan.roles],
+        "classes": [rule.retention_class for rule in plan.rules],
+        "starting_points": [rule.starting_point for rule in plan.rules],
+        "months": [rule.months for rule in plan.rules],
+        "minimum_months": [rule.minimum_months for rule in plan.rules],
+        "bases": [rule.basis for rule in plan.rules],
+        **vars(plan.instruction),
+    }
 
 
 def _existing(session: Session, tenant_id: int, plan: Creation, if_absent: bool) -> Creation:
@@ -324,9 +352,10 @@ def _existing(session: Session, tenant_id: int, plan: Creation, if_absent: bool)
     return replace(plan, outcome="exists", tenant_id=tenant_id)
 
 
-def _directory(session: Session, slug: str) -> tuple[int, int] | None:
-    row: tuple[int, int] | None = queries("tenant").directory(session.conn, slug=slug)
-    return row
+def _directory(session: Session, slugs: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return tenant id and key number of those slugs that are taken."""
+    rows = queries("tenant").directory(session.conn, slugs=list(slugs))
+    return {slug: (tenant_id, key_no) for slug, tenant_id, key_no in rows}
 
 
 def _in_context(session: Session, tenant_id: int) -> Tenant:
@@ -347,9 +376,9 @@ def list_(session: Session) -> list[Tenant]:
 
 def _known(session: Session, slug: str) -> tuple[int, int]:
     """Return tenant id and key number. Raises NotFoundError with the nearest slugs as its hint."""
-    known = _directory(session, slug) if "\0" not in slug else None
-    if known is not None:
-        return known
+    known = _directory(session, [slug]) if slug.isprintable() else {}
+    if slug in known:
+        return known[slug]
     from difflib import get_close_matches
 
     near = get_close_matches(slug, [row[0] for row in queries("tenant").slugs(session.conn)], n=3)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from subprocess import CompletedProcess
 from typing import Any
 
@@ -15,6 +16,7 @@ from luactl import instruction, tenant
 from luactl.connect import open_session
 from luactl.db import Session, transaction
 from luactl.errors import LuactlError, NotFoundError, RefusedError, UsageError
+from luactl.key import open_tenant
 from luactl.tenant import NewTenant
 
 Cli = Callable[..., CompletedProcess[str]]
@@ -40,7 +42,7 @@ TABLES = (
 
 
 def sizes(admin: psycopg.Connection[Any]) -> dict[str, int]:
-    return {table: rows(admin, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}  # noqa: S608
+    return {table: rows(admin, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
 
 
 def actions(admin: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
@@ -234,9 +236,9 @@ def test_losing_the_race_with_if_absent_is_fine(
     before = sizes(admin)
     real, asked = tenant._directory, []
 
-    def late(session: Session, slug: str) -> tuple[int, int] | None:
-        asked.append(slug)
-        return None if len(asked) == 1 else real(session, slug)
+    def late(session: Session, slugs: Sequence[str]) -> dict[str, tuple[int, int]]:
+        asked.extend(slugs)
+        return {} if len(asked) == 1 else real(session, slugs)
 
     monkeypatch.setattr(tenant, "_directory", late)
     again = tenant.create(session, NEW, if_absent=True)
@@ -244,7 +246,8 @@ def test_losing_the_race_with_if_absent_is_fine(
     assert sizes(admin) == before
 
 
-STEPS = ("insert_directory", "insert_tenant", "insert_roles", "insert_rules")
+KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+STEPS = ("luactl.key.create_tenant", "luactl.ledger.append", "luactl.tenant._columns")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -252,22 +255,66 @@ def test_killed_in_between_leaves_nothing(
     home: Any, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     before = sizes(admin)
-    real = tenant.queries("tenant")
-
-    class Killed:
-        def __getattr__(self, name: str) -> Any:
-            if name == step:
-                admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [login_name]
-                )
-            return getattr(real, name)
-
+    module, _, name = step.rpartition(".")
+    real = getattr(import_module(module), name)
     with open_session("test", command="tenant create") as mine:
-        login_name = mine.actor
-        monkeypatch.setattr(tenant, "queries", lambda _noun: Killed())
+
+        def killed(*args: Any) -> Any:
+            done = real(*args)
+            admin.execute(KILL, [mine.actor])
+            return done
+
+        monkeypatch.setattr(step, killed)
         with pytest.raises(psycopg.OperationalError):
             tenant.create(mine, NEW)
     assert sizes(admin) == before
+
+
+def test_many_at_once(
+    session: Session, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenant, "BLOCK", 3)
+    news = [NewTenant(f"t{n}", f"Tenant {n}", "DE", "someone") for n in range(8)]
+    tenant.create(session, news[4])
+    made = list(tenant.create_many(session, news, if_absent=True))
+    assert [one.outcome for one in made] == ["created"] * 4 + ["exists"] + ["created"] * 3
+    keys = admin.execute("SELECT key_no FROM lua.tenant_directory").fetchall()
+    assert len(set(keys)) == 8
+    for new in news:
+        there = tenant.find(session, new.slug)
+        assert there.name == new.name
+        assert len(open_tenant(session, there.tenant_id).index_key) == 32
+    with pytest.raises(UsageError):
+        next(tenant.create_many(session, [NewTenant("t9", "T", "DE", "x"), NewTenant("-", "T", "DE", "x")]))
+    twice = tenant.create_many(session, [NewTenant("t9", "T", "DE", "x")] * 2)
+    assert next(twice).outcome == "created"
+    with pytest.raises(LuactlError, match="already"):
+        next(twice)
+    assert len(tenant.list_(session)) == 9
+
+
+def test_what_was_rolled_back_is_not_built_upon(
+    session: Session, monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection[Any]
+) -> None:
+    # The slug is taken by a row without key nodes, so the first try makes all parents of nodes in vain.
+    admin.execute("INSERT INTO lua.tenant_directory VALUES (999, %s, 999999)", [NEW.slug])
+    admin.execute(
+        "INSERT INTO lua.tenant VALUES (999, %s, %s, 'DE', %s, 'pooled', 'active', NULL, now(), now())",
+        [NEW.slug, NEW.name, NEW.contact],
+    )
+    real = tenant._directory
+    monkeypatch.setattr(
+        tenant, "_directory", lambda session, slugs: real(session, slugs) if len(slugs) == 1 else {}
+    )
+    news = [NEW, NewTenant("after", "After", "DE", "someone")]
+    made = list(tenant.create_many(session, news, if_absent=True))
+    assert [one.outcome for one in made] == ["exists", "created"]
+    orphans = admin.execute(
+        "SELECT count(*) FROM vault.node c WHERE length(path) > 0 AND NOT EXISTS"
+        " (SELECT FROM vault.node p WHERE p.path = substr(c.path, 1, length(c.path) - 1))"
+    ).fetchone()
+    assert orphans == (0,)
+    assert len(open_tenant(session, tenant.find(session, "after").tenant_id).index_key) == 32
 
 
 def test_tenants_do_not_see_each_other(session: Session) -> None:
@@ -275,7 +322,7 @@ def test_tenants_do_not_see_each_other(session: Session) -> None:
     other = tenant.create(session, NewTenant("other", "Other", "EE", "someone")).tenant_id
     for table in ("lua.tenant", "lua.retention_rule", "lua.instruction", "crm.role"):
         with transaction(session, one) as conn:
-            seen = conn.execute(f"SELECT DISTINCT tenant_id FROM {table}").fetchall()  # noqa: S608
+            seen = conn.execute(f"SELECT DISTINCT tenant_id FROM {table}").fetchall()
         assert seen == [(one,)]
     assert one != other
 

@@ -41,14 +41,17 @@ def _claim_numbers(session: Session, tenant_id: int, space: Counter, count: int)
     return first
 
 
-def create_tenant(session: Session, tenant_id: int, key_no: int) -> None:
+def create_tenant(session: Session, tenant_id: int, key_no: int, nodes: Nodes | None = None) -> None:
     """Make the tenant's node and its duty node, in the running transaction.
 
-    `key_no` comes from `reserve_tenants`. Raises RefusedError off a key host.
+    `key_no` comes from `reserve_tenants`. `nodes` spares whoever creates many the opening of the tree for
+    each; after a transaction that did not commit it must not be used again. Raises RefusedError off a key host.
     """
     if tenant_id < 1:
         raise ValueError("tenants are numbered from 1")
-    Nodes(session).create(tenant_nodes(key_no))
+    nodes = Nodes(session) if nodes is None else nodes
+    nodes.forget_leaves(())
+    nodes.create(tenant_nodes(key_no))
 
 
 def open_tenant(session: Session, tenant_id: int) -> TenantKeys:

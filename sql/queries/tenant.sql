@@ -1,14 +1,14 @@
 -- name: new_numbers^
--- Takes a tenant id and a number in the key tree. The commit need not wait for the disk: the tenant's own commit does,
--- and comes later in the same log.
-SELECT nextval('lua.pooled_tenant'), vault.claim(0::bigint, 0::smallint, 1::bigint),
-       set_config('synchronous_commit', 'off', true);
+-- Takes tenant ids and as many consecutive numbers in the key tree. The commit need not wait for the disk: the tenant's
+-- own commit does, and comes later in the same log.
+SELECT ARRAY(SELECT nextval('lua.pooled_tenant') FROM generate_series(1, :count::integer)),
+       vault.claim(0::bigint, 0::smallint, :count::bigint), set_config('synchronous_commit', 'off', true);
 
--- name: directory^
--- Where a slug leads: tenant id and number in the key tree.
-SELECT tenant_id, key_no
+-- name: directory
+-- Where slugs lead: tenant id and number in the key tree.
+SELECT slug, tenant_id, key_no
 FROM lua.tenant_directory
-WHERE slug = :slug::text;
+WHERE slug = ANY (:slugs::text[]);
 
 -- name: slugs
 -- All slugs, for a hint about the one that was meant.
@@ -16,29 +16,31 @@ SELECT slug
 FROM lua.tenant_directory
 ORDER BY slug;
 
--- name: insert_directory!
--- Takes the slug for the tenant; unique over all tenants.
-INSERT INTO lua.tenant_directory (tenant_id, slug, key_no)
-VALUES (:tenant_id::bigint, :slug::text, :key_no::bigint);
-
 -- name: insert_tenant!
--- The tenant itself, active from the start.
-INSERT INTO lua.tenant (tenant_id, slug, name, country, contact, created_at, updated_at)
-VALUES (:tenant_id::bigint, :slug::text, :name::text, :country::text, :contact::text,
-        :at::timestamptz, :at::timestamptz);
-
--- name: insert_roles!
--- The roles that a tenant starts with; permissions of a role are one string with spaces between.
-INSERT INTO crm.role (tenant_id, role, permissions)
-SELECT :tenant_id::bigint, r.role, string_to_array(r.permissions, ' ')
-FROM unnest(:roles::text[], :permissions::text[]) AS r (role, permissions);
-
--- name: insert_rules!
--- The deletion rules that a tenant starts with.
-INSERT INTO lua.retention_rule (tenant_id, retention_class, starting_point, months, minimum_months, basis, updated_at)
-SELECT :tenant_id::bigint, r.retention_class, r.starting_point, r.months, r.minimum_months, r.basis, :at::timestamptz
-FROM unnest(:classes::text[], :starting_points::text[], :months::integer[], :minimum_months::integer[], :bases::text[])
-    AS r (retention_class, starting_point, months, minimum_months, basis);
+-- A tenant with its slug, roles, deletion rules and first instruction, in one statement: it begins whole.
+-- Permissions of a role are one string with spaces between.
+WITH directory AS (
+    INSERT INTO lua.tenant_directory (tenant_id, slug, key_no)
+    VALUES (:tenant_id::bigint, :slug::text, :key_no::bigint)
+), tenant AS (
+    INSERT INTO lua.tenant (tenant_id, slug, name, country, contact, created_at, updated_at)
+    VALUES (:tenant_id::bigint, :slug::text, :name::text, :country::text, :contact::text,
+            :at::timestamptz, :at::timestamptz)
+), role AS (
+    INSERT INTO crm.role (tenant_id, role, permissions)
+    SELECT :tenant_id::bigint, r.role, string_to_array(r.permissions, ' ')
+    FROM unnest(:roles::text[], :permissions::text[]) AS r (role, permissions)
+), rule AS (
+    INSERT INTO lua.retention_rule
+        (tenant_id, retention_class, starting_point, months, minimum_months, basis, updated_at)
+    SELECT :tenant_id::bigint, r.retention_class, r.starting_point, r.months, r.minimum_months, r.basis,
+           :at::timestamptz
+    FROM unnest(:classes::text[], :starting_points::text[], :months::integer[], :minimum_months::integer[],
+                :bases::text[]) AS r (retention_class, starting_point, months, minimum_months, basis)
+)
+INSERT INTO lua.instruction (tenant_id, instruction_id, reference, purpose, given_by, valid_from, valid_until)
+VALUES (:tenant_id::bigint, :instruction_id::uuid, :reference::text, :purpose::text, :given_by::text,
+        :valid_from::timestamptz, :valid_until::timestamptz);
 
 -- name: all_tenants
 -- Every tenant, oldest first.
