@@ -142,6 +142,7 @@ def admit(conn: Connection) -> str:
 # What libpq and the server say when no connection comes about (there is no SQLSTATE then), and what it means.
 _REASONS = (
     ("could not translate host name", "the server's name is unknown", "correct the host in the DSN"),
+    ("failed to resolve host", "the server's name is unknown", "correct the host in the DSN"),
     ("could not parse network address", "the address is malformed", "correct hostaddr in the DSN"),
     ("connection refused", "nothing answers there", "is the server running? are host and port right?"),
     ("no such file or directory", "no server listens on that socket", "name a host in the DSN"),

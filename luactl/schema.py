@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Literal
 
 from .clock import Clock
 from .db import queries
@@ -78,21 +81,28 @@ def migrate(
     `conn` is a superuser's, in autocommit mode. Raises BusyError when another migration holds the lock,
     RefusedError when the database is newer than this luactl or a file that ran has changed since.
     """
-    sql = queries("schema")
-    conn.execute(f"SET lock_timeout = '{lock_timeout}'")
+    with _locked(conn, lock_timeout):
+        with conn.transaction():
+            queries("schema").bootstrap(conn)
+        return [_apply(conn, migration, clock) for migration in _missing(conn)]
+
+
+@contextmanager
+def _locked(conn: psycopg.Connection[tuple[Any, ...]], lock_timeout: str) -> Iterator[None]:
+    """Keep other migrations of this database out; the lock ends with the connection at the latest."""
+    conn.execute(SQL("SET lock_timeout = {}").format(Literal(lock_timeout)))
     try:
-        sql.lock(conn, key=LOCK_KEY)
+        queries("schema").lock(conn, key=LOCK_KEY)
     except psycopg.errors.LockNotAvailable:
+        conn.execute("RESET lock_timeout")
         raise BusyError(
             "another luactl is changing this database's schema", hint="wait, then run it again"
         ) from None
     try:
-        with conn.transaction():
-            sql.bootstrap(conn)
-        return [_apply(conn, migration, clock) for migration in _missing(conn)]
+        yield
     finally:
         if not conn.closed:
-            sql.unlock(conn, key=LOCK_KEY)
+            queries("schema").unlock(conn, key=LOCK_KEY)
             conn.execute("RESET lock_timeout")
 
 
