@@ -1,8 +1,8 @@
 """The proof that counts: whoever has every old copy and today's root opens everybody but the erased person.
 
 The history below is made with the real program on a server of its own, with WAL archiving on. Copies are
-taken of the stopped server before the erasure, after it, and after the purge years later; the archive has every
-WAL segment in between. The attacker then gets all of it.
+taken of the stopped server before the erasure, after it, and after the purge years later; the archive has
+every WAL segment in between. The attacker then gets all of it.
 """
 
 from __future__ import annotations
