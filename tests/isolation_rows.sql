@@ -1,0 +1,19 @@
+-- One row or more of one tenant (%(tenant)s) in every table that has a tenant_id.
+INSERT INTO lua.tenant_directory VALUES (%(tenant)s, 'tenant-' || %(tenant)s, %(tenant)s);
+INSERT INTO lua.tenant VALUES (%(tenant)s, 'tenant-' || %(tenant)s, 'Kolibri', 'DE', 'office@kolibri.example',
+    CASE WHEN %(tenant)s >= 1099511627776 THEN 'dedicated' ELSE 'pooled' END, 'active', NULL, now(), now());
+INSERT INTO lua.retention_rule VALUES (%(tenant)s, 'invoice', 'year of issue', 120, 96, 'law', now());
+INSERT INTO lua.instruction VALUES (%(tenant)s, gen_random_uuid(), 'contract', 'all', 'owner', now(), NULL);
+INSERT INTO lua.erasure VALUES (%(tenant)s, gen_random_uuid(), gen_random_uuid(), 'mail', 'somebody', 'intent', 2, '{}', NULL, now());
+INSERT INTO lua.purge VALUES (%(tenant)s, gen_random_uuid(), 'somebody', 'intent', 2, '{}', NULL, now());
+INSERT INTO crm.role VALUES (%(tenant)s, 'manager', '{all}');
+INSERT INTO crm.subject VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 'active', '\x01', gen_random_uuid(), now(), now(), NULL);
+INSERT INTO crm.contact VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, sha256('c'), 3, 1, '{1}', '{2}', gen_random_uuid(), now(), now());
+INSERT INTO crm.contact_key VALUES (%(tenant)s, sha256(%(tenant)s::text::bytea), md5(%(tenant)s::text)::uuid);
+INSERT INTO crm.interaction VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, 'call', now(), 202401, '\x01', gen_random_uuid(), now());
+INSERT INTO crm.invoice VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, 'R-1', '2009-05-01', 'EUR', 10, 2009, '\x01', NULL, gen_random_uuid(), now());
+INSERT INTO crm.invoice_line VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 1, 1, 10, '\x01', NULL);
+INSERT INTO vault.counter VALUES (%(tenant)s, 1, 64);
+INSERT INTO vault.slot VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 1, 1, 0);
+INSERT INTO vault.period VALUES (%(tenant)s, 50333657, 0);
+INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now())
