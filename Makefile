@@ -87,5 +87,5 @@ $(VENV)/.locked: requirements-dev.lock | $(VENV)/.made
 
 # The build backend is among the locked dependencies, so this step needs no network.
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 	@touch $@
