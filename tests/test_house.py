@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
 from luactl.commands.main import NOUNS
 
 ROOT = Path(__file__).parent.parent

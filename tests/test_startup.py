@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Home
+
 from luactl.commands.main import NOUNS
 
 HEAVY = {

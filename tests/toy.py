@@ -14,13 +14,13 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+
 from luactl.commands import main as program
 from luactl.commands.app import group
 from luactl.commands.context import session
 from luactl.commands.diagnostics import confirm, note, progress
 from luactl.commands.options import DryRun, Email, Limit, Phone, Yes, one_of
 from luactl.commands.output import show, show_plan, stream
-
 from luactl.db import transaction
 from luactl.errors import BusyError, Exit, LuactlError, NoConnectionError, RefusedError
 
