@@ -128,7 +128,7 @@ def reference_of(session: Session, tenant: int, subject_id: UUID, purpose: str) 
             f"subject {subject_id} is not there, or erased",
             hint="erasure cuts the way from a person to their entries for ever",
         )
-    record_read(session, tenant, [found[subject_id]], purpose, "crm.subject")
+    record_read(session, tenant, [found[subject_id]], purpose, "table:crm.subject")
     return found[subject_id]
 
 

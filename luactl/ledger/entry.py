@@ -78,7 +78,7 @@ def time_of(entry_id: UUID) -> datetime:
 
 def time_text(at: datetime) -> str:
     """Write an instant as entries do: RFC 3339 in UTC with three decimals."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def canonical(entry: Entry, stamp: Stamp, entry_id: UUID) -> bytes:

@@ -181,7 +181,7 @@ def _rows(session: Session, name: str) -> Iterator[tuple[Any, ...]]:
     """Stream a named query through a server-side cursor of the open transaction."""
     with session.conn.cursor(name=name) as cursor:
         cursor.itersize = FETCH
-        cursor.execute(getattr(queries("ledger"), name).sql)
+        cursor.execute(getattr(queries("ledger"), name).sql, binary=True)
         yield from cursor
 
 
@@ -284,7 +284,7 @@ def _differences(id_: UUID, at: Any, columns: dict[str, Any]) -> list[str]:
     subject, touched = columns["subject"], columns["touched"]
     try:
         body = json.loads(columns["body"])
-        detail = body["detail"] or {}
+        said_touched = body["detail"]["references"] if body["action"] == "read" else None
         said = [
             ("id", body["id"], str(id_)),
             ("at", body["at"], time_text(at)),
@@ -292,7 +292,7 @@ def _differences(id_: UUID, at: Any, columns: dict[str, Any]) -> list[str]:
             ("actor", body["actor"], columns["actor"]),
             ("tenant", body["tenant"], columns["tenant_id"]),
             ("subject", body["subject"], None if subject is None else str(subject)),
-            ("references", detail.get("references"), None if touched is None else [str(t) for t in touched]),
+            ("references", said_touched, None if touched is None else [str(t) for t in touched]),
             ("action", body["action"], columns["action"]),
             ("object", body["object"], columns["object"]),
             ("outcome", body["outcome"], columns["outcome"]),
