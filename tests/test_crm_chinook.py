@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from decimal import Decimal
 
-from support_crm import chinook, new_tenant
+from tests.support_crm import chinook, new_tenant
 
 from luactl import crm
 from luactl.db import Session

@@ -7,10 +7,10 @@ A table without external ids goes in as one transaction, and the very same file 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hmac import digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..db import Session, queries, transaction
 from ..errors import LuactlError
@@ -30,8 +30,7 @@ FIELDS = tuple(name for name, _ in names.CUSTOMER)
 ACTION = "crm.customer.import"
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(NamedTuple):
     """A checked record: its line, its fields sorted by name, and the digest of its external id (32 bytes)."""
 
     line: int
@@ -91,19 +90,19 @@ def import_customers(
         return job.tally.report(dry_run=options.dry_run)
 
 
-def read_customers(job: Job) -> Iterator[Customer]:
+def read_customers(job: Job, tally: Tally) -> Iterator[Customer]:
     """Yield the good records of the table; the others are counted as rejected."""
     from ..key.blind import external_digest
 
     has_ids, seen, key = job.has_ids, job.seen, job.keys.unique_key
-    for line, fields in fields_of(job.table, job.columns, job.tally):
+    for line, fields in fields_of(job.table, job.columns, tally):
         reason = check(fields, has_ids)
         mark = None
         if has_ids and reason is None:
             mark = external_digest(key, fields["external_id"])
             reason = "external_id stands on an earlier line already" if mark in seen else None
         if reason is not None:
-            job.tally.reject(line, reason)
+            tally.reject(line, reason)
             continue
         if mark is not None:
             seen.add(mark)
@@ -126,13 +125,21 @@ def check(fields: dict[str, str], needs_id: bool) -> str | None:
 
 def _refuse_bad_lines(job: Job) -> None:
     """Read the whole table once before anything is written. Raises RejectedError if a line is bad."""
-    job.tally.rows += sum(1 for _ in read_customers(job))
+    job.tally.rows += sum(1 for _ in read_customers(job, job.tally))
     if job.tally.rejected:
         raise RejectedError(job.tally.report(dry_run=True))
     job.begin_again()
 
 
-def known_digests(job: Job, customers: list[Customer]) -> set[bytes]:
+class Marked(Protocol):
+    """Whatever has the digest of an external id, or None."""
+
+    @property
+    def digest(self) -> bytes | None:
+        """32 bytes."""
+
+
+def known_digests(job: Job, customers: Sequence[Marked]) -> set[bytes]:
     """Return which of these external ids the tenant has already; in the transaction that is open."""
     marks = [customer.digest for customer in customers if customer.digest is not None]
     rows = queries("crm").known_digests(job.session.conn, tenant_id=job.tenant.tenant_id, digests=marks)
@@ -154,7 +161,7 @@ def _count(job: Job, options: Options, progress: Progress) -> None:
     if not job.has_ids:
         with transaction(job.session, tenant_id):
             refuse_known_table(job)
-    for batch in batched(read_customers(job), options.batch):
+    for batch in batched(read_customers(job, job.tally), options.batch):
         with transaction(job.session, tenant_id):
             known = known_digests(job, batch)
         account(job.tally, len(batch), len(known))

@@ -6,7 +6,7 @@ A reason names fields, never what stood in them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import LuactlError
 
@@ -111,6 +111,19 @@ class Tally:
         """Keep a reason, if it is one of the first."""
         if len(self.rejects) < KEPT_REJECTS:
             self.rejects.append(Reject(table, line, reason))
+
+    def take(self) -> Tally:
+        """Return what was counted so far, and begin again at nothing."""
+        taken = replace(self)
+        self.rows = self.rejected = 0
+        self.rejects = []
+        return taken
+
+    def add(self, other: Tally) -> None:
+        """Add what another reader of the same table counted as rejected."""
+        self.rows += other.rows
+        self.rejected += other.rejected
+        self.rejects += other.rejects[: KEPT_REJECTS - len(self.rejects)]
 
     @property
     def is_clean(self) -> bool:
