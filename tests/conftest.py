@@ -36,6 +36,7 @@ FAST = (
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
     ("max_connections", "200"),
+    ("max_wal_size", "256MB"),
 )
 
 
@@ -73,11 +74,20 @@ class TestServer:
         return psycopg.connect(self.admin_dsn(database), autocommit=True)
 
 
+def fast_folder() -> Path | None:
+    """Return memory to put the server's files in, where a new database takes 0.02 s instead of 0.4 s.
+
+    None (the usual temporary folder) where there is too little of it.
+    """
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30 else None
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+def server() -> Iterator[TestServer]:
     """The real server, with a migrated template database; stopped and removed at the end."""
     version = os.environ.get("LUACTL_TEST_PG", "17")
-    base = Path(tempfile.mkdtemp(prefix="luactl-test-"))
+    base = Path(tempfile.mkdtemp(prefix="luactl-test-", dir=fast_folder()))
     base.chmod(0o711)
     # The Postgres 18 for tests was built without TLS.
     made = embedded.Server(base / "server", binaries(version), FAST, tls=version != "18")
