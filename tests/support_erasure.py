@@ -9,19 +9,24 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from support_crm import PEOPLE, new_tenant, table
 
 from luactl import crm, erasure, retention
 from luactl.clock import ShiftedClock
 from luactl.db import Session
-from luactl.tenant import Tenant, find, list_
+from luactl.tenant import NewTenant, Tenant, create, find, list_
 
 KILLED = -signal.SIGKILL
+PEOPLE = """CustomerId,FirstName,LastName,Company,Email,Phone,City
+1,Nele,Ångström,Zahnpraxis Süd,nele@praxis.example,+49 30 901820,Köln
+2,Bruno,Oliveira,,bruno@loja.example,,São Paulo
+3,Zoë,O'Hara,,zoe@studio.example,+353 1 679 9700,Dublin
+"""
 VISITS = """CustomerId,Date,Type,Text
 1,2020-03-04T09:00:00Z,visit,check-up
 1,2026-10-05T09:00:00Z,note,asked for a quiet room
@@ -46,6 +51,17 @@ COUNTED = (
 )  # fmt: skip
 
 
+def new_tenant(session: Session, slug: str) -> Tenant:
+    """Create a tenant in Germany, which keeps invoices for eight years."""
+    create(session, NewTenant(slug, f"Practice {slug}", "DE", "office@smile.example"))
+    return find(session, slug)
+
+
+def table(text: str) -> BytesIO:
+    """Return a table as the byte stream that standard input would be."""
+    return BytesIO(text.encode())
+
+
 def practice(session: Session, slug: str = "smile") -> Tenant:
     """Create a tenant with three people; two of them have interactions and invoices, old and new."""
     tenant, options = new_tenant(session, slug), crm.Options()
@@ -66,7 +82,7 @@ def counts(admin: psycopg.Connection[Any]) -> dict[str, int]:
     """Count every row that an erasure or a purge could touch, past row security."""
     found = {}
     for name in COUNTED:
-        row = admin.execute(f"SELECT count(*) FROM {name}").fetchone()  # noqa: S608
+        row = admin.execute(f"SELECT count(*) FROM {name}").fetchone()
         assert row is not None
         found[name] = row[0]
     return found

@@ -9,8 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from support_crm import table
-from support_erasure import KILLED, counts, erase, later, person, practice, run_killed
+from support_erasure import KILLED, counts, erase, later, person, practice, run_killed, table
 
 from luactl import crm, erasure, ledger, retention
 from luactl.db import Session, transaction
@@ -380,7 +379,7 @@ def test_two_different_people_one_after_the_other_in_two_sessions(
 def test_a_writer_either_comes_before_or_fails(
     session: Session, tenant: Tenant, login: Callable[..., Session], admin: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """An import that runs between plan and lock is erased too; one that comes later finds nobody to write to."""
+    """An import between plan and lock is erased too; one that comes later finds nobody to write to."""
     who, writer = person(session, tenant), login("lua_operator")
     reports = []
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from luactl.retention.plan import DuePeriod
-from luactl.retention.purge import batches
+from luactl.retention.planning import DuePeriod
+from luactl.retention.purging import batches
 from luactl.retention.rule import Rule, StartingPoint, due, due_at, first_kept, period_id, period_of
 
 YEARS = st.integers(1900, 2300)

@@ -1,12 +1,18 @@
-"""Erasure of a person (Art.
+"""Erasure of a person (Art. 17 GDPR): keys and rows go, what a duty binds stays hidden.
 
-17 GDPR): keys and rows go, what a duty binds stays hidden, a certificate says so.
+Names are loaded at first use: who only lists does not pay for cryptography.
 """
 
-from .plan import ErasurePlan, Going, Staying, plan
-from .record import Erasure, find, list_
-from .run import ErasureResult, run
-from .verify import Check, Verification, verify
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checking import Check, Verification, verify
+    from .planning import ErasurePlan, Going, Staying, plan
+    from .record import Erasure, find, list_
+    from .running import ErasureResult, run
 
 __all__ = [
     "Check",
@@ -22,3 +28,18 @@ __all__ = [
     "run",
     "verify",
 ]
+
+_ROOMS = {
+    "checking": "Check Verification verify",
+    "planning": "ErasurePlan Going Staying plan",
+    "record": "Erasure find list_",
+    "running": "ErasureResult run",
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{room}", __name__), name)

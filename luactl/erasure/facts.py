@@ -14,9 +14,9 @@ from typing import Any
 from ..certificate.manifest import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
-from .plan import Going, Staying
+from .checking import Check
+from .planning import Going, Staying
 from .record import Erasure
-from .verify import Check
 
 METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
 CLEAR = "Clear (key file overwritten)"

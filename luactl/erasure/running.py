@@ -21,8 +21,8 @@ from ..key.recovery import recover
 from ..ledger import Entry
 from . import facts as statement
 from . import record
-from .plan import ErasurePlan, Going, Staying, count
-from .verify import check
+from .checking import check
+from .planning import ErasurePlan, Going, Staying, count
 
 KIND = "erasure"
 Step = Callable[[str], None]

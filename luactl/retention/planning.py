@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
+from .register import read
 from .rule import due_at, first_kept, period_id, period_of
-from .rules import read
 
 if TYPE_CHECKING:
     from ..tenant import Tenant

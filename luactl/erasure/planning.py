@@ -11,8 +11,8 @@ from .. import instruction as instructions
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError
 from ..key.classes import KeyClass
+from ..retention.register import read as read_rules
 from ..retention.rule import Rule, due_at
-from ..retention.rules import read as read_rules
 from . import record
 
 if TYPE_CHECKING:

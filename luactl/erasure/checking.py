@@ -13,7 +13,7 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..errors import RefusedError
 from ..key.classes import KeyClass
-from .plan import TABLES
+from .planning import TABLES
 from .record import Erasure, find
 
 CLASSES = {one.label: one for one in KeyClass}
