@@ -55,7 +55,8 @@ def test_drop_takes_the_dropped_and_nothing_else(session: Session, keys: TenantK
     people = add_subjects(keys, session, PEOPLE)
     duty = add_subjects(keys, session, 3, KeyClass.ACCOUNTING)
     ids = list(people)
-    index, epochs = keys.index_key, []
+    index = keys.index_key
+    epochs: list[int] = []
     done = key.drop(
         session, [TenantDrop(1, [(ids[0], KeyClass.MAIN), (ids[69], KeyClass.MAIN)])], epochs.append
     )

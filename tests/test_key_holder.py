@@ -59,8 +59,17 @@ def test_destroying_overwrites_the_very_blocks(holder: FileHolder, tmp_path: Pat
 def test_all_is_synced_before_the_name_goes(holder: FileHolder, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     fsync, unlink = os.fsync, Path.unlink
-    monkeypatch.setattr("os.fsync", lambda handle: done.append("fsync") or fsync(handle))
-    monkeypatch.setattr(Path, "unlink", lambda path: done.append("unlink") or unlink(path))
+
+    def watched_fsync(handle: int) -> None:
+        done.append("fsync")
+        fsync(handle)
+
+    def watched_unlink(path: Path) -> None:
+        done.append("unlink")
+        unlink(path)
+
+    monkeypatch.setattr("os.fsync", watched_fsync)
+    monkeypatch.setattr(Path, "unlink", watched_unlink)
     holder.destroy(1)
     holder.put(TREE, 2, ROOT)
     assert done == ["fsync", "unlink", "fsync", "fsync", "fsync"]

@@ -152,7 +152,8 @@ def test_many_claim_at_once_in_one_tenant(session: Session, keys: TenantKeys) ->
     """Blocks of 7 end in the middle of leaves, so all of them make the same nodes at the same time."""
 
     def claiming(opened: Session) -> dict[UUID, SubjectKey]:
-        theirs, mine = key.open_tenant(opened, 1), {}
+        theirs = key.open_tenant(opened, 1)
+        mine: dict[UUID, SubjectKey] = {}
         for _ in range(12):
             mine |= add_subjects(theirs, opened, 7)
         return mine
@@ -181,7 +182,8 @@ def test_dropping_while_others_claim(session: Session, keys: TenantKeys) -> None
     victims = list(add_subjects(keys, session, 100))
 
     def claiming(opened: Session) -> dict[UUID, SubjectKey]:
-        theirs, mine = key.open_tenant(opened, 1), {}
+        theirs = key.open_tenant(opened, 1)
+        mine: dict[UUID, SubjectKey] = {}
         for _ in range(15):
             mine |= add_subjects(theirs, opened, 9)
             assert theirs.subjects(mine, KeyClass.MAIN) == mine
@@ -199,3 +201,21 @@ def test_dropping_while_others_claim(session: Session, keys: TenantKeys) -> None
     assert fresh.subjects(victims, KeyClass.MAIN) == {}
     assert key.verify(session).findings == ()
     assert key.status(session).epoch == 11
+
+
+def test_each_role_can_do_its_part_alone(
+    login: Callable[..., Session], session: Session, keys: TenantKeys, admin: psycopg.Connection
+) -> None:
+    creator, app, keeper = login("lua_admin"), login("lua_app"), login("lua_dpo")
+    add_tenant(creator, admin, 2)
+    people = list(add_subjects(key.open_tenant(app, 1), app, 70))
+    assert key.open_tenant(app, 1).period(RetentionClass.INTERACTION, 202611)
+    assert drop_subjects(keeper, 1, people[:1]).keys_dropped == 1
+    assert drop_subjects(login("lua_operator"), 1, people[1:2]).keys_dropped == 1
+    auditor = login("lua_auditor")
+    assert key.verify(auditor).findings == ()
+    assert len(key.open_tenant(auditor, 1).subjects(people, KeyClass.MAIN)) == 68
+    for stranger in (app, auditor, creator):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            drop_subjects(stranger, 1, people[2:3])
+    assert key.status(session).state is key.State.SETTLED

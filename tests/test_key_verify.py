@@ -103,11 +103,7 @@ def test_damage_in_the_database_is_found(
 def test_damage_in_a_book_is_found(session: Session, book: Path, damage: str, told: str) -> None:
     with closing(sqlite3.connect(book)) as opened, opened:
         opened.execute(damage)
-    if "DROP" in damage:
-        with pytest.raises(RefusedError, match=told):
-            key.verify(session)
-    else:
-        assert told in findings(session)
+    assert told in findings(session)
 
 
 @pytest.mark.usefixtures("people")

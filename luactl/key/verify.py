@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..db import Session, queries, transaction
+from ..errors import RefusedError
 from .book import open_books
 from .classes import SealError
 from .holder import open_holders
@@ -147,11 +148,15 @@ def _check_books(
         state = states[book.name]
         if state.problem or state.tree_id != found.tree_id or state.epoch != found.epoch:
             continue
-        kept = book.nodes()
+        try:
+            kept, kept_marks = book.nodes(), book.marks()
+        except RefusedError as problem:
+            yield Finding(f"book {book.name}", problem.what)
+            continue
         for path in sorted({*kept, *nodes}):
             if path not in kept and nodes[path][1] <= state.change:
                 yield Finding(f"book {book.name}", f"lacks {_name(path)}")
             elif path in kept and kept[path] != nodes.get(path):
                 yield Finding(f"book {book.name}", f"differs from the database at {_name(path)}")
-        if book.marks() != marks:
+        if kept_marks != marks:
             yield Finding(f"book {book.name}", "its tombstones are not the database's")
