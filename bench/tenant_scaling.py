@@ -1,39 +1,31 @@
 """How the cost of a tenant grows with the number of tenants that are there: the exponent of the total time.
 
-1 means that each tenant costs the same. The fit is a line through logarithms; of each hundred tenants the
-quicker quarter counts, since what else the machine does only ever adds time.
+1 means that each tenant costs the same. Two databases, one with ten times the tenants of the other, get
+further ones in turns, so that a slow moment of the machine falls on both.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from itertools import islice
-from statistics import linear_regression, quantiles
 
-from .measure import Measure, Size
+from .measure import Measure, Size, interleaved
 from .tenant import by_engine, engine
 
 LIMIT = 1.05
-RANGE = {Size.FULL: (1_000, 10_000), Size.SMALL: (100, 1_000)}
-CHUNKS = 90
+FEW = {Size.FULL: 1_000, Size.SMALL: 100}
+TIMES = 10
+TURNS = {Size.FULL: 400, Size.SMALL: 100}
 
 
 def measure(size: Size) -> Measure:
-    """Create tenants one after another and fit the exponent of the total time over the last nine tenths."""
-    first, last = RANGE[size]
-    chunk = (last - first) // CHUNKS
-    points: list[tuple[float, float]] = []
-    with engine() as session:
-        made = by_engine(session, last)
-        for _ in islice(made, first):
-            pass
-        for number in range(first, last, chunk):
-            costs = []
-            for _ in range(chunk):
-                begun = time.perf_counter()
-                next(made)
-                costs.append(time.perf_counter() - begun)
-            points.append((math.log(number + chunk / 2), math.log(quantiles(costs, n=4)[0])))
-    slope = linear_regression([x for x, _ in points], [y for _, y in points]).slope
-    return Measure("tenant_scaling_exponent", 1 + slope, 1.0, LIMIT, last)
+    """Fill two databases, then create tenants in both by turns; the exponent follows from the two medians."""
+    few, turns = FEW[size], TURNS[size]
+    with engine() as small, engine() as large:
+        made = [by_engine(small, few + turns + 1), by_engine(large, few * TIMES + turns + 1)]
+        for tenants, there in zip(made, (few, few * TIMES), strict=True):
+            for _ in islice(tenants, there):
+                pass
+        at_last, at_first = interleaved(lambda: next(made[1]), lambda: next(made[0]), turns)
+    exponent = 1 + math.log(at_last / at_first) / math.log(TIMES)
+    return Measure("tenant_scaling_exponent", exponent, 1.0, LIMIT, few * TIMES)

@@ -45,7 +45,8 @@ def create_tenant(session: Session, tenant_id: int, key_no: int, nodes: Nodes | 
     """Make the tenant's node and its duty node, in the running transaction.
 
     `key_no` comes from `reserve_tenants`. `nodes` spares whoever creates many the opening of the tree for
-    each; after a transaction that did not commit it must not be used again. Raises RefusedError off a host.
+    each; after a transaction that did not commit it must not be used again.
+    Raises RefusedError off a key host.
     """
     if tenant_id < 1:
         raise ValueError("tenants are numbered from 1")
