@@ -157,6 +157,21 @@ def test_an_entry_that_commits_late_is_not_missed(logged: Session, other: Sessio
     assert len(position.polls) == 1
 
 
+def test_an_entry_older_than_the_last_look_is_not_missed(logged: Session, other: Session) -> None:
+    """The writer's transaction begins between two looks and ends after a third, an hour each."""
+    at = [replace(logged, clock=FixedClock(NOW + timedelta(hours=hour))) for hour in range(5)]
+    wanted = Filter(action="late")
+    _none, position = log.start(at[0], wanted, 0)
+    _none, position = log.follow(at[1], wanted, position)
+    with transaction(other):
+        ledger.append(replace(other, clock=FixedClock(NOW + timedelta(hours=1))), Entry("late"))
+        for looking in at[2:4]:
+            fresh, position = log.follow(looking, wanted, position)
+            assert fresh == ()
+    fresh, position = log.follow(at[4], wanted, position)
+    assert [line.action for line in fresh] == ["late"]
+
+
 def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     result: dict[str, object] = json.loads(done.stdout)
     return result
