@@ -123,7 +123,7 @@ def _missing(target: Target) -> list[Step]:
     if target.conn is not None:
         pending = schema.pending(target.conn)
     needed = (
-        (none_yet, Step("server", f"Postgres in {server}, database {DATABASE}")),
+        (target.new, Step("server", f"Postgres in {server}, database {DATABASE}")),
         (bool(pending), Step("schema", ", ".join(pending))),
         (
             none_yet or lacks_keys(target.session),

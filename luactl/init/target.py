@@ -50,6 +50,8 @@ class Target:
     """The everyday login."""
     conn: Connection | None
     """What the work is done through; None: a dry run found no server yet."""
+    new: bool = False
+    """Whether server or database were missing."""
     makes: bool = True
     """Whether the connection has the rights to make anything in the database."""
 
@@ -86,8 +88,9 @@ def embedded_target(
     passfile = paths.passfile(options.profile)
     dsn = embedded.conninfo(server, DATABASE, login, passfile)
     profile = existing or fresh_profile(paths, options, dsn, embedded=True)
-    target = Target(paths, replace(profile, dsn=dsn, passfile=passfile), existing, login, None)
-    if dry_run and not server.data.is_dir():
+    new = not server.data.is_dir()
+    target = Target(paths, replace(profile, dsn=dsn, passfile=passfile), existing, login, None, new=True)
+    if dry_run and new:
         yield target
         return
     port = embedded.start(server, say, may_create=not dry_run)
@@ -97,8 +100,9 @@ def embedded_target(
                 yield target
                 return
             conn.execute(f"CREATE DATABASE {DATABASE}")
+            new = True
     with closing(_superuser(server, port, DATABASE)) as conn:
-        yield replace(target, conn=conn)
+        yield replace(target, conn=conn, new=new)
 
 
 def _superuser(server: embedded.Server, port: int, database: str) -> Connection:
