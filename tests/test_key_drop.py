@@ -233,7 +233,6 @@ def test_a_writer_keeps_its_period_from_being_purged(
         theirs = key.open_tenant(writer, 1)
         with transaction(writer, 1):
             assert theirs.period(RetentionClass.INTERACTION, 202601) == period
-            session.conn.execute("SET lock_timeout = '50ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 _drop_period(session, period.period_id, "50ms")
         assert _drop_period(session, period.period_id, "5s").keys_dropped == 1

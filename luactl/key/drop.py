@@ -60,6 +60,7 @@ class _Turn:
     old_top: bytes = field(repr=False)
     new_top: bytes = field(repr=False)
     step: Step
+    lock_timeout: str
     committing: bool = False
     keys_dropped: int = 0
 
@@ -87,7 +88,7 @@ def drop(
     `recover` must finish.
     """
     with exclusive(session, lock_timeout):
-        turn = _begin(session, step)
+        turn = _begin(session, step, lock_timeout)
         root = bytearray(os.urandom(32))
         turn.new_top = top_key(root, turn.tree, turn.epoch + 1)
         try:
@@ -103,15 +104,15 @@ def drop(
         return _finish(turn, written)
 
 
-def _begin(session: Session, step: Step) -> _Turn:
+def _begin(session: Session, step: Step, lock_timeout: str) -> _Turn:
     """Check that nothing is left over from before, and open the old root."""
-    found = status(session)
+    found = status(session, count=False)
     require(found, State.SETTLED)
     holders, books = open_holders(session.profile.holders), open_books(session.profile.books)
     root = read_root(holders, found.tree_id, found.epoch)
     old_top = top_key(root, found.tree_id.bytes, found.epoch)
     wipe(root)
-    return _Turn(session, holders, books, found.tree_id, found.epoch, old_top, b"", step)
+    return _Turn(session, holders, books, found.tree_id, found.epoch, old_top, b"", step, lock_timeout)
 
 
 def _place(turn: _Turn, root: bytearray) -> None:
@@ -124,7 +125,7 @@ def _place(turn: _Turn, root: bytearray) -> None:
 def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], None]) -> Rewritten:
     """Step 2: the one transaction."""
     session = turn.session
-    with transaction(session) as conn:
+    with transaction(session, lock_timeout=turn.lock_timeout) as conn:
         conn.execute("SET LOCAL synchronous_commit = on")
         if lock_row(session) != (turn.tree_id, turn.epoch):
             raise LuactlError(

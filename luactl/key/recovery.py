@@ -83,7 +83,7 @@ def recover(
     with exclusive(session, lock_timeout):
         with transaction(session, lock_timeout=lock_timeout):
             lock_row(session)
-            plan = plan_recovery(status(session))
+            plan = plan_recovery(status(session, count=False))
             if dry_run or not plan.actions:
                 return plan
             _require_database_opens(session)

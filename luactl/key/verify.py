@@ -46,7 +46,7 @@ def verify(session: Session) -> Verification:
     """
     with transaction(session):
         lock_shared(session)
-        found = status(session)
+        found = status(session, count=False)
         nodes = {row[0]: row[1:] for row in queries("key").all_nodes(session.conn)}
         living, problems = _open_tree(session, found, nodes)
         claims, wrong = _check_claims(session, living)
