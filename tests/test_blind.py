@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hmac
 import math
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import phonenumbers
 import pytest
@@ -225,3 +227,30 @@ def test_the_quick_way_is_quick() -> None:
         return min(times)
 
     assert best(phone.normalise) < best(by_library) / 3
+
+
+def test_the_documented_vectors() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "formats-blind.md").read_text(
+        encoding="utf-8"
+    )
+    vectors = re.findall(
+        r"^\| (\S+) \| `(.+)` \| `(.+)` \| `([0-9a-f]{64})` \| (\d*) ?\|$", page, re.MULTILINE
+    )
+    assert [vector[0] for vector in vectors] == ["email", "phone", "name", "external-id"]
+    indexer = blind.Indexer(KEY, 26, "DE")
+    found = {
+        "email": lambda value: [indexer.email(value)],
+        "phone": lambda value: indexer.phones([value]),
+        "name": lambda value: indexer.names([value]),
+    }
+    for field, value, normal, full, index in vectors:
+        assert hmac.digest(KEY, f"v1{field}{normal}".encode(), "sha256").hex() == full
+        if field == "external-id":
+            assert blind.external_digest(KEY, value) == bytes.fromhex(full)
+        else:
+            assert found[field](value) == [int(index)]
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert len(rows) == 8
+    for version, first, email, phones, name in rows:
+        assert blind.version_for(int(first.replace(",", ""))) == int(version)
+        assert blind.widths(int(version)) == blind.Widths(*map(int, (version, email, phones, name)))
