@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -16,6 +18,9 @@ from .diagnostics import confirm
 from .options import DryRun, Limit, TenantSlug, Yes
 from .output import show, show_plan
 
+if TYPE_CHECKING:
+    from luactl.erasure import ErasurePlan
+
 app = group("Erase a person so that nobody can read them again.")
 
 ERASURES = (
@@ -27,7 +32,40 @@ ERASURES = (
     ("requested_by", "BY"),
     ("instruction", "INSTRUCTION"),
 )
+LINES = (("what", "WHAT"), ("count", "COUNT"), ("fate", "FATE"), ("ground", "GROUND"), ("until", "UNTIL"))
+RESULT = tuple(
+    (name, name.upper().replace("_", " "))
+    for name in ("erasure_id", "outcome", "epoch", "keys", "certificate")
+)
+RECORD = (*ERASURES, ("epoch", "EPOCH"))
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the erasure.")]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a plan, for people."""
+
+    what: str
+    count: int
+    fate: str
+    ground: str = ""
+    until: datetime | None = None
+
+
+def _lines(plan: ErasurePlan) -> list[Line]:
+    """Return a plan as a table: what goes, which keys are destroyed, what stays."""
+    stays = [
+        Line(
+            f"{one.table} {one.period}",
+            one.rows,
+            f"stays, for {one.readable_by} alone",
+            one.ground,
+            one.until,
+        )
+        for one in plan.staying
+    ]
+    keys = [Line(f"key of class {name}", 1, "is destroyed") for name in plan.keys]
+    return [*(Line(one.table, one.rows, "goes") for one in plan.going), *keys, *stays]
 
 
 def _uuid(text: str, what: str) -> UUID:
@@ -66,7 +104,8 @@ def run(
     with session("erasure run") as s:
         plan = erasure.plan(s, find(s, tenant), _uuid(subject, "subject"), instruction)
         if dry_run:
-            show_plan(plan)
+            notes = [f"state: {plan.state}; instruction {plan.instruction!r}"]
+            show_plan(plan if is_json() else _lines(plan), LINES, notes)
             return
         if plan.state == "planned":
             rows = sum(one.rows for one in plan.going)
@@ -78,7 +117,7 @@ def run(
     }.get(done.outcome, [])
     if done.pending:
         notes.append(f"the certificate is pending, without signature or proof: {done.pending}")
-    show(done, None, notes)
+    show(done, RESULT, notes)
 
 
 @app.command("list")
@@ -100,7 +139,7 @@ def show_(erasure_id: Id) -> None:
     from luactl import erasure
 
     with session("erasure show") as s:
-        show(erasure.find(s, _uuid(erasure_id, "erasure")))
+        show(erasure.find(s, _uuid(erasure_id, "erasure")), RECORD)
 
 
 @app.command("verify")

@@ -12,6 +12,10 @@ from luactl.errors import Exit
 from .app import lone
 from .output import show
 
+COLUMNS = tuple(
+    (name, name.upper().replace("_", " "))
+    for name in ("ok", "kind", "id", "made_at", "made_by", "key", "pinned", "index")
+)
 app = lone("Check a certificate folder offline, without a database.")
 
 
@@ -37,4 +41,4 @@ def verify(
         notes.append(
             "judged by the key in the folder itself, which anybody could have put there: --key pins one"
         )
-    show(found, None, notes, outcome=Exit.DONE if found.ok else Exit.FINDINGS)
+    show(found, COLUMNS, notes, outcome=Exit.DONE if found.ok else Exit.FINDINGS)

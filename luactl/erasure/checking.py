@@ -147,7 +147,7 @@ def _database(session: Session, erasure: Erasure) -> Any:
             continue
         if opened is not None:
             yield f"{name} opens"
-    return f"{len(places)} slots opened with today's root: empty"
+    return f"opened with today's root: {len(places)} dropped slots, all empty"
 
 
 def _books(session: Session, erasure: Erasure) -> Any:
@@ -163,7 +163,7 @@ def _books(session: Session, erasure: Erasure) -> Any:
             found = book.node(leaf)
             if found is not None and found[1][slot * SLOT_SIZE : (slot + 1) * SLOT_SIZE] != DROPPED:
                 yield f"{name} still has a sealed key in {book.name}"
-    return f"{len(places)} slots in {len(books)} books: empty"
+    return f"{len(places)} dropped slots, empty in {', '.join(book.name for book in books)}"
 
 
 def _holders(session: Session, erasure: Erasure) -> Any:
@@ -174,7 +174,7 @@ def _holders(session: Session, erasure: Erasure) -> Any:
         old = [epoch for epoch in holder.epochs() if epoch < erasure.epoch]
         if old:
             yield f"{holder.name} still has the root of epoch {', '.join(map(str, old))}"
-    return f"{len(holders)} holders, none with a root before epoch {erasure.epoch}"
+    return f"no root before epoch {erasure.epoch} at {', '.join(holder.name for holder in holders)}"
 
 
 def _retained(session: Session, erasure: Erasure) -> Any:
@@ -188,4 +188,4 @@ def _retained(session: Session, erasure: Erasure) -> Any:
     seen = _ask(session, erasure, "visible_invoices")
     if seen and not bookkeeping:
         yield f"{session.actor} sees {seen} of them without lua_accounting"
-    return f"{sum(row[1] for row in kept)} invoices, hidden"
+    return f"invoices that are kept, all hidden: {sum(row[1] for row in kept)}"

@@ -15,7 +15,7 @@ from ..certificate.manifest import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
 from .checking import Check
-from .planning import Going, Staying
+from .planning import TABLES, Going, Staying
 from .record import Erasure
 
 METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
@@ -71,6 +71,9 @@ def facts(
     """Return certificate.json as a mapping."""
     with transaction(session) as conn:
         system, database, tree_id, _epoch = queries("erasure").system(conn)
+    who = {"tenant_id": erasure.tenant_id, "subject_id": erasure.subject_id}
+    with transaction(session, erasure.tenant_id) as conn:
+        left = dict(zip(TABLES, queries("erasure").counts(conn, **who), strict=True))
     return {
         "v": 1,
         "kind": "erasure",
@@ -86,7 +89,7 @@ def facts(
         "system": {"cluster": system, "database": database, "tree": str(tree_id)},
         "epoch": {"from": erasure.epoch - 1, "to": erasure.epoch},
         "erased": [
-            {"table": table, "rows_before": rows, "rows_after": 0}
+            {"table": table, "rows_before": rows, "rows_after": left[table]}
             for table, rows in sorted(erasure.plan["going"].items())
         ],
         "keys": [{"class": one["class"], "version": one["version"]} for one in erasure.plan["keys"]],
