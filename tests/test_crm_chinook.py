@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 from decimal import Decimal
 
-from tests.support_crm import chinook, new_tenant
-
 from luactl import crm
 from luactl.db import Session
+from tests.support_crm import chinook, new_tenant
 
 Row = dict[str, str]
 COLUMNS = {

@@ -13,6 +13,7 @@ from decimal import Decimal
 GERMAN = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?:[ ,T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?(?: Uhr)?")
 AMOUNT = re.compile(r"([+-]?)((?:\d[\d.,' \u00a0\u202f\u2019]*)?\d)")
 SIGNS = re.compile(r"^(?:[€$£]|[A-Z]{2,3}(?=[\s\d+-]))\s*|\s*(?:[€$£%]|[A-Za-z]{2,3}\.?)$")
+WHOLE = re.compile(r"\d+|[1-9]\d{0,2}(?:[.,]\d{3})+")
 GROUPED = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
 
 
@@ -58,10 +59,13 @@ def parse_amount(text: str, separator: str | None, places: int, digits: int = 18
     if not found:
         raise ValueError("is no amount: write 1234.50 or 1234,50")
     sign, number = found
-    mark = _obvious(number) or separator
-    if mark is None and GROUPED.fullmatch(number):
+    several = max(number.count(","), number.count(".")) > 1
+    mark = _obvious(number) or (None if several else separator)
+    if mark is None and GROUPED.fullmatch(number) and not several:
         raise ValueError("is ambiguous: write 1234.00 or 1234,00")
     whole, _, fraction = number.rpartition(mark) if mark and mark in number else (number, "", "")
+    if whole and not WHOLE.fullmatch(whole):
+        raise ValueError("is no amount: write 1234.50 or 1234,50")
     amount = Decimal(f"{sign}{re.sub('[.,]', '', whole) or '0'}.{fraction or '0'}")
     if len(fraction.rstrip("0")) > places:
         raise ValueError(f"has more than {places} decimals")
