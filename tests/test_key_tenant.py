@@ -219,3 +219,21 @@ def test_each_role_can_do_its_part_alone(
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             drop_subjects(stranger, 1, people[2:3])
     assert key.status(session).state is key.State.SETTLED
+
+
+def test_nodes_that_were_rolled_back_are_forgotten(
+    session: Session, keys: TenantKeys, admin: psycopg.Connection
+) -> None:
+    """Else their children would be sealed under keys that never reached the database."""
+    admin.execute("""
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON vault.node FOR EACH ROW WHEN (length(NEW.path) = 4)
+        EXECUTE FUNCTION public.refuse()
+    """)
+    with pytest.raises(psycopg.errors.DiskFull):
+        keys.reserve(KeyClass.MAIN, 70)
+    admin.execute("DROP TRIGGER refuse ON vault.node")
+    people = add_subjects(keys, session, 70)
+    assert key.open_tenant(session, 1).subjects(people, KeyClass.MAIN) == people
+    assert key.verify(session).findings == ()

@@ -175,8 +175,12 @@ class TenantKeys:
 
     def _take(self, space: Counter, count: int) -> int:
         first = _claim_numbers(self._session, self.tenant_id, space, count)
-        with transaction(self._session, self.tenant_id):
-            self._nodes.create(leaves(self._base(space), space.first, first, count))
+        try:
+            with transaction(self._session, self.tenant_id):
+                self._nodes.create(leaves(self._base(space), space.first, first, count))
+        except BaseException:
+            self._nodes.forget()  # nodes that were rolled back would seal what nobody can ever open
+            raise
         return first
 
     def claim(self, ids: Iterable[UUID], key_class: KeyClass, *, new: bool = False) -> dict[UUID, SubjectKey]:

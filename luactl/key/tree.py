@@ -87,7 +87,7 @@ class Nodes:
         return True
 
     def _node_key(self, path: bytes) -> bytes:
-        return self._open[path[:-1]].key(path[-1]) if path else self._top
+        return self[path[:-1]].key(path[-1]) if path else self._top
 
     def _enter(self, tree_id: UUID, epoch: int) -> bool:
         """Begin again at that epoch; False when its root is gone because the epoch has moved on."""
@@ -103,6 +103,10 @@ class Nodes:
         self._top = top_key(root, self.tree_id, epoch)
         wipe(root)
         return True
+
+    def forget(self) -> None:
+        """Read everything anew from now on: for whoever rolls back a transaction in which nodes were made."""
+        self._open.clear()
 
     def forget_leaves(self, keep: Iterable[bytes]) -> None:
         """Keep the cache bounded: once it is large, only `keep` and what is above stays."""
