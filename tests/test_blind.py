@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from luactl.key import blind, phone
 
 KEY = bytes(range(32))
+ROOT = Path(__file__).parent.parent
 COUNTRIES = sorted(phonenumbers.SUPPORTED_REGIONS)
 KINDS = [kind for kind in phonenumbers.PhoneNumberType.values() if kind not in (99, 10)]
 

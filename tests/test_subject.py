@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from subprocess import CompletedProcess
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from luactl.key.seal import unseal
 from luactl.subject import Kind
 from luactl.tenant import NewTenant, Tenant
 
+SEALING = import_module("luactl.key.seal")  # the package has a function of that name
 Cli = Callable[..., CompletedProcess[str]]
 LUISA = {
     "first_name": "Luísa", "last_name": "Gonçalves-Weiß", "company": "Atelier Ångström",
@@ -139,7 +141,7 @@ def test_recorded_before_opened_and_before_shown(
             seen.append(len(entries(admin, "subject.find")))  # another connection: it sees what is committed
         return real(*args)
 
-    monkeypatch.setattr("luactl.key.seal.unseal", watched)
+    monkeypatch.setattr(SEALING, "unseal", watched)
     look(session, shop, "email", LUISA["email"])
     assert seen == [1] * 4
     (search,) = entries(admin, "subject.find")
@@ -167,7 +169,7 @@ def test_no_record_no_plaintext(session: Session, shop: Tenant, monkeypatch: pyt
     def never(*_args: Any) -> None:
         pytest.fail("opened without a record")
 
-    monkeypatch.setattr("luactl.key.seal.unseal", never)
+    monkeypatch.setattr(SEALING, "unseal", never)
     monkeypatch.setattr("luactl.ledger.append", broken)
     with pytest.raises(psycopg.errors.DiskFull):
         look(session, shop, "email", LUISA["email"])
