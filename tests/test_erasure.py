@@ -9,11 +9,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from support_erasure import KILLED, counts, erase, later, person, practice, run_killed, table
+from support_erasure import KILLED, counts, erase, later, person, practice, run_killed
 
 from luactl import crm, erasure, ledger, retention
 from luactl.db import Session, transaction
-from luactl.errors import BusyError, NotFoundError, RefusedError, UsageError
+from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, open_tenant, status
 from luactl.tenant import Tenant
 from luactl.verify import verify_folder
@@ -331,95 +331,6 @@ def test_another_tenants_person_is_unknown(session: Session, tenant: Tenant) -> 
     other = practice(session, "grin")
     with pytest.raises(NotFoundError):
         erasure.plan(session, other, person(session, tenant), "ticket 1")
-
-
-def test_two_runs_for_the_same_person(
-    session: Session, tenant: Tenant, login: Callable[..., Session], admin: psycopg.Connection, tmp_path: Path
-) -> None:
-    who, second = person(session, tenant), login("lua_operator")
-    late = erasure.plan(second, tenant, who, "ticket 2")
-    told: list[str] = []
-
-    def race(step: str) -> None:
-        if step == "root placed at holder 1" and not told:
-            told.append(step)
-            second.conn.execute("SET lock_timeout = '50ms'")
-            with pytest.raises(BusyError):
-                key_drop_with_short_wait(second, late, tmp_path)
-
-    done = erase(session, tenant, who, tmp_path, step=race)
-    assert told
-    after = erasure.run(second, late, tmp_path)
-    assert (after.outcome, after.erasure_id) == ("already erased", done.erasure_id)
-    assert len(entries(admin, "erasure.run")) == 2
-
-
-def key_drop_with_short_wait(session: Session, plan: erasure.ErasurePlan, base: Path) -> None:
-    """Run with a wait that ends soon: the tree is held by the other run for as long as this one waits."""
-    from unittest.mock import patch
-
-    with patch("luactl.key.recovery.LOCK_TIMEOUT", "50ms"), patch("luactl.key.root.LOCK_TIMEOUT", "50ms"):
-        erasure.run(session, plan, base)
-
-
-def test_two_different_people_one_after_the_other_in_two_sessions(
-    session: Session, tenant: Tenant, login: Callable[..., Session], tmp_path: Path
-) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    who = [person(session, tenant, number) for number in ("1", "2")]
-    sessions = [login("lua_operator"), login("lua_dpo")]
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda n: erase(sessions[n], tenant, who[n], tmp_path), range(2)))
-    assert sorted(one.epoch for one in done) == [2, 3]
-    assert all(erasure.verify(session, one.erasure_id).ok for one in done)
-    assert [view.external_id for view in crm.list_customers(session, tenant, 0).rows] == ["3"]
-
-
-def test_a_writer_either_comes_before_or_fails(
-    session: Session, tenant: Tenant, login: Callable[..., Session], admin: psycopg.Connection, tmp_path: Path
-) -> None:
-    """An import between plan and lock is erased too; one that comes later finds nobody to write to."""
-    who, writer = person(session, tenant), login("lua_operator")
-    reports = []
-
-    def write(step: str) -> None:
-        if step == "root placed at holder 1":
-            visits = table("CustomerId,Date,Type,Text\n1,2026-10-06T09:00:00Z,note,late\n")
-            reports.append(crm.import_interactions(writer, tenant, visits, crm.Options()))
-
-    done = erase(session, tenant, who, tmp_path, step=write)
-    assert reports[0].imported == 1
-    assert {one.table: one.rows for one in done.going}["crm.interaction"] == 3
-    assert erasure.verify(session, done.erasure_id).ok
-    visits = table("CustomerId,Date,Type,Text\n1,2026-10-07T09:00:00Z,note,later\n")
-    assert crm.import_interactions(writer, tenant, visits, crm.Options()).rejected == 1
-    row = admin.execute("SELECT count(*) FROM crm.interaction WHERE subject_id = %s", (who,)).fetchone()
-    assert row == (0,)
-
-
-def test_a_first_invoice_that_comes_in_at_the_last_moment_stops_the_run(
-    session: Session, tenant: Tenant, login: Callable[..., Session], admin: psycopg.Connection, tmp_path: Path
-) -> None:
-    """The person had no invoice when the keys to drop were chosen, so their accounting key was not spared."""
-    who, writer = person(session, tenant, "3"), login("lua_operator")
-    bill = "InvoiceId,CustomerId,InvoiceDate,Total\nB-1,3,2026-01-05,5.00\n"
-    assert crm.import_invoices(session, tenant, table(bill), crm.Options()).imported == 1
-    admin.execute("DELETE FROM crm.invoice WHERE number = 'B-1'")
-    assert erasure.plan(session, tenant, who, "ticket 1").keys == ("accounting", "main")
-
-    def write(step: str) -> None:
-        if step == "root placed at holder 1":
-            crm.import_invoices(writer, tenant, table(bill), crm.Options())
-
-    before = counts(admin)
-    with pytest.raises(BusyError, match="came in at this very moment"):
-        erase(session, tenant, who, tmp_path, step=write)
-    assert counts(admin)["vault.slot"] == before["vault.slot"]
-    assert status(session).state == "settled"
-    done = erase(session, tenant, who, tmp_path)
-    assert done.keys == ("main",)
-    assert [one.rows for one in done.staying] == [1]
 
 
 def test_after_the_duty_nothing_is_left(
