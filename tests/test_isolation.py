@@ -314,13 +314,26 @@ EVERYBODY = (
     "lua_responder",
 )
 
+# Not NULL: what can match nothing anyway need not be refused.
+SAMPLES = {
+    "uuid": "gen_random_uuid()",
+    "uuid[]": "ARRAY[gen_random_uuid()]",
+    "text": "'x'",
+    "text[]": "ARRAY['x']",
+    "smallint": "1::smallint",
+    "integer": "2009",
+    "bigint": "1",
+    "bigint[]": "ARRAY[1]::bigint[]",
+    "timestamp with time zone": "now()",
+}
+
 
 def calls(admin: Connection, tenant: int) -> list[str]:
     """Return one call of every definer function that takes a tenant."""
     found = admin.execute(DEFINER).fetchall()
     assert len(found) >= 6
     return [
-        f"SELECT * FROM {name}({', '.join([str(tenant), *(f'NULL::{kind}' for kind in types[1:])])})"
+        f"SELECT * FROM {name}({', '.join([str(tenant), *(SAMPLES[kind] for kind in types[1:])])})"
         for name, _, types in found
     ]
 
