@@ -206,6 +206,28 @@ def test_a_lost_book_is_written_anew(session: Session, home: Home, keys: TenantK
     assert key.verify(session).findings == ()
 
 
+def test_a_book_that_fails_after_the_commit_keeps_the_old_root(
+    session: Session, home: Home, keys: TenantKeys
+) -> None:
+    people = add_subjects(keys, session, 3)
+    ids, book = list(people), home.profile.books[1] / "keybook.sqlite"
+
+    def spoil(step: str) -> None:
+        if step == "committed":
+            book.write_bytes(b"no longer a key book" * 500)
+
+    with pytest.raises(key.UnfinishedError, match=str(book.parent)):
+        drop_subjects(session, 1, ids[:1], spoil)
+    assert epoch_of(session) == 2
+    assert len(list((home.path / "keys" / "one").iterdir())) == 2
+    with pytest.raises(RefusedError, match=str(book.parent)):
+        key.recover(session)
+    book.unlink()
+    assert [done.what for done in key.recover(session).actions] == ["sync", "destroy", "destroy"]
+    assert key.verify(session).findings == ()
+    assert living(session, ids) == {one: people[one].key for one in ids[1:]}
+
+
 def test_a_busy_tree_is_told(
     session: Session, home: Home, keys: TenantKeys, admin: psycopg.Connection
 ) -> None:

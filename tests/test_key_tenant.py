@@ -53,6 +53,15 @@ def test_a_second_claim_returns_the_first_key(session: Session, keys: TenantKeys
     assert len(again) == 4
 
 
+def test_new_claims_wait_for_no_answer(session: Session, keys: TenantKeys) -> None:
+    ids = [uuid7() for _ in range(100)]
+    keys.reserve(KeyClass.MAIN, 100)
+    with transaction(session, 1) as conn, conn.pipeline():
+        people = keys.claim(ids[:60], KeyClass.MAIN, new=True)
+        people |= keys.claim(ids[60:], KeyClass.MAIN, new=True)
+    assert key.open_tenant(session, 1).subjects(ids, KeyClass.MAIN) == people
+
+
 def test_numbers_are_never_used_twice(session: Session, keys: TenantKeys, admin: psycopg.Connection) -> None:
     keys.reserve(KeyClass.MAIN, 1)
     lost: list[SubjectKey] = []
