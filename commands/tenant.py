@@ -24,6 +24,14 @@ COLUMNS = (
     ("contact", "CONTACT"),
     ("created_at", "CREATED"),
 )
+MADE = (
+    ("outcome", "OUTCOME"),
+    ("tenant_id", "ID"),
+    ("slug", "SLUG"),
+    ("name", "NAME"),
+    ("country", "COUNTRY"),
+    ("contact", "CONTACT"),
+)
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The tenant's name in commands.")]
 
 
@@ -53,7 +61,7 @@ def create(
     if dry_run:
         show_plan(made, notes=notes)
     else:
-        show_result(made, notes=notes)
+        show_result(made, MADE, notes)
 
 
 @app.command("list")

@@ -294,6 +294,7 @@ def show(session: Session, tenant: Tenant, subject_id: UUID) -> Whereabouts:
 
 
 _KINDS = {
+    "crm.subject": ("main", "contact"),
     "crm.contact": ("main", "contact"),
     "crm.contact_key": (None, "contact"),
     "crm.interaction": ("main", "interaction"),

@@ -250,13 +250,14 @@ def test_where_a_persons_data_lie(session: Session, shop: Tenant, admin: psycopg
         ("crm.invoice", 1, "accounting", 2024, False),
         ("crm.invoice_line", 2, "accounting", 2019, False),
         ("crm.invoice_line", 2, "accounting", 2024, False),
+        ("crm.subject", 1, "main", None, False),
     ]
     admin.execute(
         "UPDATE crm.subject SET status = 'erased', erased_at = now() WHERE subject_id = %s", [luisa]
     )
     with transaction(session, shop.tenant_id) as conn:
         conn.execute("SELECT crm.retain_invoices(%s, %s, now())", (shop.tenant_id, [luisa]))
-    hidden = subject.show(session, shop, luisa).holdings[-1]
+    *_, hidden = subject.show(session, shop, luisa).holdings
     assert (hidden.table, hidden.rows, hidden.retained) == ("crm.invoice_line", 2, True)
     assert entries(admin, "read") == []
     with pytest.raises(NotFoundError, match=str(shop.tenant_id) + "|no subject"):
@@ -374,6 +375,12 @@ def test_on_the_command_line(session: Session, shop: Tenant, cli: Cli) -> None:
     assert cli("subject", "find", "--tenant", "shop", "--email", "a@b.example", "--name", "x").returncode == 2
     assert cli("subject", "find", "--tenant", "shpo", "--name", "x").returncode == 1
     assert cli("subject", "find", "--tenant", INJECTION, "--name", "x").returncode == 1
+    for by in ("--email", "--name", "--external-id"):
+        value = INJECTION + "@x.example" if by == "--email" else INJECTION
+        tried = cli(
+            "subject", "find", "--tenant", "shop", by, value, "--purpose", INJECTION, "-o", "json"
+        )
+        assert (tried.returncode, json.loads(tried.stdout)["data"]) == (0, []), tried.stderr
     shown = cli("subject", "show", str(luisa), "--tenant", "shop", "-o", "json")
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["data"]["living_keys"] == ["main"]

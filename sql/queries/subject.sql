@@ -60,8 +60,14 @@ ORDER BY subject_id
 FOR SHARE;
 
 -- name: whereabouts
--- Rows about one subject in each table, by what their clock counts; an invoice also where only a duty keeps it.
-SELECT 'crm.contact', count(*), NULL::integer, false
+-- Rows about one subject in each table, by what their clock counts; an invoice also where only a duty keeps it. The
+-- row that stays after an erasure holds no personal data and is not counted.
+SELECT 'crm.subject', count(*), NULL::integer, false
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid AND status = 'active'
+HAVING count(*) > 0
+UNION ALL
+SELECT 'crm.contact', count(*), NULL, false
 FROM crm.contact
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
 HAVING count(*) > 0
