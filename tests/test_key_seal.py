@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luactl.key import KeyClass, PeriodKey, Place, SealError, SubjectKey, seal, unseal
+from luactl.key.derive import hkdf, hkdf_unsalted
 from luactl.key.seal import OVERHEAD, encode, header
 
 SUBJECT = SubjectKey(1, os.urandom(32))
@@ -40,6 +41,22 @@ def test_what_was_sealed_opens(fields: dict[str, Any]) -> None:
 @given(objects)
 def test_the_plaintext_is_canonical(fields: dict[str, Any]) -> None:
     assert encode(fields) == rfc8785.dumps(fields)
+
+
+@given(objects)
+def test_without_the_c_encoder_it_is_the_same(fields: dict[str, Any]) -> None:
+    from luactl.key.seal import _slow
+
+    assert _slow.encode(fields).encode() == encode(fields)
+
+
+@given(st.binary(min_size=1, max_size=100), st.binary(max_size=40), st.binary(max_size=40))
+def test_derivation_is_rfc_5869(key: bytes, salt: bytes, info: bytes) -> None:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    assert hkdf(key, salt, info) == HKDF(SHA256(), 32, salt, info).derive(key)
+    assert hkdf_unsalted(key, info) == HKDF(SHA256(), 32, None, info).derive(key)
 
 
 def test_the_same_fields_never_look_the_same() -> None:

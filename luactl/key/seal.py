@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
-from hmac import digest
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 from .classes import KeyClass, PeriodKey, Place, SealError, SubjectKey
-from .derive import hkdf
+from .derive import hkdf_unsalted
 
 FRAME = 0x01
 HEADER = struct.Struct(">BBII")
@@ -22,10 +21,19 @@ OVERHEAD = HEADER.size + 12 + 16
 _INTEGER_LIMIT = (1 << 53) - 1
 _SIMPLE = frozenset({str, bool, type(None)})
 _NAMES = frozenset({str})
-_NO_SALT = bytes(32)
-_encode = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
-).encode
+_slow = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _encoder() -> Callable[[Mapping[str, object]], str]:
+    """Return what writes canonical JSON: CPython's C encoder, which JSONEncoder makes anew for each call."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _slow.encode
+    write = make(None, _slow.default, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+    return lambda fields: "".join(write(fields, 0))
+
+
+_encode = _encoder()
 
 
 def row_info(key_class: KeyClass) -> bytes:
@@ -35,7 +43,7 @@ def row_info(key_class: KeyClass) -> bytes:
 
 def row_key(subject_key: bytes, period_key: bytes, key_class: KeyClass) -> bytes:
     """Return the key that seals a row: 32 bytes, which either of the two keys takes along when it dies."""
-    return hkdf(subject_key + period_key, b"", row_info(key_class))
+    return hkdf_unsalted(subject_key + period_key, row_info(key_class))
 
 
 def _check(value: object) -> None:
@@ -91,7 +99,7 @@ class Sealer:
         self._before = f"luactl/1|{tenant_id}|"
         self._after = f"|{table}|{column}|"
         self._class = key_class
-        self._info = row_info(key_class) + b"\x01"
+        self._info = row_info(key_class)
         self._period = period.key
         self._period_id = period.period_id
         self._version = 0
@@ -108,7 +116,7 @@ class Sealer:
         if subject_key.version != self._version:
             self._version = subject_key.version
             self._head = HEADER.pack(FRAME, self._class, subject_key.version, self._period_id)
-        key = digest(digest(_NO_SALT, subject_key.key + self._period, "sha256"), self._info, "sha256")
+        key = hkdf_unsalted(subject_key.key + self._period, self._info)
         nonce = os.urandom(12)  # never pooled: a forked worker would repeat the pool
         place = f"{self._before}{subject_id}{self._after}{row_id}".encode()
         return self._head + nonce + self._gcm(key).encrypt(nonce, encode(fields), place)
