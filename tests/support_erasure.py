@@ -75,7 +75,8 @@ def practice(session: Session, slug: str = "smile") -> Tenant:
 def person(session: Session, tenant: Tenant, external_id: str = "1") -> UUID:
     """Return the subject id of one of them."""
     rows = crm.list_customers(session, tenant, 0).rows
-    return {view.external_id: view.subject_id for view in rows}[external_id]
+    found: UUID = next(view.subject_id for view in rows if view.external_id == external_id)
+    return found
 
 
 def counts(admin: psycopg.Connection[Any]) -> dict[str, int]:
@@ -122,7 +123,10 @@ def main(at: str, work: str, *arguments: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with open_session("test", command="test") as session:
-        {"erase": _erase, "purge": _purge}[work](session, step, *arguments)
+        if work == "erase":
+            _erase(session, step, *arguments)
+        else:
+            _purge(session, step)
 
 
 if __name__ == "__main__":

@@ -255,6 +255,21 @@ def test_any_json_in_a_manifest_field_is_refused_or_round_trips(value: object) -
         assert found.to_bytes() == data
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"id":"\\ud800"',
+        '"id":"i","ledger":{"origin":"o","index":1000000000000000000000,"size":1}',
+        '"id":NaN',
+        '"id":' + "[" * 9000,
+    ],
+)
+def test_json_without_a_canonical_form_is_refused(text: str) -> None:
+    rest = '"kind":"k","made_at":"t","made_by":"b","files":{},"v":1'
+    with pytest.raises(man.ManifestError):
+        man.parse(b"{%s,%s}" % (rest.encode(), text.encode()))
+
+
 @given(st.integers(0, 40), st.integers(1, 41))
 def test_proof_files_round_trip(index: int, size: int) -> None:
     index %= size

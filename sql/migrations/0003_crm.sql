@@ -222,7 +222,7 @@ BEGIN
             USING ERRCODE = 'check_violation';
     END IF;
     chosen := ARRAY(SELECT i.invoice_id FROM crm.invoice i WHERE i.tenant_id = p_tenant AND i.retention_period = p_period
-                    ORDER BY i.invoice_id LIMIT p_limit);
+                    LIMIT p_limit);
     DELETE FROM crm.invoice_line l WHERE l.tenant_id = p_tenant AND l.invoice_id = ANY (chosen);
     GET DIAGNOSTICS lines = ROW_COUNT;
     DELETE FROM crm.invoice i WHERE i.tenant_id = p_tenant AND i.invoice_id = ANY (chosen);

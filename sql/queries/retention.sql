@@ -38,7 +38,6 @@ WHERE tenant_id = :tenant_id::bigint AND interaction_id IN (
     SELECT interaction_id
     FROM crm.interaction
     WHERE tenant_id = :tenant_id::bigint AND retention_period = :period::integer
-    ORDER BY interaction_id
     LIMIT :limit::integer
 );
 
