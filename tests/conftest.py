@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -285,3 +285,39 @@ def running_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def os_user() -> str:
     """Return the name of the account that runs the tests."""
     return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def python_for(person: pwd.struct_passwd) -> str:
+    """Return a Python of our version that an ordinary user can run with our modules, or skip the test."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/local/bin/{version}", f"/usr/bin/{version}"):
+        with suppress(OSError, subprocess.CalledProcessError):
+            program = (
+                f"import site; site.addsitedir({site_packages()!r}); import psycopg, luactl.commands.main"
+            )
+            run_as(person, [python, "-c", program], {}).check_returncode()
+            return python
+    pytest.skip(f"no {version} that an ordinary user can run together with the installed modules")
+
+
+def site_packages() -> str:
+    """Return the folder where our modules are installed."""
+    return str(Path(psycopg.__file__).parent.parent)
+
+
+def run_as(
+    person: pwd.struct_passwd, command: list[str], environ: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a program as another person; only root can."""
+    return subprocess.run(
+        command,
+        user=person.pw_uid,
+        group=person.pw_gid,
+        extra_groups=[],
+        env={**environ, "PYTHONPATH": site_packages()},  # before what the system has
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

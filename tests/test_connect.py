@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 from conftest import Connection, Home, TestServer, isolated, new_login, run_program
 
-from luactl import schema
+from luactl import embedded, schema
 from luactl.config import check_dsn, save_profile, write_private
 from luactl.connect import admit, clock_of, dial, explain, open_session
 from luactl.db import Session, transaction
@@ -237,3 +238,15 @@ def test_a_command_without_a_profile_makes_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert "luactl init" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_a_command_brings_a_killed_server_back(running_home: Home) -> None:
+    run_program(running_home.environ, "embedded", "start")
+    server = embedded.Server(running_home.paths.server("local"), embedded.bundled_binaries())
+    pid = embedded.status(server).pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    # At once: the dying server may still look alive.
+    done = run_program(running_home.environ, "-o", "json", "tenant", "list")
+    assert done.returncode == 0, done.stderr
+    assert embedded.status(server).pid != pid

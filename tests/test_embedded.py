@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -12,19 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from conftest import binaries
+from conftest import Home, binaries, run_program
 
 from luactl import embedded
 from luactl.embedded import Server, account, cluster
 from luactl.embedded import server as life
 from luactl.errors import BusyError, LuactlError, NoConnectionError
-
-PROJECT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def pids(server: Server) -> list[int]:
     """Return the postmaster and every process that it started."""
     parent = embedded.status(server).pid
     assert parent
-    children = [
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and f"\nPPid:\t{parent}\n" in (entry / "status").read_text()
-    ]
+    children = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if f"\nPPid:\t{parent}\n" in (entry / "status").read_text():
+                children.append(int(entry.name))
     assert len(children) > 3
     return [parent, *children]
 
@@ -329,47 +329,27 @@ def test_binaries_out_of_the_accounts_reach_are_copied_once(
         shutil.rmtree(shared.parent)
 
 
-def python_for(person: pwd.struct_passwd) -> str:
-    """Return a Python of our version that an ordinary user can run with our modules, or skip the test."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/local/bin/{version}", f"/usr/bin/{version}"):
-        try:
-            subprocess.run(
-                [python, "-c", "import psycopg, cryptography"],
-                user=person.pw_uid,
-                env={"PYTHONPATH": str(Path(psycopg.__file__).parent.parent)},
-                cwd="/",
-                check=True,
-                capture_output=True,
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return python
-    pytest.skip(f"no {version} that an ordinary user can run together with the installed modules")
+def test_the_face_of_it(running_home: Home) -> None:
+    def run(*arguments: str) -> dict[str, Any]:
+        done = run_program(running_home.environ, "-o", "json", "embedded", *arguments)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    assert run("start")["data"]["running"]
+    before = run("status")["data"]
+    assert set(before) == {"running", "pid", "port", "version", "data_directory", "account"}
+    assert run("start", "--dry-run")["data"] == run("stop", "--dry-run")["data"] == before
+    assert not run("stop")["data"]["running"]
+    assert not run("status")["data"]["running"]
+    assert run("stop")["notes"] == ["it was not running"]
+    lines = [row["line"] for row in run("log", "-n", "3")["data"]]
+    assert len(lines) == 3
+    assert "database system is shut down" in lines[-1]
+    assert run("start")["data"]["running"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become an ordinary user")
-def test_an_ordinary_user_runs_the_server_as_himself() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="luactl-embedded-"))
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    program = (
-        "import sys; from pathlib import Path; from luactl import embedded;"
-        "s = embedded.Server(Path(sys.argv[1]), embedded.bundled_binaries());"
-        "embedded.start(s, may_create=True); print(embedded.status(s).account); embedded.stop(s)"
-    )
-    try:
-        done = subprocess.run(
-            [python_for(nobody), "-c", program, str(folder / "local")],
-            env={"PYTHONPATH": f"{PROJECT}:{Path(psycopg.__file__).parent.parent}"},
-            user=nobody.pw_uid,
-            group=nobody.pw_gid,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stdout.strip()) == (0, "nobody"), done.stderr
-    finally:
-        shutil.rmtree(folder)
+def test_a_server_of_ones_own_is_not_ours_to_stop(bare_home: Home) -> None:
+    for verb in ("status", "start", "stop", "log"):
+        done = run_program(bare_home.environ, "embedded", verb)
+        assert (done.returncode, "a server of your own" in done.stderr) == (2, True)

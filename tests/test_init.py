@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Connection, Home, TestServer, isolated, new_login, run_program
+from conftest import (
+    Connection,
+    Home,
+    TestServer,
+    isolated,
+    new_login,
+    python_for,
+    run_as,
+    run_program,
+    site_packages,
+)
 
 from luactl import embedded, init
 from luactl.config import Paths, check_dsn, find_paths, load_profile, load_profiles, write_private
@@ -369,3 +381,57 @@ def test_keys_are_not_made_where_others_lie(home: Home, admin: Connection) -> No
     with pytest.raises(RefusedError):
         keyring.make_keys(session, home.paths.keys / "test")
     assert not (home.paths.keys / "test" / "unfinished").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become an ordinary user")
+def test_an_ordinary_user_needs_nobody() -> None:
+    nobody = pwd.getpwnam("nobody")
+    folder = Path(tempfile.mkdtemp(prefix="luactl-ordinary-"))
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    environ = isolated(folder / "home")
+    program = (
+        f"import site, sys; site.addsitedir({site_packages()!r});"
+        "from luactl.commands.main import main; main()"
+    )
+
+    def luactl(*arguments: str) -> dict[str, Any]:
+        done = run_as(nobody, [python_for(nobody), "-c", program, "-o", "json", *arguments], environ)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)["data"]
+        return answer
+
+    try:
+        assert luactl("init")["login"] == "nobody"
+        assert luactl("tenant", "list") == []
+        assert luactl("embedded", "status")["account"] == "nobody"
+        assert not luactl("embedded", "stop")["running"]
+    finally:
+        embedded.stop(embedded.Server(folder / "home/data/embedded/local", embedded.bundled_binaries()))
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+@pytest.mark.parametrize("when", ["at once", "in initdb", "in the first migration"])
+def test_a_full_disk_leaves_nothing_that_a_second_run_cannot_finish(tmp_path: Path, when: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small disk")
+    environ = isolated(disk / "home")
+    server = embedded.Server(find_paths(environ).server("local"), embedded.bundled_binaries())
+    try:
+        if when == "in the first migration":
+            embedded.start(server, may_create=True)
+        left = {"at once": 0, "in initdb": 20 << 20, "in the first migration": 1 << 20}[when]
+        (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - left))
+        first = run_program(environ, "init")
+        assert (first.returncode, "hint: " in first.stderr) in ((1, True), (3, True)), first.stderr
+        assert "fault in luactl" not in first.stderr
+        (disk / "filler").unlink()
+        second = run_program(environ, "init")
+        assert second.returncode == 0, second.stderr
+        assert run_program(environ, "tenant", "list").returncode == 0
+    finally:
+        embedded.stop(server)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)  # a dying server may sit in it
