@@ -92,7 +92,8 @@ SLOT = (
 KEY = (("tenant_id", "int8"), ("digest", "bytea"), ("subject_id", "uuid"))
 CONTACT = (("tenant_id", "int8"), ("contact_id", "uuid"), ("subject_id", "uuid"), ("personal", "bytea"),
            ("index_version", "int2"), ("email_index", "int4"), ("phone_index", "int4[]"),
-           ("name_index", "int4[]"), ("entry_id", "uuid"), ("created_at", "timestamptz"), ("updated_at", "timestamptz"))  # fmt: skip
+           ("name_index", "int4[]"), ("entry_id", "uuid"), ("created_at", "timestamptz"),
+           ("updated_at", "timestamptz"))  # fmt: skip
 
 
 def _names(chance: random.Random, count: int) -> list[str]:
@@ -156,7 +157,7 @@ def plain_loop(conn: psycopg.Connection[Any], tenant_id: int, table: bytes, at: 
         with conn.transaction(), conn.cursor() as cursor:
             for position, (name, columns) in enumerate(tables):
                 names = ", ".join(column for column, _ in columns)
-                with cursor.copy(f"COPY {name} ({names}) FROM STDIN (FORMAT binary)") as copy:  # type: ignore[arg-type]
+                with cursor.copy(f"COPY {name} ({names}) FROM STDIN (FORMAT binary)") as copy:
                     copy.set_types([kind for _, kind in columns])
                     for row in batch:
                         copy.write_row(row[position])

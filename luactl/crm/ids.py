@@ -12,12 +12,11 @@ RANDOM = (1 << 76) - 1 & ~(0b11 << 62)
 
 
 def uuid7s(at: datetime, count: int) -> list[UUID]:
-    """Return new ids for one instant."""
+    """Return new ids for one instant, in ascending order: rows stay in the order in which they came."""
     head = int(at.timestamp() * 1000) << 80 | HEAD
     pool = os.urandom(10 * count)
-    return [
-        UUID(int=head | int.from_bytes(pool[i : i + 10], "big") & RANDOM) for i in range(0, 10 * count, 10)
-    ]
+    free = sorted(int.from_bytes(pool[i : i + 10], "big") & RANDOM for i in range(0, 10 * count, 10))
+    return [UUID(int=head | bits) for bits in free]
 
 
 def uuid7_of(at: datetime, digest: bytes) -> UUID:
