@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 
 FILE_NAME = "keybook.sqlite"
 FORMAT = 1
-SCHEMA = (
-    "CREATE TABLE book (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), format INTEGER NOT NULL,"
-    " tree_id BLOB NOT NULL, epoch INTEGER NOT NULL, change INTEGER NOT NULL, synced_at TEXT NOT NULL)",
-    "CREATE TABLE node (path BLOB PRIMARY KEY, version INTEGER NOT NULL, change INTEGER NOT NULL,"
-    " blob BLOB NOT NULL)",
-    "CREATE TABLE counter (tenant_id INTEGER, space INTEGER, next_no INTEGER NOT NULL,"
-    " PRIMARY KEY (tenant_id, space))",
-    "CREATE TABLE tombstone (tenant_id INTEGER, mark BLOB, epoch INTEGER NOT NULL, dropped_at TEXT NOT NULL,"
-    " PRIMARY KEY (tenant_id, mark))",
-)
+TABLES = {
+    "book": "only_one INTEGER PRIMARY KEY CHECK (only_one = 1), format INTEGER NOT NULL, tree_id BLOB NOT NULL,"
+    " epoch INTEGER NOT NULL, change INTEGER NOT NULL, synced_at TEXT NOT NULL",
+    "node": "path BLOB PRIMARY KEY, version INTEGER NOT NULL, change INTEGER NOT NULL, blob BLOB NOT NULL",
+    "counter": "tenant_id INTEGER, space INTEGER, next_no INTEGER NOT NULL, PRIMARY KEY (tenant_id, space)",
+    "tombstone": "tenant_id INTEGER, mark BLOB, epoch INTEGER NOT NULL, dropped_at TEXT NOT NULL,"
+    " PRIMARY KEY (tenant_id, mark)",
+}
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class Book:
         with self._open() as book:
             if not book.execute("SELECT 1 FROM sqlite_schema WHERE name = 'book'").fetchone():
                 book.execute("BEGIN IMMEDIATE")
-                for statement in SCHEMA:
-                    book.execute(statement)
+                for table, columns in TABLES.items():
+                    book.execute(f"CREATE TABLE {table} ({columns})")
                 book.execute("COMMIT")
         handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
