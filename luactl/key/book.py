@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FILE_NAME = "keybook.sqlite"
 FORMAT = 1
 TABLES = {
-    "book": "only_one INTEGER PRIMARY KEY CHECK (only_one = 1), format INTEGER NOT NULL, tree_id BLOB NOT NULL,"
-    " epoch INTEGER NOT NULL, change INTEGER NOT NULL, synced_at TEXT NOT NULL",
+    "book": "only_one INTEGER PRIMARY KEY CHECK (only_one = 1), format INTEGER NOT NULL,"
+    " tree_id BLOB NOT NULL, epoch INTEGER NOT NULL, change INTEGER NOT NULL, synced_at TEXT NOT NULL",
     "node": "path BLOB PRIMARY KEY, version INTEGER NOT NULL, change INTEGER NOT NULL, blob BLOB NOT NULL",
     "counter": "tenant_id INTEGER, space INTEGER, next_no INTEGER NOT NULL, PRIMARY KEY (tenant_id, space)",
     "tombstone": "tenant_id INTEGER, mark BLOB, epoch INTEGER NOT NULL, dropped_at TEXT NOT NULL,"
