@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -265,8 +266,6 @@ def test_verify_finds_what_came_back(
 def test_off_a_key_host_nothing_happens(
     session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     who, before = person(session, tenant), counts(admin)
     elsewhere = replace(session, profile=replace(session.profile, holders=()))
     with pytest.raises(RefusedError, match="holds no keys"):
@@ -277,8 +276,6 @@ def test_off_a_key_host_nothing_happens(
 def test_without_the_signing_key_the_certificate_is_pending(
     session: Session, tenant: Tenant, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     who = person(session, tenant)
     elsewhere = replace(session, profile=replace(session.profile, signing_key=tmp_path / "nowhere"))
     done = erase(elsewhere, tenant, who, tmp_path)
@@ -288,6 +285,15 @@ def test_without_the_signing_key_the_certificate_is_pending(
     again = erase(session, tenant, who, tmp_path)
     assert again.pending is None
     assert verify_folder(Path(again.certificate)).ok
+
+
+def test_an_anchor_that_is_out_of_reach_does_not_undo_an_erasure(
+    session: Session, tenant: Tenant, tmp_path: Path
+) -> None:
+    gone = replace(session, profile=replace(session.profile, anchors=(f"file:{tmp_path}/no/anchor",)))
+    done = erase(gone, tenant, person(session, tenant), tmp_path)
+    assert (done.outcome, done.pending is None) == ("erased", False)
+    assert erasure.verify(session, done.erasure_id).ok
 
 
 def test_foreign_files_are_seen_before_anything_is_erased(

@@ -224,7 +224,7 @@ def test_a_moved_clock_takes_invoices_only_where_all_is_throw_away(
 ) -> None:
     moved = later(session, 8)
     admin.execute("UPDATE lua.deployment SET throwaway = false")
-    with pytest.raises(psycopg.errors.CheckViolation, match="future of the server"):
+    with pytest.raises(RefusedError, match="future of the server"):
         retention.purge(moved, retention.plan(moved, [tenant]))
     assert counts(admin)["crm.invoice"] == 4
     admin.execute("UPDATE lua.deployment SET throwaway = true")

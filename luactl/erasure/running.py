@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
+
 from .. import certificate
 from ..db import Session, in_context, queries, transaction
-from ..errors import BusyError, Exit, LuactlError, NotFoundError, RefusedError
+from ..errors import BusyError, Exit, LuactlError
 from ..key.classes import KeyClass, TenantDrop
 from ..key.recovery import recover
 from ..ledger import Entry
@@ -205,8 +207,10 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
     try:
         signer = _signer(session, entry_id)
         evidence = _evidence(session, entry_id)
-    except (RefusedError, NotFoundError) as error:
+    except LuactlError as error:  # the erasure stands; its certificate can be completed at any time
         signer, pending = None, error.what
+    except psycopg.errors.LockNotAvailable:
+        signer, pending = None, "the ledger is being integrated by somebody else"
     certificate.write(folder, act, session.clock.now(), session.actor, evidence, signer)
     return pending
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
+
 from ..db import Session, in_context, queries, transaction
-from ..errors import BusyError
+from ..errors import BusyError, RefusedError
 from ..key.classes import TenantDrop
 from ..key.drop import drop
 from ..key.recovery import recover
@@ -173,7 +175,13 @@ def _delete_piece(run: _Run, tenant_id: int, piece: Piece) -> tuple[int, int, in
     which = {"tenant_id": tenant_id, "period": piece.period.period, "limit": piece.rows}
     if piece.period.retention_class == "interaction":
         return noun.purge_interactions(conn, **which), 0, 0
-    invoices, lines = noun.purge_invoices(conn, **which, at=run.plan.at)
+    try:
+        invoices, lines = noun.purge_invoices(conn, **which, at=run.plan.at)
+    except psycopg.errors.CheckViolation as error:
+        raise RefusedError(
+            f"the database keeps these invoices: {error.diag.message_primary}",
+            hint="the clock of this host and that of the server may differ",
+        ) from error
     return 0, invoices, lines
 
 
