@@ -30,7 +30,7 @@ def entries(admin: Connection, action: str) -> list[dict[str, Any]]:
 
 
 def count(admin: Connection, name: str) -> int:
-    row = admin.execute(f"SELECT count(*) FROM {name}").fetchone()  # type: ignore[arg-type]
+    row = admin.execute(f"SELECT count(*) FROM {name}").fetchone()
     assert row is not None
     return int(row[0])
 
