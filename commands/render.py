@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -112,8 +112,17 @@ def _list_table(rows: Sequence[Any], columns: Columns | None, *, terminal: bool)
     return _grid(cells, titles) + "\n" if cells else ""
 
 
+def _paths(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted paths of an object's fields, those of objects inside it included."""
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _paths(item, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
 def _object_table(value: dict[str, Any], columns: Columns | None, *, terminal: bool) -> str:
-    chosen = columns or [(name, name.replace("_", " ")) for name in value]
+    chosen = columns or [(path, path.replace("_", " ").replace(".", " ")) for path in _paths(value)]
     nested = {
         path: _pick(value, path)
         for path, _title in chosen

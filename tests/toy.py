@@ -44,6 +44,7 @@ class Toy:
 @dataclass(frozen=True)
 class Chest:
     title: str
+    best: Toy | None
     toys: tuple[Toy, ...]
 
 
@@ -92,7 +93,7 @@ def show_(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
 @app.command()
 def chest() -> None:
     """Show a toy chest with what is in it."""
-    show(Chest("attic", TOYS))
+    show(Chest("attic", TOYS[0], TOYS))
 
 
 @app.command()
@@ -126,12 +127,12 @@ def fail(how: str) -> None:
 def burn(dry_run: DryRun = False, yes: Yes = False, retype: bool = False) -> None:
     """Burn the toys."""
     if dry_run:
-        show_plan(Chest("attic", TOYS[:1]))
+        show_plan(Chest("attic", TOYS[0], TOYS[:1]))
         return
     confirm("Burn them all?", yes=yes, retype="attic" if retype else None)
     with progress("burning", 3) as advance:
         advance(3)
-    show(Chest("ashes", ()))
+    show(Chest("ashes", None, ()))
 
 
 @app.command()
