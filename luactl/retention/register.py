@@ -45,7 +45,7 @@ def set_rule(
 
     Raises NotFoundError for a class without a rule, RefusedError below the legal minimum (the database's
     CHECK decides) and for a class whose clock nothing starts. A dry run asks the database the same and
-    takes it back.
+    takes it back. A period that is set already stays as it is, without a ledger entry.
     """
     now = session.clock.now()
     with transaction(session, tenant.tenant_id) as conn:
@@ -61,6 +61,8 @@ def set_rule(
                 f"the clock of {retention_class!r} starts with the end of a relationship: nothing records it",
                 hint="such data live until the person is erased: `luactl erasure run`",
             )
+        if months == before.months:
+            return RuleChange(tenant.slug, before, before)
         change = RuleChange(tenant.slug, before, replace(before, months=months, updated_at=now))
         _write(session, tenant, change)
         if dry_run:
