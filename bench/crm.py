@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from luactl.tenant import Tenant
 
 LIMIT = 1.5
-ROWS = {Size.FULL: 100_000, Size.SMALL: 5_000}
-RUNS = {Size.FULL: 3, Size.SMALL: 3}
+ROWS = {Size.FULL: 100_000, Size.SMALL: 30_000}
+RUNS = {Size.FULL: 3, Size.SMALL: 2}
 BATCH = 10_000
 HEADER = (
     "CustomerId",

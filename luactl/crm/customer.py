@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ..db import Session, queries, transaction
 from ..errors import LuactlError
 from . import names
+from .pack import Bytes, teach
 from .reading import Origin, Progress, batched, fields_of, new_tally, nothing, open_table
 from .report import Options, RejectedError, Report, Tally
 from .value import parse_date
@@ -142,7 +143,9 @@ class Marked(Protocol):
 def known_digests(job: Job, customers: Sequence[Marked]) -> set[bytes]:
     """Return which of these external ids the tenant has already; in the transaction that is open."""
     marks = [customer.digest for customer in customers if customer.digest is not None]
-    rows = queries("crm").known_digests(job.session.conn, tenant_id=job.tenant.tenant_id, digests=marks)
+    teach(job.session.conn)
+    packed = Bytes.of(marks)
+    rows = queries("crm").known_digests(job.session.conn, tenant_id=job.tenant.tenant_id, digests=packed)
     return {bytes(row[0]) for row in rows}
 
 
