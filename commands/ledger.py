@@ -11,7 +11,7 @@ import typer
 from . import output
 from .app import group
 from .context import session
-from .options import DryRun
+from .options import DryRun, Yes
 
 HELP = "The record of it all: its state, proofs and verification."
 app = group(HELP)
@@ -73,7 +73,7 @@ def show(id: EntryId) -> None:
 
 
 @app.command("integrate")
-def integrate(dry_run: DryRun = False) -> None:
+def integrate(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Give waiting entries their place in the log, sign it, and tell the anchors (on the ledger host)."""
     from luactl import ledger
 
