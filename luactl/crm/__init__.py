@@ -1,7 +1,7 @@
 """What customers of Lua CRM keep about their own customers: people, what passed between them, invoices."""
 
 from .customer import import_customers
-from .customer_view import CustomerView, list_customers, show_customer
+from .customer_view import CustomerView, count_customers, list_customers, page_customers, show_customer
 from .interaction import InteractionView, import_interactions, list_interactions
 from .invoice import import_invoices
 from .invoice_view import InvoiceView, list_invoices
@@ -21,11 +21,13 @@ __all__ = [
     "RejectedError",
     "Report",
     "TableError",
+    "count_customers",
     "import_customers",
     "import_interactions",
     "import_invoices",
     "list_customers",
     "list_interactions",
     "list_invoices",
+    "page_customers",
     "show_customer",
 ]

@@ -57,6 +57,37 @@ def list_customers(session: Session, tenant: Tenant, limit: int, purpose: str = 
     return Listing(tuple(_open(session, tenant, shown, purpose)), len(rows) > len(shown))
 
 
+def page_customers(
+    session: Session,
+    tenant: Tenant,
+    limit: int,
+    purpose: str = PURPOSE,
+    *,
+    after: UUID | None = None,
+    before: UUID | None = None,
+    last: bool = False,
+) -> Listing:
+    """Return up to `limit` customers next to a contact, in the order in which they came.
+
+    Those `after` a contact id, or `before` one; without either the first, or the `last`. `more` tells whether
+    others follow in that direction. A page costs the same wherever it lies.
+    """
+    scope, noun = {"tenant_id": tenant.tenant_id, "limit": limit + 1}, queries("crm")
+    with transaction(session, tenant.tenant_id) as conn:
+        if last or before is not None:
+            rows = list(noun.contacts_before(conn, before=before, **scope))
+        else:
+            rows = list(noun.contacts_after(conn, after=after, **scope))
+    shown = sorted(rows[:limit], key=lambda row: row[0])
+    return Listing(tuple(_open(session, tenant, shown, purpose)), len(rows) > limit)
+
+
+def count_customers(session: Session, tenant: Tenant) -> int:
+    """Return how many contacts a tenant has."""
+    with transaction(session, tenant.tenant_id) as conn:
+        return int(queries("crm").count_contacts(conn, tenant_id=tenant.tenant_id))
+
+
 def show_customer(
     session: Session, tenant: Tenant, subject_id: UUID, purpose: str = PURPOSE
 ) -> tuple[CustomerView, ...]:

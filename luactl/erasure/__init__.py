@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checking import Check, Verification, verify
     from .planning import ErasurePlan, Going, Staying, plan
-    from .record import Erasure, find, list_
+    from .record import Erasure, Unfinished, find, list_, unfinished
     from .running import ErasureResult, run
 
 __all__ = [
@@ -21,18 +21,20 @@ __all__ = [
     "ErasureResult",
     "Going",
     "Staying",
+    "Unfinished",
     "Verification",
     "find",
     "list_",
     "plan",
     "run",
+    "unfinished",
     "verify",
 ]
 
 _ROOMS = {
     "checking": "Check Verification verify",
     "planning": "ErasurePlan Going Staying plan",
-    "record": "Erasure find list_",
+    "record": "Erasure Unfinished find list_ unfinished",
     "running": "ErasureResult run",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}

@@ -38,6 +38,23 @@ class Erasure:
     completed_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """Work on keys that was cut short: run again, it is finished."""
+
+    kind: str
+    """erasure or purge."""
+    tenant: str
+    """Slug."""
+    id: UUID
+    since: datetime
+
+
+def unfinished(session: Session) -> tuple[Unfinished, ...]:
+    """Return the erasures and purges of all tenants that were begun and not finished, oldest first."""
+    return tuple(Unfinished(*row) for row in queries("erasure").unfinished(session.conn))
+
+
 def of_subject(conn: Any, tenant_id: int, subject_id: UUID) -> Erasure | None:
     """Return the erasure of a subject in the running transaction; None when there is none."""
     row = queries("erasure").erasure_of_subject(conn, tenant_id=tenant_id, subject_id=subject_id)

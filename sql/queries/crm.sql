@@ -35,6 +35,26 @@ FROM crm.contact c JOIN crm.subject s ON s.tenant_id = c.tenant_id AND s.subject
 WHERE c.tenant_id = :tenant_id::bigint AND s.tenant_id = :tenant_id::bigint AND s.status = 'active'
 ORDER BY c.contact_id LIMIT :limit::bigint;
 
+-- name: contacts_after
+-- The next contacts of living people after one of them, in the order in which they came; null: the first.
+SELECT c.contact_id, c.subject_id, c.personal, c.created_at
+FROM crm.contact c JOIN crm.subject s ON s.tenant_id = c.tenant_id AND s.subject_id = c.subject_id
+WHERE c.tenant_id = :tenant_id::bigint AND s.tenant_id = :tenant_id::bigint AND s.status = 'active'
+  AND c.contact_id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000')
+ORDER BY c.contact_id LIMIT :limit::bigint;
+
+-- name: contacts_before
+-- The contacts of living people before one of them, the nearest first; null: the last.
+SELECT c.contact_id, c.subject_id, c.personal, c.created_at
+FROM crm.contact c JOIN crm.subject s ON s.tenant_id = c.tenant_id AND s.subject_id = c.subject_id
+WHERE c.tenant_id = :tenant_id::bigint AND s.tenant_id = :tenant_id::bigint AND s.status = 'active'
+  AND c.contact_id < coalesce(:before::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+ORDER BY c.contact_id DESC LIMIT :limit::bigint;
+
+-- name: count_contacts$
+-- How many contacts a tenant has; those of erased people are gone.
+SELECT count(*) FROM crm.contact WHERE tenant_id = :tenant_id::bigint;
+
 -- name: contacts_of
 -- Contacts of some living people.
 SELECT c.contact_id, c.subject_id, c.personal, c.created_at

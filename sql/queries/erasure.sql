@@ -99,6 +99,11 @@ WHERE tenant_id = :tenant_id::bigint
 ORDER BY erasure_id DESC
 LIMIT nullif(:limit::bigint, 0);
 
+-- name: unfinished
+-- Erasures and purges of all tenants that were begun and not finished, oldest first.
+SELECT kind, tenant, id, since
+FROM lua.unfinished();
+
 -- name: tenant_of_erasure$
 -- Which tenant an erasure belongs to.
 SELECT lua.tenant_of_erasure(:erasure_id::uuid);
