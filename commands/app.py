@@ -50,6 +50,8 @@ class GeneralOption(TyperOption):
             raise typer.Exit
         if self.name == "output" and value not in FORMATS:
             raise UsageError(f"no such output format: {value}", hint=f"one of {', '.join(FORMATS)}")
+        if self.name == "profile" and not value:
+            raise UsageError("--profile names no profile", hint="name one, or leave the option out")
         setattr(settings(), self.name, value)
         return value
 

@@ -6,6 +6,7 @@ away has lost nothing that a program needs.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from .context import is_quiet, settings
 from .terminal import is_terminal, neutral
 
 REDRAW_SECONDS = 0.1
+LONGEST_NAME = 300
 
 
 def _say(text: str) -> None:
@@ -88,6 +90,7 @@ def is_interactive() -> bool:
     """Tell whether somebody sits there who can answer."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
+
 def confirm(question: str, *, yes: bool, retype: str | None = None) -> None:
     """Return when the change is wanted: `--yes`, or the right answer on a terminal.
 
@@ -117,8 +120,11 @@ def explain(problem: BaseException) -> LuactlError:
 
         return explain_database(problem)
     if isinstance(problem, OSError) and problem.strerror:
-        where = f"{problem.filename}: " if problem.filename else ""
-        return LuactlError(f"{where}{problem.strerror}")
+        name = os.fsdecode(problem.filename) if isinstance(problem.filename, (str, bytes)) else ""
+        where = f"{name[:LONGEST_NAME]}{'…' * (len(name) > LONGEST_NAME)}: " if name else ""
+        return LuactlError(
+            f"{where}{problem.strerror}", hint="check the path, your rights there, and the disk"
+        )
     told = LuactlError(
         f"unexpected {type(problem).__name__}: {problem}",
         hint="this is a fault in luactl; repeat with --debug to see where",

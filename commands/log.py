@@ -10,7 +10,7 @@ import typer
 from . import output
 from .app import group
 from .context import session
-from .options import AnyTenant, Limit
+from .options import MOST_ROWS, AnyTenant, Limit
 
 if TYPE_CHECKING:
     from luactl.db import Session
@@ -48,7 +48,8 @@ Since = Annotated[
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens, until Ctrl-C.")]
 Lines = Annotated[
-    int, typer.Option("-n", "--lines", min=0, metavar="N", help="Begin with the last N entries.")
+    int,
+    typer.Option("-n", "--lines", min=0, max=MOST_ROWS, metavar="N", help="Begin with the last N entries."),
 ]
 
 

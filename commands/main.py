@@ -15,7 +15,7 @@ from luactl.errors import Exit, LuactlError, UsageError
 
 from . import diagnostics
 from .app import HouseGroup, MissingVerb, command_of
-from .context import FORMATS, Settings, begin
+from .context import FORMATS, Settings, begin, settings
 
 ABOUT = "Admin and operations console of Lua CRM: keeps its data protection promises, and proves it."
 
@@ -75,27 +75,33 @@ def program() -> Program:
 def _fail(problem: LuactlError) -> int:
     from .output import show_error
 
+    if isinstance(problem, UsageError) and problem.hint is None:
+        problem.hint = f"`{_path(settings())} --help` explains the options"
     diagnostics.error(problem.what, problem.hint)
     diagnostics.traceback(problem)
     show_error(problem)
     return int(problem.exit)
 
 
+def _path(chosen: Settings) -> str:
+    return f"luactl {chosen.command}".strip()
+
+
 def _usage(problem: TyperException, chosen: Settings) -> UsageError:
     near = getattr(problem, "possibilities", None)
-    path = f"luactl {chosen.command}".strip()
     what = getattr(problem, "message", "") if near else problem.format_message()
     hint = f"did you mean {' or '.join(sorted(near))}? " if near else ""
     text = " ".join(what.split()).rstrip(".")
-    return UsageError(text[:1].lower() + text[1:], hint=f"{hint}`{path} --help` explains the options")
+    return UsageError(
+        text[:1].lower() + text[1:], hint=f"{hint}`{_path(chosen)} --help` explains the options"
+    )
 
 
 def _missing_verb(problem: MissingVerb, chosen: Settings) -> int:
     from .output import show_error
 
-    name = f"luactl {chosen.command}".strip()
     diagnostics.usage_help(problem.help)
-    show_error(UsageError("a command is missing", hint=f"`{name} --help` lists them"))
+    show_error(UsageError("a command is missing", hint=f"`{_path(chosen)} --help` lists them"))
     return int(Exit.USAGE)
 
 

@@ -20,7 +20,10 @@ AnyTenant = Annotated[
 Purpose = Annotated[
     str, typer.Option("--purpose", metavar="TEXT", help="Why the data are read; the ledger keeps it.")
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="At most N rows; 0 means all.")]
+MOST_ROWS = 1_000_000_000
+Limit = Annotated[
+    int, typer.Option("--limit", min=0, max=MOST_ROWS, metavar="N", help="At most N rows; 0 means all.")
+]
 
 _STDIN = "`-` reads it from standard input or asks."
 Email = Annotated[str | None, typer.Option("--email", metavar="VALUE|-", help=f"E-mail address; {_STDIN}")]
@@ -39,7 +42,10 @@ def secret(value: str, label: str) -> str:
     """
     if value != "-":
         return value
-    given = ask(f"{label}:") if is_interactive() else sys.stdin.readline() if sys.stdin else ""
+    try:
+        given = ask(f"{label}:") if is_interactive() else sys.stdin.readline() if sys.stdin else ""
+    except UnicodeDecodeError:
+        raise UsageError(f"the {label} on standard input is no text in UTF-8") from None
     if not given.strip():
         raise UsageError(f"no {label} came on standard input")
     return given.strip()

@@ -1,4 +1,4 @@
-"""Converts plain values (text, numbers, paths, choices) without loading pydantic.
+"""Converts plain values (text, numbers, paths, choices) without loading pydantic; refuses what is no text.
 
 Typer builds a pydantic adapter for each parameter, at about 0.1 s a run. Most parameters are text;
 what is not plain is left to Typer.
@@ -19,6 +19,8 @@ class PlainParam(RuntimeParam):
     """Converts one value, or each of several, with `kind`."""
 
     kind: type
+    names_file: bool
+    """Whether bytes that are no text may stand in it: file names are bytes."""
 
     def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
         if isinstance(value, (list, tuple)):
@@ -26,6 +28,8 @@ class PlainParam(RuntimeParam):
         return self._one(value, param, ctx)
 
     def _one(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, str) and not self._is_text(value):
+            raise typer.BadParameter("that is no text in UTF-8", ctx=ctx, param=param)
         if isinstance(value, self.kind) and self.kind is not int:
             return value
         try:
@@ -35,6 +39,10 @@ class PlainParam(RuntimeParam):
         if isinstance(made, int) and not self._in_range(made):
             raise typer.BadParameter(f"{value} is out of range", ctx=ctx, param=param)
         return made
+
+    def _is_text(self, value: str) -> bool:
+        lone = not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)
+        return "\x00" not in value and (self.names_file or not lone)
 
     def _in_range(self, number: int) -> bool:
         low, high = self.parameter_info.min, self.parameter_info.max
@@ -59,4 +67,6 @@ def make_plain(param: Any) -> None:
     kind = _plain_kind(param.type_descriptor)
     if kind is not None:
         descriptor = param.type_descriptor
-        param._runtime_param = PlainParam(descriptor.parameter_info, descriptor.annotation, kind)
+        info = descriptor.parameter_info
+        names_file = kind is Path or "FILE" in (info.metavar or "")
+        param._runtime_param = PlainParam(info, descriptor.annotation, kind, names_file)

@@ -1,22 +1,27 @@
-"""Where luactl keeps its things, and the profiles of config.toml.
+"""Where luactl keeps its things, and the profiles of the config files (docs/reference/profiles.md).
 
 A profile says which database is meant and where its keys are. It never holds a secret: passwords stand
-in libpq's own password files, keys in the folders that the profile names.
+in libpq's own password files, keys in the folders that the profile names. The system's file and the person's
+own define profiles; a project's file only chooses one, since it may come from anywhere.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .errors import NoConnectionError, UsageError
+from .errors import NoConnectionError, RefusedError, UsageError
 
 INIT_HINT = "run `luactl init` to make an embedded database, or `luactl init --dsn …` to name one"
+PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
+SYSTEM_FILE = Path("/etc/luactl/config.toml")
+PROJECT_FILES = ("luactl.toml", ".luactl/config.toml")
 SECRET_OPTIONS = frozenset(
     {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 )
@@ -108,6 +113,13 @@ class Profile:
     """libpq password file of our own; None: libpq's usual one."""
     clock_shift: timedelta = timedelta(0)
     """How far this home's clock is ahead; in the file `clock_shift`, in seconds."""
+    server: str | None = None
+    """Name of the profile whose embedded server this one uses; None: one of its own name."""
+
+    @property
+    def server_name(self) -> str:
+        """The name under which the embedded server lies in the data folder."""
+        return self.server or self.name
 
     def __post_init__(self) -> None:
         """Hold the rules that no profile may break."""
@@ -115,6 +127,11 @@ class Profile:
             raise UsageError(
                 f"profile {self.name!r} moves the clock, which only a throw-away embedded database may",
                 hint="remove clock_shift from the profile",
+            )
+        if self.server is not None and not (self.embedded and PROFILE_NAME.fullmatch(self.server)):
+            raise UsageError(
+                f"profile {self.name!r} names a server, which only an embedded database has",
+                hint="set embedded = true, and server to the name of the profile that made it",
             )
 
 
@@ -142,12 +159,12 @@ def check_dsn(dsn: str) -> dict[str, str]:
 
 _SHAPES: dict[str, type] = {
     "dsn": str, "embedded": bool, "production": bool, "throwaway": bool, "holders": list, "books": list,
-    "anchors": list, "signing_key": str, "passfile": str, "clock_shift": int,
+    "anchors": list, "signing_key": str, "passfile": str, "clock_shift": int, "server": str,
 }  # fmt: skip
 
 
-def _profile(name: str, table: Any, source: Path) -> Profile:
-    """Build a profile from its table in config.toml. Raises UsageError naming what is wrong where."""
+def _check_table(name: str, table: Any, source: Path) -> None:
+    """Refuse what one file may not say about a profile. Raises UsageError naming what is wrong where."""
     hint = f"correct [profile.{name}] in {source}"
     if not isinstance(table, dict):
         raise UsageError(f"profile {name!r} is not a table", hint=hint)
@@ -159,10 +176,16 @@ def _profile(name: str, table: Any, source: Path) -> Profile:
         if type(value) is not shape or (shape is list and not texts):
             wanted = "a list of strings" if shape is list else shape.__name__
             raise UsageError(f"setting {key!r} of profile {name!r} must be {wanted}", hint=hint)
+    check_dsn(table.get("dsn", ""))
+
+
+def _profile(name: str, table: Mapping[str, Any], source: Path) -> Profile:
+    """Build a profile from what the files say together. Raises UsageError for what all of them lack."""
     for key in ("dsn", "signing_key"):
         if key not in table:
-            raise UsageError(f"profile {name!r} lacks the setting {key!r}", hint=hint)
-    check_dsn(table["dsn"])
+            raise UsageError(
+                f"profile {name!r} lacks the setting {key!r}", hint=f"correct [profile.{name}] in {source}"
+            )
     return Profile(
         name=name,
         dsn=table["dsn"],
@@ -175,14 +198,15 @@ def _profile(name: str, table: Any, source: Path) -> Profile:
         signing_key=Path(table["signing_key"]),
         passfile=Path(table["passfile"]) if "passfile" in table else None,
         clock_shift=timedelta(seconds=table.get("clock_shift", 0)),
+        server=table.get("server"),
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Read config.toml; a missing one is empty. Raises UsageError, NoConnectionError."""
+def read_toml(file: Path) -> dict[str, Any]:
+    """Read a config file; a missing one is empty. Raises UsageError, NoConnectionError."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not valid TOML: {error}", hint="correct the file by hand") from None
@@ -192,12 +216,153 @@ def _read(file: Path) -> dict[str, Any]:
         ) from None
 
 
-def load_profiles(paths: Paths) -> dict[str, Profile]:
-    """Return every profile of config.toml by name. Raises UsageError when one is malformed."""
-    tables = _read(paths.config_file).get("profile", {})
-    if not isinstance(tables, dict):
-        raise UsageError(f"`profile` in {paths.config_file} is not a table", hint="write [profile.NAME]")
-    return {name: _profile(name, table, paths.config_file) for name, table in tables.items()}
+def demand_trusted(file: Path) -> None:
+    """Refuse a file that somebody else could have written: only root's or our own is believed.
+
+    Raises RefusedError; a missing file is nobody's.
+    """
+    try:
+        found = file.stat()
+    except OSError:
+        return
+    if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+        raise RefusedError(
+            f"{file} belongs to somebody else, or others may write to it: it is not believed",
+            hint="own it and `chmod go-w` it, or name the profile yourself: --profile NAME",
+        )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file that defines profiles; later layers win, setting by setting."""
+
+    kind: str
+    """system or user."""
+    file: Path
+    content: Mapping[str, Any]
+
+    @property
+    def tables(self) -> Mapping[str, Any]:
+        """What the file says of each profile."""
+        found = self.content.get("profile", {})
+        if not isinstance(found, dict):
+            raise UsageError(f"`profile` in {self.file} is not a table", hint="write [profile.NAME]")
+        return found
+
+    @property
+    def default(self) -> str | None:
+        """The profile that the file names as the default."""
+        named = self.content.get("default_profile")
+        if named is not None and not isinstance(named, str):
+            raise UsageError(f"`default_profile` in {self.file} is no name", hint="write it in quotes")
+        return named
+
+
+def layers(paths: Paths, environ: Mapping[str, str] = os.environ) -> tuple[Layer, ...]:
+    """Return the files that define profiles: the system's, then the person's own.
+
+    LUACTL_SYSTEM_CONFIG names another system file, empty: none. Raises UsageError, NoConnectionError, and
+    RefusedError for a system file that others may write to.
+    """
+    system = Path(environ.get("LUACTL_SYSTEM_CONFIG", SYSTEM_FILE))
+    found = [Layer("user", paths.config_file, read_toml(paths.config_file))]
+    if environ.get("LUACTL_SYSTEM_CONFIG") != "" and system.exists():
+        demand_trusted(system)
+        found.insert(0, Layer("system", system, read_toml(system)))
+    return tuple(found)
+
+
+def project_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the nearest project file, from the working folder upward to the home folder or the root.
+
+    LUACTL_PROJECT_CONFIG names one instead, empty: none.
+    """
+    named = environ.get("LUACTL_PROJECT_CONFIG")
+    if named is not None:
+        return Path(named) if named else None
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return None
+    for folder in (here, *here.parents):
+        for name in PROJECT_FILES:
+            if (folder / name).is_file():
+                return folder / name
+        if str(folder) == environ.get("HOME"):
+            break
+    return None
+
+
+def _project_default(environ: Mapping[str, str]) -> tuple[str, Path] | None:
+    """Return the profile that a project file chooses, which is all that it may do."""
+    file = project_file(environ)
+    if file is None:
+        return None
+    demand_trusted(file)
+    content = read_toml(file)
+    if content.keys() - {"default_profile"}:
+        raise UsageError(
+            f"{file} sets {', '.join(sorted(content.keys() - {'default_profile'}))}",
+            hint="a project's file may only name a default_profile; profiles are defined in your own config",
+        )
+    named = Layer("project", file, content).default
+    return (named, file) if named else None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which profile is meant, and who says so."""
+
+    name: str
+    origin: str
+    """--profile, LUACTL_PROFILE, or the file whose default_profile it is."""
+
+
+def choose(found: Sequence[Layer], name: str | None, environ: Mapping[str, str]) -> Choice | None:
+    """Return the profile asked for: by name, LUACTL_PROFILE, the project, the person, the system."""
+    if name:
+        return Choice(name, "--profile")
+    if environ.get("LUACTL_PROFILE"):
+        return Choice(environ["LUACTL_PROFILE"], "LUACTL_PROFILE")
+    project = _project_default(environ)
+    if project:
+        return Choice(project[0], f"project file {project[1]}")
+    for layer in reversed(found):
+        if layer.default:
+            return Choice(layer.default, f"{layer.kind} file {layer.file}")
+    return None
+
+
+def merged(found: Sequence[Layer], name: str) -> dict[str, tuple[Any, Layer]]:
+    """Return each setting of a profile and the file it comes from; empty when no file knows the profile.
+
+    Once a file says `production = true`, no other takes it back. Raises UsageError.
+    """
+    settings: dict[str, tuple[Any, Layer]] = {}
+    for layer in found:
+        if name in layer.tables:
+            _check_table(name, layer.tables[name], layer.file)
+            for key, value in layer.tables[name].items():
+                if key != "production" or value or key not in settings:
+                    settings[key] = (value, layer)
+    return settings
+
+
+def _load(found: Sequence[Layer], name: str) -> Profile:
+    settings = merged(found, name)
+    source = next(layer.file for layer in reversed(found) if name in layer.tables)
+    return _profile(name, {key: value for key, (value, _layer) in settings.items()}, source)
+
+
+def known_names(found: Sequence[Layer]) -> list[str]:
+    """Return the names of all profiles, in the order of the files."""
+    return list(dict.fromkeys(name for layer in found for name in layer.tables))
+
+
+def load_profiles(paths: Paths, environ: Mapping[str, str] = os.environ) -> dict[str, Profile]:
+    """Return every profile by name. Raises UsageError when one is malformed."""
+    found = layers(paths, environ)
+    return {name: _load(found, name) for name in known_names(found)}
 
 
 def load_profile(name: str | None = None, environ: Mapping[str, str] = os.environ) -> Profile:
@@ -206,29 +371,28 @@ def load_profile(name: str | None = None, environ: Mapping[str, str] = os.enviro
     Raises NoConnectionError (exit 3) when there is none: nothing is ever created on the way.
     """
     paths = find_paths(environ)
-    config = _read(paths.config_file)
-    tables = config.get("profile")
-    if not isinstance(tables, dict) or not tables:
+    found = layers(paths, environ)
+    names = known_names(found)
+    if not names:
         raise NoConnectionError(f"no profile in {paths.config_file}", hint=INIT_HINT)
-    wanted = name or environ.get("LUACTL_PROFILE") or config.get("default_profile")
-    if not wanted:
+    choice = choose(found, name, environ)
+    if choice is None:
         raise NoConnectionError(
             f"{paths.config_file} names no default_profile",
-            hint=f"say --profile, one of: {', '.join(tables)}",
+            hint=f"say --profile, one of: {', '.join(names)}; `luactl profile use NAME` makes one the default",
         )
-    if wanted not in tables:
+    if choice.name not in names:
         raise NoConnectionError(
-            f"there is no profile {wanted!r} in {paths.config_file}",
-            hint=f"known profiles: {', '.join(tables)}; `luactl --profile {wanted} init` can make this one",
+            f"there is no profile {choice.name!r} in {paths.config_file}",
+            hint=f"known profiles: {', '.join(names)}; `luactl --profile NAME init` makes another",
         )
-    return _profile(wanted, tables[wanted], paths.config_file)
+    return _load(found, choice.name)
 
 
 def profile_to_make(paths: Paths, name: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """Return which profile `luactl init` works on: the named one, LUACTL_PROFILE, the default, `local`."""
-    return str(
-        name or environ.get("LUACTL_PROFILE") or _read(paths.config_file).get("default_profile") or "local"
-    )
+    """Return which profile `luactl init` works on: the one that other commands would use, else `local`."""
+    choice = choose(layers(paths, environ), name, environ)
+    return choice.name if choice else "local"
 
 
 def save_profile(paths: Paths, profile: Profile) -> None:
@@ -238,7 +402,7 @@ def save_profile(paths: Paths, profile: Profile) -> None:
     """
     import tomlkit
 
-    _read(paths.config_file)
+    read_toml(paths.config_file)
     text = paths.config_file.read_text(encoding="utf-8") if paths.config_file.exists() else ""
     document = tomlkit.parse(text)
     document.setdefault("default_profile", profile.name)
@@ -266,6 +430,8 @@ def _settings(profile: Profile) -> dict[str, Any]:
     }
     if profile.passfile:
         settings["passfile"] = str(profile.passfile)
+    if profile.server:
+        settings["server"] = profile.server
     if profile.clock_shift:
         settings["clock_shift"] = int(profile.clock_shift.total_seconds())
     return settings
