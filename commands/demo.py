@@ -10,9 +10,9 @@ import typer
 from luactl.errors import Exit
 
 from .app import lone
-from .context import is_json
 from .diagnostics import note
 from .output import show
+from .settings import is_json
 
 if TYPE_CHECKING:
     from luactl.demo import Told

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from luactl.errors import Exit, LuactlError, UsageError
 
-from .context import is_quiet, settings
+from .settings import is_quiet, settings
 from .terminal import is_terminal, neutral
 
 REDRAW_SECONDS = 0.1

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .app import group
-from .context import settings
 from .diagnostics import note
 from .options import DryRun, Yes
 from .output import show, show_plan
+from .settings import settings
 
 if TYPE_CHECKING:
     from luactl.embedded import Server

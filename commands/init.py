@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from .app import lone
-from .context import settings
 from .diagnostics import note
 from .options import DryRun, Yes
 from .output import show, show_plan
+from .settings import settings
 
 HELP = "Make the database and keys of a profile, or adopt a server by its DSN."
 app = lone(HELP)

@@ -15,9 +15,9 @@ import typer
 
 from luactl.errors import Exit, LuactlError, UsageError
 
-from .context import settings
 from .diagnostics import note
 from .render import Columns, as_csv, as_lines, as_table, plain, row_line
+from .settings import settings
 from .terminal import is_terminal, neutral, neutral_json
 
 ENVELOPE_VERSION = 1

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .app import GENERAL_HELP, VERSION_HELP
-from .context import FORMATS
 from .main import NOUNS, program
+from .settings import FORMATS
 
 INTRODUCTION = f"""\
 # Commands
