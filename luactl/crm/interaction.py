@@ -18,6 +18,7 @@ from ..db import Session, queries, transaction
 from . import names
 from .header import fold
 from .ids import uuid7_of
+from .job import ImportJob
 from .opening import PURPOSE, Column, Sealed, record_and_open
 from .people import external_marks, subjects_of
 from .reading import Origin, Progress, batched, fields_of, new_tally, nothing, open_table
@@ -27,11 +28,8 @@ from .value import parse_moment
 from .view import Listing
 
 if TYPE_CHECKING:
-    from ..key import TenantKeys
     from ..key.seal import Sealer
     from ..tenant import Tenant
-    from .header import Columns
-    from .table import Table
 
 ACTION = "crm.interaction.import"
 KINDS = {fold(word): kind for kind, words in names.KINDS for word in (kind, *words.split(","))}
@@ -56,15 +54,9 @@ class Interaction:
 
 
 @dataclass
-class Job:
-    """One import while it runs."""
+class Job(ImportJob):
+    """One import of interactions while it runs."""
 
-    session: Session
-    tenant: Tenant
-    table: Table
-    columns: Columns
-    keys: TenantKeys
-    tally: Tally
     seen: set[UUID]
 
 

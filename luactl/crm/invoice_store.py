@@ -16,7 +16,7 @@ from .customer_view import CustomerView, contacts_of
 from .ids import uuid7s
 
 if TYPE_CHECKING:
-    from .invoice import Invoice, Job
+    from .invoice_record import Invoice, Job
 
 ACTION = "crm.invoice.import"
 PURPOSE = "billing party of imported invoices"

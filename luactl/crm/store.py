@@ -20,13 +20,14 @@ from ..ledger import Entry, append, new_id
 from ..subject import indexes
 from ..tenant import active
 from .ahead import ahead
-from .customer import ACTION, Job, account, known_digests, read_customers, refuse_known_table
+from .customer_record import Job, account, known_digests, read_customers, refuse_known_table
 from .ids import uuid7s
 from .pack import Bytes, Numbers, Texts, Uuids, teach
 from .reading import Progress, batched, new_tally
 from .report import Options, Tally
 from .retry import again
 
+ACTION = "crm.customer.import"
 STATEMENT = 2_500
 REMEMBERED = 50_000
 
