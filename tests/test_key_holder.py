@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -194,3 +195,57 @@ def test_a_holder_that_fails_is_named_to_whoever_opens(session: Session, admin: 
     with pytest.raises(RefusedError, match=holder.name):
         key.recover(session)
     assert key.status(session).state is key.State.BROKEN
+
+
+def test_a_root_of_another_database_is_never_touched(session: Session) -> None:
+    holder = open_holders(session.profile.holders)[0]
+    other, secret = uuid4(), os.urandom(32)
+    holder.put(other, 7, secret)
+    file_of(holder, 7).chmod(0o640)
+    assert key.status(session).state is key.State.BROKEN
+    for change in (key.recover, lambda one: key.drop(one, [], lambda _epoch: None)):
+        with pytest.raises(RefusedError, match=f"{holder.name} holds the root of another database"):
+            change(session)
+    file_of(holder, 7).chmod(0o600)
+    assert holder.get(other, 7) == secret
+
+
+def test_who_fails_to_place_a_root_leaves_what_was_there(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = open_holders(session.profile.holders)[0]
+    other, secret = uuid4(), os.urandom(32)
+    real = os.urandom
+
+    def meanwhile(size: int) -> bytes:
+        monkeypatch.undo()
+        holder.put(other, 2, secret)  # somebody else, between the look and the leap
+        return real(size)
+
+    monkeypatch.setattr("os.urandom", meanwhile)
+    with pytest.raises(RefusedError, match="has a root of epoch 2 already"):
+        key.drop(session, [], lambda _epoch: None)
+    assert holder.get(other, 2) == secret
+
+
+def test_a_holder_named_twice_is_refused_and_nothing_is_left(session: Session, tmp_path: Path) -> None:
+    holder = open_holders(session.profile.holders)[0]
+    link = tmp_path / "link"
+    link.symlink_to(holder.directory)
+    profile = replace(session.profile, holders=(holder.name, f"file:{link}"))
+    twice = replace(session, profile=profile)
+    with pytest.raises(RefusedError, match="has a root of epoch 2 already"):
+        key.drop(twice, [], lambda _epoch: None)
+    assert holder.epochs() == [1]
+
+
+def test_no_epoch_turns_to_a_root_that_a_holder_did_not_keep(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr("luactl.key.holder.os.write", lambda handle, raw: write(handle, bytes(raw)[:100]))
+    with pytest.raises(RefusedError, match="torn or corrupt"):
+        key.drop(session, [], lambda _epoch: None)
+    monkeypatch.undo()
+    assert key.status(session).state is key.State.SETTLED
+    assert key.drop(session, [], lambda _epoch: None).epoch_to == 2

@@ -15,7 +15,7 @@ from .holder import Destroyed, FileHolder, open_holders
 from .node import OpenNode, top_key
 from .path import TOMBSTONE_SLOT, TOP, Counter, ancestors, locate, tenant_nodes
 from .rewrite import Rewritten, open_all, period_mark, rewrite, subject_mark
-from .root import exclusive, lock_row, read_root, wipe
+from .root import exclusive, lock_row, place, read_root, wipe
 from .status import State, require, status
 from .tenant import period_space
 
@@ -62,6 +62,7 @@ class _Turn:
     step: Step
     lock_timeout: str
     committing: bool = False
+    placed: list[FileHolder] = field(default_factory=list)
     keys_dropped: int = 0
 
     @property
@@ -96,7 +97,7 @@ def drop(
             written = _commit(turn, tenants, change)
         except BaseException:
             if not turn.committing:
-                for holder in turn.holders:
+                for holder in turn.placed:
                     holder.destroy(turn.epoch + 1)
             raise
         finally:
@@ -116,9 +117,9 @@ def _begin(session: Session, step: Step, lock_timeout: str) -> _Turn:
 
 
 def _place(turn: _Turn, root: bytearray) -> None:
-    """Step 1: the new root, durably, at every holder."""
+    """Step 1: the new root, durably, at every holder. What was there before is never taken back."""
     for number, holder in enumerate(turn.holders, 1):
-        holder.put(turn.tree_id, turn.epoch + 1, root)
+        place(holder, turn.tree_id, turn.epoch + 1, root, turn.placed)
         turn.step(f"root placed at holder {number}")
 
 
@@ -191,7 +192,7 @@ def _give_up_tenant(
         raise NotFoundError(f"there is no tenant {tenant_id}")
     own, duty = tenant_nodes(key_no)
 
-    def place(space: Counter, number: int) -> tuple[bytes, int]:
+    def at(space: Counter, number: int) -> tuple[bytes, int]:
         return locate(duty if space.is_duty else own, space.first, number)
 
     slots = queries("key").delete_slots(
@@ -200,14 +201,12 @@ def _give_up_tenant(
         ids=[subject for subject, _class in tenant.subjects],
         classes=[int(key_class) for _subject, key_class in tenant.subjects],
     )
-    places = [
-        place(Counter.DUTY_SUBJECTS if number > 2 else Counter.SUBJECTS, slot) for number, slot in slots
-    ]
+    places = [at(Counter.DUTY_SUBJECTS if number > 2 else Counter.SUBJECTS, slot) for number, slot in slots]
     marks = [subject_mark(key, tenant_id, subject, key_class) for subject, key_class in tenant.subjects]
     for period, slot in queries("key").delete_periods(
         conn, tenant_id=tenant_id, periods=list(tenant.periods)
     ):
-        places.append(place(period_space(split_period(period)[0]), slot))
+        places.append(at(period_space(split_period(period)[0]), slot))
         marks.append(period_mark(key, tenant_id, period, slot))
     return places, marks
 

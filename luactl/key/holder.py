@@ -36,6 +36,10 @@ class UnusableRootError(RefusedError):
     """A slot file is torn, corrupt, of another tree, or open to others."""
 
 
+class ForeignRootError(UnusableRootError):
+    """A slot file holds the root of another tree, whose data nothing else may be able to open."""
+
+
 def pack(tree_id: UUID, epoch: int, root: bytes | bytearray) -> bytearray:
     """Return the 256 bytes of a slot file."""
     body = bytearray(MAGIC + tree_id.bytes + epoch.to_bytes(8, "big") + root + bytes(160))
@@ -99,23 +103,27 @@ class FileHolder:
 
     def get(self, tree_id: UUID, epoch: int) -> bytearray:
         """Return the root of an epoch: 32 bytes. Raises FileNotFoundError, UnusableRootError."""
-        raw = self._read(epoch)
-        what = None
-        if len(raw) != FILE_SIZE or raw[:8] != MAGIC or sha256(raw[:224]).digest() != raw[224:]:
+        raw, mode = self._read(epoch)
+        what, kind = None, UnusableRootError
+        if raw[:8] == MAGIC and raw[8:24] != tree_id.bytes:
+            what, kind = f"key holder {self.name} holds the root of another database", ForeignRootError
+        elif mode & 0o077:
+            what = f"key holder {self.name}: others may read the root of epoch {epoch}"
+        elif len(raw) != FILE_SIZE or raw[:8] != MAGIC or sha256(raw[:224]).digest() != raw[224:]:
             what = f"key holder {self.name}: the root of epoch {epoch} is torn or corrupt"
-        elif raw[8:24] != tree_id.bytes:
-            what = f"key holder {self.name} holds the root of another database"
         elif int.from_bytes(raw[24:32], "big") != epoch:
             what = f"key holder {self.name}: the file of epoch {epoch} holds another epoch"
         root = raw[32:64]
         raw[:] = bytes(len(raw))
         if what:
-            raise UnusableRootError(
-                what, hint="name the right directory in the profile, or recover from another holder"
-            )
+            hint = "name the right directory in the profile, or recover from another holder"
+            if mode & 0o077:
+                hint = "chmod 600 the file, find out who read it, and rotate the root"
+            raise kind(what, hint=hint)
         return root
 
-    def _read(self, epoch: int) -> bytearray:
+    def _read(self, epoch: int) -> tuple[bytearray, int]:
+        """Return the bytes and the mode of a slot file."""
         try:
             handle = os.open(self._file(epoch), os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -123,12 +131,7 @@ class FileHolder:
         except OSError as problem:
             raise UnusableRootError(f"key holder {self.name} cannot be read: {problem.strerror}") from None
         try:
-            if os.fstat(handle).st_mode & 0o077:
-                raise UnusableRootError(
-                    f"key holder {self.name}: others may read the root of epoch {epoch}",
-                    hint="chmod 600 the file, find out who read it, and rotate the root",
-                )
-            return bytearray(os.read(handle, FILE_SIZE + 1))
+            return bytearray(os.read(handle, FILE_SIZE + 1)), os.fstat(handle).st_mode
         finally:
             os.close(handle)
 

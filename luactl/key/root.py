@@ -44,6 +44,27 @@ def read_root(holders: Sequence[FileHolder], tree_id: UUID, epoch: int) -> bytea
     )
 
 
+def place(holder: FileHolder, tree_id: UUID, epoch: int, root: bytearray, placed: list[FileHolder]) -> None:
+    """Give a holder a new root, and see that it gives the same back; `placed` remembers whom to clean up.
+
+    Raises RefusedError when it has that epoch already (it is named twice, or another database uses it),
+    UnusableRootError when it does not keep what it takes, OSError.
+    """
+    try:
+        placed.append(holder)
+        holder.put(tree_id, epoch, root)
+    except FileExistsError:
+        placed.pop()
+        raise RefusedError(
+            f"key holder {holder.name} has a root of epoch {epoch} already",
+            hint="is it named twice, by a link perhaps, or used by another database?",
+        ) from None
+    kept = holder.get(tree_id, epoch)
+    if kept != root:
+        raise UnusableRootError(f"key holder {holder.name} does not give back the root that it took")
+    wipe(kept)
+
+
 def wipe(root: bytearray) -> None:
     """Overwrite a root in memory; copies that Python made are beyond reach."""
     root[:] = bytes(len(root))

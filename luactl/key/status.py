@@ -9,7 +9,7 @@ from uuid import UUID
 from ..db import Session, queries
 from ..errors import RefusedError
 from .book import EMPTY, Book, open_books
-from .holder import FileHolder, UnusableRootError, open_holders
+from .holder import FileHolder, ForeignRootError, UnusableRootError, open_holders
 from .root import wipe
 
 
@@ -32,6 +32,8 @@ class HolderStatus:
     problem: str | None
     file_system: str
     level: str | None
+    foreign: tuple[int, ...] = ()
+    """Epochs whose file is the root of another database: nothing may touch it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class KeyStatus:
 
 
 def _holder(holder: FileHolder, tree_id: UUID) -> HolderStatus:
-    whole, broken, problem = [], [], None
+    whole, broken, foreign, problem = [], [], [], None
     try:
         epochs = holder.epochs()
     except RefusedError as found:
@@ -68,11 +70,16 @@ def _holder(holder: FileHolder, tree_id: UUID) -> HolderStatus:
         try:
             wipe(holder.get(tree_id, epoch))
             whole.append(epoch)
+        except ForeignRootError as found:
+            foreign.append(epoch)
+            problem = problem or found.what
         except UnusableRootError as found:
             broken.append(epoch)
             problem = problem or found.what
     system = holder.file_system
-    return HolderStatus(holder.name, tuple(whole), tuple(broken), problem, system.kind, system.level)
+    return HolderStatus(
+        holder.name, tuple(whole), tuple(broken), problem, system.kind, system.level, tuple(foreign)
+    )
 
 
 def _book(book: Book) -> BookStatus:
@@ -118,7 +125,7 @@ def classify(
     tree_id: UUID, epoch: int, change: int, holders: tuple[HolderStatus, ...], books: tuple[BookStatus, ...]
 ) -> State:
     """Tell what holders and books mean for a database at that epoch and newest change. Pure."""
-    if any(book.tree_id not in (None, tree_id) for book in books):
+    if any(book.tree_id not in (None, tree_id) for book in books) or any(one.foreign for one in holders):
         return State.BROKEN
     if _is_behind(epoch, change, holders, books):
         return State.BEHIND

@@ -19,7 +19,7 @@ from .holder import FileHolder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
 from .pack import pack_blobs, teach
 from .path import TOP, ancestors
-from .root import NoRootError, lock_shared, read_root, wipe
+from .root import NoRootError, lock_shared, place, read_root, wipe
 
 ATTEMPTS = 5
 BATCH = 2000
@@ -156,15 +156,16 @@ def create_tree(session: Session) -> UUID:
         raise RefusedError("this database has a key tree already")
     _prepare(holders, books)
     tree_id, root = uuid7(), bytearray(os.urandom(32))
+    placed: list[FileHolder] = []
     try:
         with transaction(session) as conn:
             for holder in holders:
-                holder.put(tree_id, 1, root)
+                place(holder, tree_id, 1, root, placed)
             queries("key").insert_tree(conn, tree_id=tree_id, at=session.clock.now())
             blob = seal_node(tree_id.bytes, TOP, 1, top_key(root, tree_id.bytes, 1), fresh_keys())
             list(queries("key").insert_nodes(conn, paths=[TOP], blobs=[blob]))
     except BaseException:
-        for holder in holders:
+        for holder in placed:
             holder.destroy(1)
         raise
     finally:
