@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..db import Session, queries, transaction
+from ..disk import sync_directory
 from ..errors import LuactlError, RefusedError
 
 if TYPE_CHECKING:
@@ -70,11 +71,7 @@ class Book:
                 for table, columns in TABLES.items():
                     book.execute(f"CREATE TABLE {table} ({columns})")
                 book.execute("COMMIT")
-        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_directory(self.directory)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

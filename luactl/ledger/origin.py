@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..db import Session, queries, transaction
+from ..disk import sync_directory
 from ..errors import LuactlError, RefusedError
 from .anchor import anchors
 from .entry import Entry, append
@@ -64,11 +65,7 @@ def _write_key(path: Path, signer: Signer) -> None:
         file.write(signer.secret() + "\n")
         file.flush()
         os.fsync(fd)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_directory(path.parent)
 
 
 def own_signer(session: Session) -> Signer:
