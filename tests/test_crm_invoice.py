@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from luactl import crm
+from luactl import crm, erasure
 from luactl.db import Session
 from luactl.errors import UsageError
 from luactl.tenant import Tenant
@@ -202,6 +203,21 @@ def test_interactions(session: Session, admin: Connection, tenant: Tenant) -> No
     ).fetchone() == (1,)
     mine = crm.list_interactions(session, tenant, 0, one.subject_id).rows
     assert mine == (one,)
+
+
+def test_an_interactions_id_tells_nothing_once_the_persons_key_is_gone(
+    session: Session, admin: Connection, tenant: Tenant, tmp_path: Path
+) -> None:
+    """Whoever holds an old backup and today's root may guess what was said: the id must not confirm it."""
+    said = "Kunde,Art,Datum,Betreff,Notiz\n1,Anruf,2026-01-02T09:30:00Z,,HIV\n"
+    crm.import_interactions(session, tenant, table(said), crm.Options())
+    before, who = admin.execute("SELECT interaction_id, subject_id FROM crm.interaction").fetchall()[0]
+    erasure.run(session, erasure.plan(session, tenant, who, "ticket 1"), tmp_path)
+    crm.import_customers(session, tenant, table("Kundennummer,Name\n1,Somebody Else\n"), crm.Options())
+    assert crm.import_interactions(session, tenant, table(said), crm.Options()).imported == 1
+    (after,) = admin.execute("SELECT interaction_id FROM crm.interaction").fetchall()[0]
+    assert before.int >> 80 == after.int >> 80
+    assert before != after
 
 
 def test_interactions_all_or_nothing(session: Session, admin: Connection, tenant: Tenant) -> None:

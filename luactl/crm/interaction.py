@@ -1,7 +1,8 @@
 """Interactions: what passed between a tenant and a person, imported from a table and listed.
 
 An interaction has no number of its own. Its id is made from the instant and a keyed digest of all it says, so
-the same record never goes in twice and an interrupted import is finished by repeating it.
+the same record never goes in twice and an interrupted import is finished by repeating it. The digest's key
+dies with the person's key and with the period's: an id in an old backup must not tell what was said.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
+from ..key.derive import hkdf_unsalted
 from . import names
 from .header import fold
 from .ids import uuid7_of
@@ -28,36 +30,46 @@ from .value import parse_moment
 from .view import Listing
 
 if TYPE_CHECKING:
+    from ..key import PeriodKey, SubjectKey
     from ..key.seal import Sealer
     from ..tenant import Tenant
 
 ACTION = "crm.interaction.import"
 KINDS = {fold(word): kind for kind, words in names.KINDS for word in (kind, *words.split(","))}
 TABLE = "crm.interaction"
+ID_INFO = b"luactl/1|row-id|crm.interaction"
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """A checked record: its line, the digest of its customer's external id, kind, instant and fields."""
+    """A checked record: its line, the digest of its customer's external id, kind, instant and fields.
+
+    `digest` (32 bytes) stands for all of it, in this process only.
+    """
 
     line: int
     customer: bytes
     kind: str
     occurred_at: datetime
     fields: dict[str, str]
-    interaction_id: UUID
+    digest: bytes
 
     @property
     def period(self) -> int:
         """The month of occurrence in UTC, yyyymm."""
         return self.occurred_at.year * 100 + self.occurred_at.month
 
+    def id_under(self, subject_key: SubjectKey, period_key: PeriodKey) -> UUID:
+        """Return the row's id, by the keys that seal the row."""
+        key = hkdf_unsalted(subject_key.key + period_key.key, ID_INFO)
+        return uuid7_of(self.occurred_at, digest(key, self.digest, "sha256"))
+
 
 @dataclass
 class Job(ImportJob):
     """One import of interactions while it runs."""
 
-    seen: set[UUID]
+    seen: set[bytes]
 
 
 def import_interactions(
@@ -94,11 +106,11 @@ def read_interactions(job: Job) -> Iterator[Interaction]:
         except ValueError as error:
             job.tally.reject(line, str(error))
             continue
-        if found.interaction_id in job.seen:
+        if found.digest in job.seen:
             job.tally.rows += 1
             job.tally.already_there += 1
             continue
-        job.seen.add(found.interaction_id)
+        job.seen.add(found.digest)
         yield found
 
 
@@ -117,11 +129,12 @@ def _checked(line: int, fields: dict[str, str], customer: bytes | None, key: byt
     if not fields:
         raise ValueError("subject and text are both empty")
     content = customer + kind.encode() + b"\0" + at.isoformat().encode() + b"\0" + encode(fields)
+    mark = digest(key, b"v1interaction" + content, "sha256")
     try:
-        identifier = uuid7_of(at, digest(key, b"v1interaction" + content, "sha256"))
+        uuid7_of(at, mark)
     except ValueError as error:
         raise ValueError(f"occurred_at {error}") from None
-    return Interaction(line, customer, kind, at, fields, identifier)
+    return Interaction(line, customer, kind, at, fields, mark)
 
 
 def _import_batch(job: Job, batch: list[Interaction], options: Options) -> None:
@@ -152,14 +165,33 @@ def _sort_out(
     job: Job, batch: list[Interaction]
 ) -> tuple[list[Interaction], dict[bytes, UUID], list[Interaction]]:
     """Return the new ones, the subjects of their customers, and those whose customer is unknown."""
-    conn, tenant_id = job.session.conn, job.tenant.tenant_id
+    tenant_id = job.tenant.tenant_id
     subjects = subjects_of(job.session, tenant_id, {one.customer for one in batch})
-    ids = [one.interaction_id for one in batch]
-    rows = queries("crm").known_interactions(conn, tenant_id=tenant_id, interaction_ids=ids)
+    known = [one for one in batch if one.customer in subjects]
+    ids = _present_ids(job, known, subjects)
+    rows = queries("crm").known_interactions(
+        job.session.conn, tenant_id=tenant_id, interaction_ids=list(ids.values())
+    )
     there = {row[0] for row in rows}
     strangers = [one for one in batch if one.customer not in subjects]
-    fresh = [one for one in batch if one.customer in subjects and one.interaction_id not in there]
+    fresh = [one for one in known if ids.get(one.digest) not in there]
     return fresh, subjects, strangers
+
+
+def _present_ids(job: Job, interactions: list[Interaction], subjects: dict[bytes, UUID]) -> dict[bytes, UUID]:
+    """Return the id of each interaction by its digest; nothing stands yet in a period without a key."""
+    from ..key import KeyClass, RetentionClass
+
+    living = job.keys.subjects(sorted({subjects[one.customer] for one in interactions}), KeyClass.MAIN)
+    periods = {
+        number: job.keys.existing_period(RetentionClass.INTERACTION, number)
+        for number in {one.period for one in interactions}
+    }
+    return {
+        one.digest: one.id_under(who, period)
+        for one in interactions
+        if (who := living.get(subjects[one.customer])) and (period := periods[one.period])
+    }
 
 
 def _write(job: Job, fresh: list[Interaction], subjects: dict[bytes, UUID], already_there: int) -> None:
@@ -179,33 +211,37 @@ def _write(job: Job, fresh: list[Interaction], subjects: dict[bytes, UUID], alre
 
 def _insert(job: Job, fresh: list[Interaction], people: list[UUID], entry_id: UUID) -> None:
     from .. import subject
-    from ..key import KeyClass
+    from ..key import KeyClass, RetentionClass
 
     subject.lock(job.session, job.tenant.tenant_id, people)
     living = job.keys.subjects(sorted(set(people)), KeyClass.MAIN)
-    sealers = {number: _sealer(job, number) for number in sorted({one.period for one in fresh})}
+    periods = {
+        number: job.keys.period(RetentionClass.INTERACTION, number)
+        for number in sorted({one.period for one in fresh})
+    }
+    sealers = {number: _sealer(job, period) for number, period in periods.items()}
+    ids = [one.id_under(living[who], periods[one.period]) for one, who in zip(fresh, people, strict=True)]
     queries("crm").insert_interactions(
         job.session.conn,
         tenant_id=job.tenant.tenant_id,
         entry_id=entry_id,
         at=job.session.clock.now(),
-        interaction_ids=[one.interaction_id for one in fresh],
+        interaction_ids=ids,
         subject_ids=people,
         kinds=[one.kind for one in fresh],
         moments=[one.occurred_at for one in fresh],
         periods=[one.period for one in fresh],
         personals=[
-            sealers[one.period].seal(who, living[who], one.interaction_id, one.fields)
-            for one, who in zip(fresh, people, strict=True)
+            sealers[one.period].seal(who, living[who], row, one.fields)
+            for one, who, row in zip(fresh, people, ids, strict=True)
         ],
     )
 
 
-def _sealer(job: Job, number: int) -> Sealer:
-    from ..key import KeyClass, RetentionClass
+def _sealer(job: Job, period: PeriodKey) -> Sealer:
+    from ..key import KeyClass
     from ..key.seal import Sealer
 
-    period = job.keys.period(RetentionClass.INTERACTION, number)
     return Sealer(job.tenant.tenant_id, TABLE, "personal", KeyClass.MAIN, period)
 
 
