@@ -24,4 +24,5 @@ def session(command: str) -> Iterator[Session]:
     from luactl.connect import open_session
 
     with open_session(settings().profile, command=command, say=note) as opened:
+        settings().production = opened.profile.production
         yield opened

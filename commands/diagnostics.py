@@ -31,7 +31,12 @@ def _say(text: str) -> None:
 def note(text: str) -> None:
     """Tell something worth knowing that is neither result nor error; silent with `--quiet`."""
     if not is_quiet():
-        _say(f"{neutral(text, lines=True)}\n")
+        _say(f"{_mark()}{neutral(text, lines=True)}\n")
+
+
+def _mark() -> str:
+    """Return what stands before every note and question while somebody works on production."""
+    return "[PRODUCTION] " if settings().production and is_terminal(sys.stderr) else ""
 
 
 def usage_help(text: str) -> None:
@@ -82,7 +87,7 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
 
 def ask(question: str) -> str:
     """Ask on the terminal and return the answer's line; EOF counts as an empty answer."""
-    _say(f"{neutral(question)} ")
+    _say(f"{_mark()}{neutral(question)} ")
     return sys.stdin.readline().rstrip("\n")
 
 
@@ -91,13 +96,17 @@ def is_interactive() -> bool:
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
-def confirm(question: str, *, yes: bool, retype: str | None = None) -> None:
+def confirm(question: str, *, yes: bool, retype: str | None = None, name: str | None = None) -> None:
     """Return when the change is wanted: `--yes`, or the right answer on a terminal.
 
-    With `retype` the answer must be that very word. Raises UsageError without a terminal: consent is
-    never assumed. Raises LuactlError when the answer is no.
+    With `retype` the answer must be that very word. `name` is what the change is about: on production it
+    must be retyped on a terminal, and there `--yes` does not answer for whoever sits before it; a job without
+    a terminal needs `--yes` and no more. Raises UsageError without a terminal: consent is never assumed.
+    Raises LuactlError when the answer is no.
     """
-    if yes:
+    if settings().production:
+        retype = retype or name
+    if yes and not (settings().production and retype and is_interactive()):
         return
     if not is_interactive():
         raise UsageError(

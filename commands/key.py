@@ -52,7 +52,8 @@ def recover_(dry_run: DryRun = False, yes: Yes = False) -> None:
             show_plan(found, RECOVERY)
             return
         if found.actions:
-            confirm(f"{len(found.actions)} things to do; roots are destroyed for good. Go on?", yes=yes)
+            question = f"{len(found.actions)} things to do; roots are destroyed for good. Go on?"
+            confirm(question, yes=yes, name=opened.profile.name)
             found = key.recover(opened)
     show(found, RECOVERY, [] if found.actions else ["nothing to recover"])
 

@@ -23,6 +23,7 @@ ABOUT = "Admin and operations console of Lua CRM: keeps its data protection prom
 # `luactl --help` need not load every module; a test compares them with the groups' own.
 NOUNS = {
     "init": "Make the database and keys of a profile, or adopt a server by its DSN.",
+    "profile": "Profiles: which databases luactl knows, and which one it uses.",
     "embedded": "The Postgres server that init made: its state, start, stop and log.",
     "tenant": "Tenants: the companies whose data Lua CRM keeps.",
     "instruction": "What tenants instructed Lua CRM to do: record it, list it.",
@@ -32,9 +33,11 @@ NOUNS = {
     "log": "Who did what: search and follow the ledger's entries.",
     "retention": "How long data are kept, and the purge of what is due.",
     "erasure": "Erase a person so that nobody can read them again.",
+    "promise": "What the Data Protection page promises, and proof by trying to break it.",
     "key": "The key tree: its state, recovery and verification.",
     "ledger": "The record of it all: its state, proofs and verification.",
     "verify": "Check a certificate folder offline, without a database.",
+    "tui": "A tool to live in: tenants, people, erasures, retention, access and log in the terminal.",
     "demo": "See luactl do its main job in a throw-away home.",
 }
 

@@ -72,7 +72,8 @@ def set_(
             return
         before = change.before.months
         if before is not None and months < before:
-            confirm(f"Shorten {retention_class} of {tenant} from {before} to {months} months?", yes=yes)
+            what = f"Shorten {retention_class} of {tenant} from {before} to {months} months?"
+            confirm(what, yes=yes, name=tenant)
         show(retention.set_rule(s, found, retention_class, months))
 
 
@@ -99,7 +100,8 @@ def purge(
             return
         if plan.tenants:
             rows = sum(period.rows for period in plan.periods)
-            confirm(f"Delete {rows:,} rows of {len(plan.tenants):,} tenants for good?", yes=yes)
+            what = f"Delete {rows:,} rows of {len(plan.tenants):,} tenants for good?"
+            confirm(what, yes=yes, name=tenant or s.profile.name)
         with progress("deleting rows", sum(period.rows for period in plan.periods)) as advance:
             done = retention.purge(s, plan, advance)
     show(done, None, _notes(plan), outcome=Exit.REFUSED if plan.unreadable else Exit.DONE)

@@ -25,6 +25,8 @@ class Settings:
     """Show the traceback of an error."""
     command: str = ""
     """Noun and verb as far as they were understood, such as `tenant list`."""
+    production: bool = False
+    """Whether the session's profile is marked as production; questions and notes say so."""
     shown: bool = False
     """Whether the result went out already; a later error must not send a second envelope."""
 

@@ -98,7 +98,7 @@ def suspend(
             show_plan(plan)
             return
         if plan.changed:
-            confirm(f"Suspend tenant {slug}?", yes=yes)
+            confirm(f"Suspend tenant {slug}?", yes=yes, name=slug)
         show_result(tenant.suspend(s, slug, reason))
 
 

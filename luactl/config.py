@@ -379,7 +379,7 @@ def load_profile(name: str | None = None, environ: Mapping[str, str] = os.enviro
     if choice is None:
         raise NoConnectionError(
             f"{paths.config_file} names no default_profile",
-            hint=f"say --profile, one of: {', '.join(names)}; `luactl profile use NAME` makes one the default",
+            hint=f"say --profile, one of: {', '.join(names)}; or `luactl profile use NAME`",
         )
     if choice.name not in names:
         raise NoConnectionError(

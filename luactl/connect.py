@@ -5,9 +5,10 @@ Also says what an error of Postgres means to a person, at connecting and in the 
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,26 @@ def clock_of(profile: Profile) -> Clock:
 
 def server_of(profile: Profile) -> Server:
     """Return the embedded server of a profile."""
-    return Server(find_paths().server(profile.name), bundled_binaries())
+    return Server(find_paths().server(profile.server_name), bundled_binaries())
 
 
 def connect(profile: Profile, *, command: str, say: Callable[[str], None] = lambda text: None) -> Connection:
     """Connect (autocommit), starting or recovering the embedded server if the profile has one.
 
-    Checks nothing about the database. Raises NoConnectionError, BusyError.
+    Checks nothing about the database. Raises NoConnectionError, BusyError, and RefusedError for a production
+    profile whose connection is not TLS verified in full.
     """
+    if not profile.production:
+        return _reach(profile, command, say)
+    from .profile.production import demand_encrypted, demand_tls
+
+    demand_tls(profile)
+    conn = _reach(profile, command, say)
+    demand_encrypted(conn, profile)
+    return conn
+
+
+def _reach(profile: Profile, command: str, say: Callable[[str], None]) -> Connection:
     if not profile.embedded:
         return dial(profile.dsn, passfile=profile.passfile, profile=profile.name, command=command)
     server = server_of(profile)
@@ -92,7 +105,7 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
         return psycopg.connect(
             dsn,
             autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT,
+            connect_timeout=_time_out(conninfo_to_dict(dsn)),
             application_name=f"luactl {command}"[:63],
         )
     except psycopg.OperationalError as error:
@@ -101,6 +114,15 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
         raise NoConnectionError(
             f"the DSN of profile {profile!r} is malformed", hint="correct it in config.toml"
         ) from None
+
+
+def _time_out(given: Mapping[str, Any]) -> int | None:
+    """Return our own time-out; None, which libpq overlooks, when DSN, service or environment may bring one."""
+    said = {"connect_timeout", "service"} & given.keys() or {
+        "PGCONNECT_TIMEOUT",
+        "PGSERVICE",
+    } & os.environ.keys()
+    return None if said else CONNECT_TIMEOUT
 
 
 def admit(conn: Connection) -> str:

@@ -30,6 +30,7 @@ from luactl.db import Session
 Connection = psycopg.Connection[tuple[Any, ...]]
 GROUP_ROLES = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 TEMPLATE = "luactl_template"
+NO_FILES = {"LUACTL_SYSTEM_CONFIG": "", "LUACTL_PROJECT_CONFIG": ""}
 # Nothing here has to survive a crash of this machine.
 FAST = (
     ("fsync", "off"),
@@ -144,7 +145,7 @@ class Home:
 def isolated(path: Path) -> dict[str, str]:
     """Return an environment in which nothing of this account's is found, with LUACTL_HOME at `path`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LUACTL", "XDG_"))}
-    return {**kept, "LUACTL_HOME": str(path), "HOME": str(path), "NO_COLOR": "1", "COLUMNS": "100"}
+    return {**kept, **NO_FILES, "LUACTL_HOME": str(path), "HOME": str(path), "NO_COLOR": "1", "COLUMNS": "100"}
 
 
 def new_login(server: TestServer, passfile: Path, roles: Sequence[str], name: str | None = None) -> str:

@@ -274,6 +274,8 @@ SERVER = {
     "embedded stop": ("--yes",),
 }
 OWN_HOME = {"demo"}
+# Change files of this account and no row (tests/test_profile.py).
+FILES = {"profile list", "profile show", "profile use", "profile add", "profile remove"}
 COMMANDS = verbs()
 
 
@@ -282,7 +284,7 @@ def options(command: str) -> set[str]:
 
 
 def test_every_command_is_classified() -> None:
-    assert {*TABLE, *SERVER, *OWN_HOME} == COMMANDS.keys()
+    assert {*TABLE, *SERVER, *OWN_HOME, *FILES} == COMMANDS.keys()
 
 
 def entries(found: list[Changed]) -> list[dict[str, Any]]:

@@ -66,7 +66,8 @@ class World:
     def environ(self) -> dict[str, str]:
         """The environment in which the demo's commands run."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LUACTL_"))}
-        return {**kept, "LUACTL_HOME": str(self.home)}
+        alone = {"LUACTL_SYSTEM_CONFIG": "", "LUACTL_PROJECT_CONFIG": ""}
+        return {**kept, **alone, "LUACTL_HOME": str(self.home)}
 
     def run(self, *arguments: str, stdin: str = "", expect: int = 0, profile: str | None = None) -> Answer:
         """Run luactl and return its data; `-o json` is added. Raises DemoError for another exit code."""
@@ -126,10 +127,8 @@ class World:
             conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(grant), name))
         passfile.touch(mode=0o600)
         passfile.write_text(f"*:*:*:{login}:{password}\n", encoding="utf-8")
-        # Named with its port, as any server that somebody else runs: only the first profile starts it.
-        port = embedded.start(self.server)
-        dsn = psycopg.conninfo.make_conninfo(profile.dsn, user=login, port=port, passfile=str(passfile))
-        save_profile(paths, replace(profile, name=login, dsn=dsn, passfile=passfile, embedded=False))
+        dsn = psycopg.conninfo.make_conninfo(profile.dsn, user=login, passfile=str(passfile))
+        save_profile(paths, replace(profile, name=login, dsn=dsn, passfile=passfile, server=PROFILE))
 
     def make_throwaway(self) -> None:
         """Mark home and database as throw-away, which alone may have their clock moved."""

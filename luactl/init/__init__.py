@@ -6,12 +6,11 @@ and a run that finds everything in place changes nothing. Keys are never written
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 
 from .. import embedded, schema
-from ..config import Paths, Profile, check_dsn, load_profiles, save_profile
+from ..config import PROFILE_NAME, Paths, Profile, check_dsn, load_profiles, save_profile
 from ..connect import admit, dial
 from ..db import queries, transaction
 from ..errors import LuactlError, UsageError
@@ -20,8 +19,6 @@ from .login import GROUPS, ensure_login, lacks_login
 from .target import DATABASE, Options, Say, Target, dsn_target, embedded_target
 
 __all__ = ["Options", "Report", "Step", "run"]
-
-PROFILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,11 @@ def embedded_target(
             f"profile {options.profile!r} names a server of your own",
             hint="repeat with --dsn to finish it, or choose another name: `luactl --profile NAME init`",
         )
+    if existing and existing.server_name != options.profile:
+        raise RefusedError(
+            f"profile {options.profile!r} uses the embedded server of profile {existing.server!r}",
+            hint=f"`luactl --profile {existing.server} init` finishes that one",
+        )
     server = embedded.Server(paths.server(options.profile), embedded.bundled_binaries())
     login = options.login or _login_of(existing) or user_name()
     check_login_name(login)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ..db import LOCK_TIMEOUT, Session, in_context, queries, transaction
 from ..errors import LuactlError, NotFoundError
+from ..profile.production import demand_places
 from .book import Book, BookState, open_books, sync
 from .classes import SealError, TenantDrop, split_period
 from .holder import Destroyed, FileHolder, open_holders
@@ -88,6 +89,7 @@ def drop(
     is in use. Whatever fails before the commit leaves all as it was; after it, UnfinishedError says that
     `recover` must finish.
     """
+    demand_places(session.profile)
     with exclusive(session, lock_timeout):
         turn = _begin(session, step, lock_timeout)
         root = bytearray(os.urandom(32))

@@ -10,6 +10,7 @@ from psycopg.pq import TransactionStatus
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, NotFoundError
+from ..profile.production import demand_places
 from .classes import KeyClass, PeriodKey, RetentionClass, SubjectKey, period_id
 from .pack import pack_uuids
 from .path import CREDENTIAL_SLOT, INDEX_SLOT, UNIQUE_SLOT, Counter, leaves, locate, tenant_nodes
@@ -37,6 +38,7 @@ def reserve_tenants(session: Session, count: int = 1) -> range:
 def _claim_numbers(session: Session, tenant_id: int, space: Counter, count: int) -> int:
     if session.conn.info.transaction_status != TransactionStatus.IDLE:
         raise RuntimeError("numbers are taken before the transaction: one that fails must not give them back")
+    demand_places(session.profile)
     first: int = queries("key").claim_numbers(session.conn, tenant_id=tenant_id, space=space, count=count)
     return first
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
+from ..profile.production import demand_places
 from .book import EMPTY, Book, open_books, sync
 from .classes import SealError
 from .holder import FileHolder, open_holders
@@ -152,6 +153,7 @@ def create_tree(session: Session) -> UUID:
     from uuid_utils.compat import uuid7
 
     holders, books = open_holders(session.profile.holders), open_books(session.profile.books)
+    demand_places(session.profile)
     if queries("key").tree(session.conn):
         raise RefusedError("this database has a key tree already")
     _prepare(holders, books)
