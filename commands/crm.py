@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -14,15 +15,11 @@ from luactl.errors import Exit, UsageError
 from .app import group
 from .context import session
 from .diagnostics import note, progress
-from .options import DryRun, Limit, Purpose, TenantSlug, Yes
+from .options import DryRun, Limit, Purpose, TenantSlug, Yes, identifier
 from .output import show, show_plan
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from luactl.crm import Listing, Options, Report
-    from luactl.db import Session
-    from luactl.tenant import Tenant
 
 app = group("Customers and invoices of a tenant: import and show.")
 customer = group("People that a tenant keeps data about: import, list, show.")
@@ -66,27 +63,14 @@ def _options(column: list[str], all_or_nothing: bool, dry_run: bool, **more: Any
     return Options(parse_choices(column), all_or_nothing, dry_run, **more)
 
 
-def _subject_id(text: str) -> UUID:
-    from uuid import UUID
-
-    try:
-        return UUID(text)
-    except ValueError:
-        raise UsageError(
-            "that is no subject id", hint="`luactl subject find` gives the ids of people"
-        ) from None
-
-
-def _import(
-    command: str, tenant: str, label: str, work: Callable[[Session, Tenant, Callable[[int], None]], Report]
-) -> None:
+def _import(what: str, importer: Callable[..., Report], file: str, tenant: str, options: Options) -> None:
     """Run an import with progress, then show its report; rejected records end it with exit code 6."""
     from luactl.crm import RejectedError
     from luactl.tenant import find
 
     try:
-        with session(command) as opened, progress(label) as advance:
-            report = work(opened, find(opened, tenant), advance)
+        with session(f"crm {what} import") as opened, progress(f"{what}s") as advance:
+            report = importer(opened, find(opened, tenant), _origin(file), options, progress=advance)
     except RejectedError as problem:
         for line in _remarks(problem.report):
             note(line)
@@ -131,11 +115,7 @@ def import_customers(
     from luactl import crm
 
     options = _options(column, all_or_nothing, dry_run)
-
-    def work(opened: Session, found: Tenant, advance: Callable[[int], None]) -> Report:
-        return crm.import_customers(opened, found, _origin(file), options, advance)
-
-    _import("crm customer import", tenant, "customers", work)
+    _import("customer", crm.import_customers, file, tenant, options)
 
 
 @customer.command("list")
@@ -168,7 +148,7 @@ def show_customer(
     from luactl.tenant import find
 
     with session("crm customer show") as opened:
-        found = crm.show_customer(opened, find(opened, tenant), _subject_id(subject), purpose)
+        found = crm.show_customer(opened, find(opened, tenant), identifier(subject), purpose)
     more = [f"this person has {len(found)} contacts, the first is shown"] if len(found) > 1 else []
     show(found[0], notes=more)
 
@@ -189,11 +169,7 @@ def import_interactions(
     from luactl import crm
 
     options = _options(column, all_or_nothing, dry_run)
-
-    def work(opened: Session, found: Tenant, advance: Callable[[int], None]) -> Report:
-        return crm.import_interactions(opened, found, _origin(file), options, advance)
-
-    _import("crm interaction import", tenant, "interactions", work)
+    _import("interaction", crm.import_interactions, file, tenant, options)
 
 
 @interaction.command("list")
@@ -207,7 +183,7 @@ def list_interactions(
     from luactl import crm
     from luactl.tenant import find
 
-    wanted = None if subject is None else _subject_id(subject)
+    wanted = None if subject is None else identifier(subject)
     with session("crm interaction list") as opened:
         listing = crm.list_interactions(opened, find(opened, tenant), limit, wanted, purpose)
     columns = (
@@ -250,12 +226,8 @@ def import_invoices(
         raise UsageError("only one of the two files can be standard input")
     more = {"currency": currency, "line_columns": parse_choices(line_column)}
     options = _options(column, all_or_nothing, dry_run, **more)
-
-    def work(opened: Session, found: Tenant, advance: Callable[[int], None]) -> Report:
-        second = None if lines is None else _origin(lines)
-        return crm.import_invoices(opened, found, _origin(file), options, second, advance)
-
-    _import("crm invoice import", tenant, "invoices", work)
+    importer = partial(crm.import_invoices, lines=None if lines is None else _origin(lines))
+    _import("invoice", importer, file, tenant, options)
 
 
 @invoice.command("list")
@@ -273,7 +245,7 @@ def list_invoices(
     from luactl import crm
     from luactl.tenant import find
 
-    wanted = None if subject is None else _subject_id(subject)
+    wanted = None if subject is None else identifier(subject)
     with session("crm invoice list") as opened:
         found = find(opened, tenant)
         listing = crm.list_invoices(opened, found, limit, wanted, party=party, purpose=purpose)

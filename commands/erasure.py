@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
-from luactl.errors import Exit, UsageError
+from luactl.errors import Exit
 
 from .app import group
 from .context import is_json, session
 from .diagnostics import confirm
-from .options import DryRun, Limit, TenantSlug, Yes
+from .options import DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
 
 if TYPE_CHECKING:
@@ -68,13 +67,6 @@ def _lines(plan: ErasurePlan) -> list[Line]:
     return [*(Line(one.table, one.rows, "goes") for one in plan.going), *keys, *stays]
 
 
-def _uuid(text: str, what: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise UsageError(f"{text[:80]!r} is no {what} id", hint="ids are UUIDs") from None
-
-
 @app.command("run")
 def run(
     tenant: TenantSlug,
@@ -102,7 +94,7 @@ def run(
     from luactl.tenant import find
 
     with session("erasure run") as s:
-        plan = erasure.plan(s, find(s, tenant), _uuid(subject, "subject"), instruction)
+        plan = erasure.plan(s, find(s, tenant), identifier(subject), instruction)
         if dry_run:
             notes = [f"state: {plan.state}; instruction {plan.instruction!r}"]
             show_plan(plan if is_json() else _lines(plan), LINES, notes)
@@ -139,7 +131,7 @@ def show_(erasure_id: Id) -> None:
     from luactl import erasure
 
     with session("erasure show") as s:
-        show(erasure.find(s, _uuid(erasure_id, "erasure")), RECORD)
+        show(erasure.find(s, identifier(erasure_id, "erasure", "erasure list --tenant T")), RECORD)
 
 
 @app.command("verify")
@@ -151,7 +143,7 @@ def verify(erasure_id: Id) -> None:
     from luactl import erasure
 
     with session("erasure verify") as s:
-        found = erasure.verify(s, _uuid(erasure_id, "erasure"))
+        found = erasure.verify(s, identifier(erasure_id, "erasure", "erasure list --tenant T"))
     columns = (("check", "CHECK"), ("state", "STATE"), ("what", "WHAT"))
     notes = ["nothing of this person was reached" if found.ok else "something is not as it must be"]
     outcome = Exit.DONE if found.ok else Exit.FINDINGS

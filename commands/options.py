@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from luactl.errors import UsageError
 
 from .diagnostics import ask, is_interactive
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that the run would carry out.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed without a terminal.")]
@@ -49,6 +52,17 @@ def secret(value: str, label: str) -> str:
     if not given.strip():
         raise UsageError(f"no {label} came on standard input")
     return given.strip()
+
+
+def identifier(text: str, what: str = "subject", source: str = "subject find") -> UUID:
+    """Read the id of something. Raises UsageError, which does not repeat the text: it may name a person."""
+    from uuid import UUID
+
+    try:
+        return UUID(text)
+    except ValueError:
+        hint = f"ids are UUIDs; `luactl {source}` gives them"
+        raise UsageError(f"that is no {what} id", hint=hint) from None
 
 
 def one_of(**identities: str | None) -> tuple[str, str]:

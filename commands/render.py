@@ -123,6 +123,7 @@ def _paths(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _object_table(value: dict[str, Any], columns: Columns | None, *, terminal: bool) -> str:
     chosen = columns or [(path, path.replace("_", " ").replace(".", " ")) for path in _paths(value)]
+    chosen = [(path, title.lower()) for path, title in chosen]
     nested = {
         path: _pick(value, path)
         for path, _title in chosen

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, cast
-from uuid import UUID
 
 import typer
-
-from luactl.errors import UsageError
 
 from .app import group
 from .context import session
 from .diagnostics import progress
-from .options import DryRun, Email, ExternalId, Name, Phone, Purpose, TenantSlug, Yes, one_of
+from .options import DryRun, Email, ExternalId, Name, Phone, Purpose, TenantSlug, Yes, identifier, one_of
 from .output import show as show_result
 from .output import show_plan
 
@@ -29,14 +26,6 @@ FOUND = (
     ("email", "E-MAIL"),
     ("contact_id", "CONTACT"),
 )
-
-
-def subject_id(text: str) -> UUID:
-    """Read the id of a subject. Raises UsageError."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise UsageError(f"{text[:40]!r} is no subject id", hint="`luactl subject find` gives ids") from None
 
 
 @app.command("find")
@@ -69,7 +58,7 @@ def show(
     from luactl.subject import show as show_subject
     from luactl.tenant import find as find_tenant
 
-    who = subject_id(subject)
+    who = identifier(subject)
     with session("subject show") as s:
         show_result(show_subject(s, find_tenant(s, tenant), who))
 

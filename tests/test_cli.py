@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import Connection, Home
 
+from luactl.commands.render import as_table
+
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
 TOY = [sys.executable, str(HERE / "toy.py")]
@@ -87,6 +89,15 @@ def test_every_format_carries_the_same_values() -> None:
     assert lines == listed
     assert [row["name"] for row in rows] == [one["name"] for one in listed]
     assert listed[2]["name"] == "\x1b[31mrot\x1b[0m\u202e\x9b"
+
+
+def test_field_names_of_an_object_are_lower_case_whoever_chose_them() -> None:
+    columns = (("name", "NAME"), ("born.day", "E-MAIL DAY"))
+    thing = {"name": "Kreisel", "born": {"day": "x"}}
+    for terminal in (False, True):
+        shown = as_table(thing, columns, terminal=terminal)
+        assert [line.split()[0] for line in shown.splitlines()] == ["name", "e-mail"]
+    assert as_table([thing], columns, terminal=False).startswith("NAME\tE-MAIL DAY\n")
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl"])

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
+from ..disk import sync_directory
 from ..errors import RefusedError
 from .filesystem import FileSystem, find
 
@@ -44,14 +45,6 @@ def pack(tree_id: UUID, epoch: int, root: bytes | bytearray) -> bytearray:
     """Return the 256 bytes of a slot file."""
     body = bytearray(MAGIC + tree_id.bytes + epoch.to_bytes(8, "big") + root + bytes(160))
     return body + sha256(body).digest()
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ class FileHolder:
             os.fsync(handle)
         finally:
             os.close(handle)
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
 
     def get(self, tree_id: UUID, epoch: int) -> bytearray:
         """Return the root of an epoch: 32 bytes. Raises FileNotFoundError, UnusableRootError."""
@@ -148,7 +141,7 @@ class FileHolder:
         finally:
             os.close(handle)
         self._file(epoch).unlink()
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
         return answer
 
 
