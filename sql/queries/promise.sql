@@ -1,0 +1,27 @@
+-- name: may_become
+-- Which of these roles the login may become with SET ROLE (since 16 that is a right of its own).
+SELECT r.rolname
+FROM pg_catalog.pg_roles r
+WHERE r.rolname = ANY (:roles::text[])
+  AND pg_has_role(session_user, r.oid,
+                  CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+ORDER BY r.rolname;
+
+-- name: open_waivers
+-- The waivers of a page that nobody took back, those whose time is over included.
+SELECT waiver_id, promise, reason, waived_by, waived_at, valid_until
+FROM lua.waiver
+WHERE page = :page::text AND ended_at IS NULL
+ORDER BY waiver_id;
+
+-- name: insert_waiver!
+-- Records a waiver; whose it is the database says itself.
+INSERT INTO lua.waiver (waiver_id, page, promise, reason, waived_at, valid_until, entry_id)
+VALUES (:waiver_id::uuid, :page::text, :promise::text, :reason::text, :at::timestamptz, :until::timestamptz,
+        :entry_id::uuid);
+
+-- name: end_waiver!
+-- Ends a waiver that nobody ended before.
+UPDATE lua.waiver
+SET ended_at = :at::timestamptz
+WHERE waiver_id = :waiver_id::uuid AND ended_at IS NULL;
