@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,43 @@ def test_root_lends_an_account_and_opens_no_folder_of_others() -> None:
     finally:
         embedded.stop(server)
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", ["postgresql.conf", "server.crt", "PG_VERSION", "log/zz.log"])
+@pytest.mark.parametrize("how", ["link", "pipe", "hard link"])
+def test_what_the_servers_account_lays_is_not_followed(
+    made: Server, tmp_path: Path, name: str, how: str
+) -> None:
+    """Root starts the server: a link in its directory must not hand its account what only root may read."""
+    if how == "hard link" and os.geteuid():
+        pytest.skip("only root has files of another account")
+    embedded.stop(made)
+    secret, place, kept = tmp_path / "secret", made.data / name, tmp_path / "kept"
+    secret.write_text("17 only for root")
+    if place.exists():
+        shutil.move(place, kept)
+    try:
+        if how == "link":
+            place.symlink_to(secret)
+        elif how == "pipe":
+            os.mkfifo(place)
+        else:
+            place.hardlink_to(secret)
+        work = partial(embedded.log_lines, made, 5) if name == "log/zz.log" else partial(embedded.start, made)
+        with pytest.raises(NoConnectionError, match=f"{name} is no plain file of the account"):
+            work()
+        assert not any(
+            b"only for root" in file.read_bytes()
+            for file in made.data.rglob("*")
+            if file != place and file.is_file() and not file.is_symlink()
+        )
+    finally:
+        place.unlink()
+        if kept.exists():
+            shutil.move(kept, place)
+            owner = made.data.stat()
+            os.chown(place, owner.st_uid, owner.st_gid)
+    assert ask(made, "SELECT 1") == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root lends the server an account")

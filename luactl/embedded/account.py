@@ -7,9 +7,11 @@ account cannot reach them, are copied once to a place of our own.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +59,33 @@ class Account:
         """Make the account the owner of one file, folder or open descriptor of ours."""
         if not self.is_us:
             os.chown(path, self.uid, self.gid)
+
+
+def read_theirs(data: Path, file: Path) -> bytes:
+    """Return a file in a data directory, where its account may lay what it likes: only a plain one.
+
+    A link there, followed by root, would hand the account what only root may read. Raises FileNotFoundError,
+    NoConnectionError for anything else than such a file, OSError.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_theirs(file) from None
+        raise
+    with os.fdopen(descriptor, "rb") as opened:
+        found = os.fstat(descriptor)
+        ours = found.st_uid == os.geteuid() and found.st_nlink == 1  # else: a second name of another file
+        if not stat.S_ISREG(found.st_mode) or not (ours or found.st_uid == data.stat().st_uid):
+            raise _not_theirs(file)
+        return opened.read()
+
+
+def _not_theirs(file: Path) -> NoConnectionError:
+    return NoConnectionError(
+        f"{file} is no plain file of the account that runs the server",
+        hint="find out who put it there; nothing was read from it",
+    )
 
 
 def environment() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..config import write_private
 from ..errors import LuactlError, NoConnectionError
-from .account import Account
+from .account import Account, read_theirs
 
 SUPERUSER = "postgres"
 CERTIFICATE_DAYS = 3650
@@ -165,7 +165,7 @@ def prepare(server: Server, account: Account) -> None:
     _place(server.data / "pg_hba.conf", admission, account)
     main = server.data / "postgresql.conf"
     include = "include 'luactl.conf'\n"
-    text = main.read_text(encoding="utf-8")
+    text = read_theirs(server.data, main).decode()
     if include not in text:
         _place(main, f"{text}\n{include}", account)
     if server.tls and _certificate_is_old(server):
@@ -191,7 +191,7 @@ def _place(path: Path, text: str, account: Account) -> None:
 def _certificate_is_old(server: Server) -> bool:
     try:
         ours = server.certificate.read_bytes()
-        theirs = (server.data / "server.crt").read_bytes()
+        theirs = read_theirs(server.data, server.data / "server.crt")
         made = server.certificate.stat().st_mtime
     except FileNotFoundError:
         return True

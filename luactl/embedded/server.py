@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..config import private_folder
 from ..errors import BusyError, LuactlError, NoConnectionError
-from .account import choose_account, reachable_binaries
+from .account import choose_account, reachable_binaries, read_theirs
 from .cluster import SUPERUSER, Server, create, major_version, prepare
 
 START_SECONDS = 60.0
@@ -137,12 +137,16 @@ def _start(server: Server, say: Callable[[str], None], may_create: bool) -> int:
 
 
 def _check_version(server: Server, bindir: Path) -> None:
-    have, need = major_version(bindir), int((server.data / "PG_VERSION").read_text().strip())
+    have, need = major_version(bindir), int(_version_text(server))
     if have != need:
         raise NoConnectionError(
             f"the database in {server.data} was made by Postgres {need}, this luactl brings Postgres {have}",
             hint=f"install a luactl with Postgres {need}, or dump the database there and restore it here",
         )
+
+
+def _version_text(server: Server) -> str:
+    return read_theirs(server.data, server.data / "PG_VERSION").decode("ascii", "replace").strip()
 
 
 def _launch(server: Server, bindir: Path) -> int:
@@ -183,7 +187,7 @@ def _wait_for_launch(server: Server, pid: int, deadline: float) -> Postmaster | 
 def _postmaster(server: Server) -> Postmaster | None:
     """Return the living server of the data directory, None if there is none."""
     try:
-        lines = (server.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+        text = read_theirs(server.data, server.data / "postmaster.pid").decode("utf-8", "replace")
         owner = server.data.stat().st_uid
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -191,6 +195,7 @@ def _postmaster(server: Server) -> Postmaster | None:
         raise NoConnectionError(
             f"no right to look into {server.data}", hint="run luactl as the person whose database this is"
         ) from None
+    lines = text.splitlines()
     if not lines or not lines[0].isdigit() or not _is_postgres(int(lines[0]), owner):
         return None
     port = int(lines[3]) if len(lines) > 3 and lines[3].isdigit() else 0
@@ -250,7 +255,7 @@ def status(server: Server) -> Status:
     import pwd
 
     try:
-        version = (server.data / "PG_VERSION").read_text().strip()
+        version = _version_text(server)
     except FileNotFoundError:
         raise NoConnectionError(f"there is no database in {server.data}", hint="run `luactl init`") from None
     except PermissionError:
@@ -272,10 +277,13 @@ def status(server: Server) -> Status:
 
 
 def log_lines(server: Server, count: int) -> list[str]:
-    """Return the newest lines of the server's log, oldest first, at most `count`."""
+    """Return the newest lines of the server's log, oldest first, at most `count`.
+
+    Raises NoConnectionError where something else lies in its place.
+    """
     lines: list[str] = []
     for file in sorted((server.data / "log").glob("*.log"), reverse=True):
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] + lines
+        lines = read_theirs(server.data, file).decode("utf-8", "replace").splitlines()[-count:] + lines
         if len(lines) >= count:
             break
     return lines[-count:] if count else []
