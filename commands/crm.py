@@ -58,7 +58,7 @@ def _origin(file: str) -> Path | BinaryIO:
 
 def _options(column: list[str], all_or_nothing: bool, dry_run: bool, **more: Any) -> Options:
     from luactl.crm import Options
-    from luactl.crm.header import parse_choices
+    from luactl.table import parse_choices
 
     return Options(parse_choices(column), all_or_nothing, dry_run, **more)
 
@@ -220,7 +220,7 @@ def import_invoices(
     An invoice whose number is there already changes nothing. Exit code 6 says that some were rejected.
     """
     from luactl import crm
-    from luactl.crm.header import parse_choices
+    from luactl.table import parse_choices
 
     if file == "-" and lines == "-":
         raise UsageError("only one of the two files can be standard input")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..db import Session, transaction
+from ..table import Origin, Progress, batched, nothing, open_table
 from . import names
 from .customer_record import Customer, Job, account, check, known_digests, read_customers, refuse_known_table
-from .reading import Origin, Progress, batched, new_tally, nothing, open_table
+from .reading import new_tally
 from .report import Options, RejectedError, Report
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..key.derive import hkdf_unsalted
+from ..table import Origin, Progress, batched, fold, nothing, open_table
 from . import names
-from .header import fold
 from .ids import uuid7_of
 from .job import ImportJob
 from .opening import PURPOSE, Column, Sealed, record_and_open
 from .people import external_marks, subjects_of
-from .reading import Origin, Progress, batched, fields_of, new_tally, nothing, open_table
+from .reading import fields_of, new_tally
 from .report import Options, RejectedError, Report, Tally
 from .retry import again
 from .value import parse_moment

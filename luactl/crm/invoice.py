@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from ..db import Session, queries, transaction
 from ..errors import UsageError
+from ..table import Origin, Progress, batched, nothing, open_table
 from . import names
 from .invoice_lines import read_lines
 from .invoice_record import Invoice, Job, is_currency, read_invoices
 from .people import subjects_of
-from .reading import Origin, Progress, batched, new_tally, nothing, open_table
+from .reading import new_tally
 from .report import Options, RejectedError, Report, Tally
 from .retry import again
 

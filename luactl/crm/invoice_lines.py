@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from ..table import Origin, open_table, picker
 from . import names
-from .reading import Origin, open_table, picker
 from .report import Tally
 from .value import decimal_separator, parse_amount
 

@@ -10,9 +10,8 @@ from .report import Tally
 
 if TYPE_CHECKING:
     from ..key import TenantKeys
+    from ..table import Columns, Table
     from ..tenant import Tenant
-    from .header import Columns
-    from .table import Table
 
 
 @dataclass

@@ -1,54 +1,11 @@
-"""From a file to checked rows: opening the table, matching its columns, rejecting what cannot go in.
-
-Owns what all imports have in common before anything is written. A `Plan` says how one kind of row is made.
-"""
+"""From a table to the fields of its records, with what cannot be read counted as rejected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from collections.abc import Iterator
 
-from .header import Columns, is_known, match, require
+from ..table import Columns, Table, picker
 from .report import Tally
-from .source import open_source
-from .table import Table
-
-Names = tuple[tuple[str, str], ...]
-Origin = Path | BinaryIO
-Progress = Callable[[int], None]
-Row = TypeVar("Row")
-
-
-def nothing(_count: int) -> None:
-    """Show no progress."""
-
-
-@contextmanager
-def open_table(
-    origin: Origin, names: Names, chosen: Mapping[str, str], required: Sequence[str] = ()
-) -> Iterator[tuple[Table, Columns]]:
-    """Open a table and match its columns.
-
-    Raises UsageError for a file, field or column that is not there, TableError for what is no table.
-    """
-    with open_source(origin) as source:
-        table = Table(source, lambda name: is_known(name, names))
-        columns = match(table.header, names, chosen, table.name)
-        require(columns, required, table.header, table.name)
-        yield table, columns
-
-
-def picker(columns: Columns) -> Callable[[list[str]], dict[str, str]]:
-    """Return a function from a record's values to its fields, sorted by name; empty ones are left out."""
-    pairs = sorted(columns.positions.items())
-
-    def pick(values: list[str]) -> dict[str, str]:
-        return {field: value for field, position in pairs if (value := values[position])}
-
-    return pick
 
 
 def fields_of(table: Table, columns: Columns, tally: Tally) -> Iterator[tuple[int, dict[str, str]]]:
@@ -56,13 +13,6 @@ def fields_of(table: Table, columns: Columns, tally: Tally) -> Iterator[tuple[in
     pick = picker(columns)
     for line, values in table.records(tally.reject):
         yield line, pick(values)
-
-
-def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    """Yield lists of up to `size` rows."""
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 def new_tally(table: Table, columns: Columns) -> Tally:

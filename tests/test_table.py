@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luactl.crm import names
-from luactl.crm.header import fold, is_known, match, parse_choices
-from luactl.crm.source import TableError, open_source
-from luactl.crm.table import LINES_PER_RECORD, LONGEST_RECORD, NUL, TOO_LONG, UNBALANCED, Table
 from luactl.errors import UsageError
+from luactl.table.header import fold, is_known, match, parse_choices
+from luactl.table.rows import LINES_PER_RECORD, LONGEST_RECORD, NUL, TOO_LONG, UNBALANCED, Table
+from luactl.table.source import TableError, open_source
 
 Rejected = list[tuple[int, str]]
 Records = list[tuple[int, list[str]]]
