@@ -430,6 +430,26 @@ def test_only_invoices_of_the_erased_are_hidden(
             assert tried(books, f"SELECT 1 FROM {table}") == [(1,)]
 
 
+def test_who_is_erased_stays_erased(tables: list[str], enter: Callable[..., Any], admin: Connection) -> None:
+    """Somebody brought back could be written about again, and no second erasure would find them."""
+    mark = f"SELECT crm.mark_erased({A}, md5('{A}')::uuid, now())"
+    groups = ("lua_admin", "lua_operator", "lua_dpo", "lua_accounting", "lua_app")
+    with enter(*groups) as conn:
+        assert [conn.execute(mark).fetchone() for _time in range(2)] == [(1,), (0,)]
+        for change in (
+            "status = 'active', erased_at = NULL",
+            "status = 'active'",
+            "erased_at = '2020-01-01'",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), context(conn, A):
+                conn.execute(f"UPDATE crm.subject SET {change}")
+        with pytest.raises(psycopg.errors.CheckViolation), context(conn, A):
+            conn.execute("UPDATE crm.subject SET personal = 'again'")
+    assert admin.execute(
+        "SELECT status, personal FROM crm.subject WHERE tenant_id = %s", (A,)
+    ).fetchall() == [("erased", None)]
+
+
 def test_nobody_writes_in_anothers_name(tables: list[str], enter: Callable[..., Any]) -> None:
     erasure = (
         "INSERT INTO lua.erasure SELECT {0}, gen_random_uuid(), gen_random_uuid(), 'm', {1}, 'intent', 2,"

@@ -128,9 +128,8 @@ GRANT SELECT ON crm.subject TO lua_operator, lua_dpo, lua_accounting, lua_app;
 GRANT SELECT (tenant_id, subject_id, status, entry_id, created_at, updated_at, erased_at) ON crm.subject
     TO lua_admin, lua_responder, lua_auditor;
 GRANT INSERT ON crm.subject TO lua_operator, lua_app;
--- updated_at alone lets a writer lock the subject FOR SHARE; status is for whoever erases.
+-- updated_at alone lets a writer lock the subject FOR SHARE. The status goes one way, through crm.mark_erased.
 GRANT UPDATE (personal, updated_at) ON crm.subject TO lua_operator, lua_dpo, lua_app, lua_accounting;
-GRANT UPDATE (status, erased_at) ON crm.subject TO lua_operator, lua_dpo;
 
 GRANT SELECT ON crm.contact TO lua_operator, lua_dpo, lua_app;
 GRANT SELECT (tenant_id, contact_id, subject_id, index_version, entry_id, created_at, updated_at) ON crm.contact
@@ -162,8 +161,22 @@ GRANT INSERT ON crm.invoice, crm.invoice_line TO lua_operator, lua_app, lua_acco
 -- Rows of an erased person that a duty keeps leave everybody's sight but bookkeeping's, so erasure and purge,
 -- which operators run without being able to see such rows, go through functions of the definer.
 GRANT SELECT, UPDATE (retained_at), DELETE ON crm.invoice, crm.invoice_line TO lua_definer;
-GRANT SELECT (tenant_id, subject_id, status) ON crm.subject TO lua_definer;
+GRANT SELECT (tenant_id, subject_id, status), UPDATE (status, personal, updated_at, erased_at) ON crm.subject TO lua_definer;
 RESET ROLE;
+
+-- Who is erased stays erased: a way back would let somebody be kept whom no erasure finds any more.
+CREATE FUNCTION crm.mark_erased(p_tenant bigint, p_subject uuid, p_at timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+    marked bigint;
+BEGIN
+    PERFORM lua.require_tenant(p_tenant), lua.require_time(p_at);
+    UPDATE crm.subject SET status = 'erased', personal = NULL, erased_at = p_at, updated_at = p_at
+    WHERE tenant_id = p_tenant AND subject_id = p_subject AND status = 'active';
+    GET DIAGNOSTICS marked = ROW_COUNT;
+    RETURN marked;
+END $$;
+COMMENT ON FUNCTION crm.mark_erased IS 'Marks a living subject as erased, for good; returns how many it marked: 1 or 0';
 
 CREATE FUNCTION crm.retain_invoices(p_tenant bigint, p_subjects uuid[], p_at timestamptz) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
@@ -247,7 +260,7 @@ DO $$
 DECLARE
     f regprocedure;
 BEGIN
-    FOREACH f IN ARRAY ARRAY['crm.retain_invoices(bigint, uuid[], timestamptz)', 'crm.invoices_of(bigint, uuid)',
+    FOREACH f IN ARRAY ARRAY['crm.mark_erased(bigint, uuid, timestamptz)', 'crm.retain_invoices(bigint, uuid[], timestamptz)', 'crm.invoices_of(bigint, uuid)',
                              'crm.invoices_due(bigint, integer)', 'crm.purge_invoices(bigint, integer, integer, timestamptz)']::regprocedure[]
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO lua_definer', f);

@@ -55,11 +55,9 @@ WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
 DELETE FROM crm.interaction
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
 
--- name: mark_erased!
--- Keeps the subject's row, without anything personal, so that nothing can be written for it again.
-UPDATE crm.subject
-SET status = 'erased', personal = NULL, erased_at = :at::timestamptz, updated_at = :at::timestamptz
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid AND status = 'active';
+-- name: mark_erased$
+-- Keeps the subject's row, without anything personal, so that nothing can be written for it again; returns how many.
+SELECT crm.mark_erased(:tenant_id::bigint, :subject_id::uuid, :at::timestamptz);
 
 -- name: retain_invoices$
 -- Hides the subject's invoices from everybody but bookkeeping; returns how many.
