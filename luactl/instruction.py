@@ -14,7 +14,7 @@ from .db import Session, queries, transaction
 from .errors import LuactlError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from .tenant import Tenant
+    from .tenant.register import Tenant
 
 LONGEST = 200
 

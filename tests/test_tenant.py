@@ -17,7 +17,7 @@ from luactl.connect import open_session
 from luactl.db import Session, transaction
 from luactl.errors import LuactlError, NotFoundError, RefusedError, UsageError
 from luactl.key import open_tenant
-from luactl.tenant import NewTenant
+from luactl.tenant import NewTenant, birth
 
 Cli = Callable[..., CompletedProcess[str]]
 Login = Callable[..., Session]
@@ -234,20 +234,20 @@ def test_losing_the_race_with_if_absent_is_fine(
 ) -> None:
     made = tenant.create(session, NEW)
     before = sizes(admin)
-    real, asked = tenant._directory, []
+    real, asked = birth.directory, []
 
     def late(session: Session, slugs: Sequence[str]) -> dict[str, tuple[int, int]]:
         asked.extend(slugs)
         return {} if len(asked) == 1 else real(session, slugs)
 
-    monkeypatch.setattr(tenant, "_directory", late)
+    monkeypatch.setattr(birth, "directory", late)
     again = tenant.create(session, NEW, if_absent=True)
     assert (again.outcome, again.tenant_id) == ("exists", made.tenant_id)
     assert sizes(admin) == before
 
 
 KILL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-STEPS = ("luactl.key.create_tenant", "luactl.ledger.append", "luactl.tenant._columns")
+STEPS = ("luactl.key.create_tenant", "luactl.ledger.append", "luactl.tenant.birth._columns")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -273,7 +273,7 @@ def test_killed_in_between_leaves_nothing(
 def test_many_at_once(
     session: Session, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tenant, "BLOCK", 3)
+    monkeypatch.setattr(birth, "BLOCK", 3)
     news = [NewTenant(f"t{n}", f"Tenant {n}", "DE", "someone") for n in range(8)]
     tenant.create(session, news[4])
     made = list(tenant.create_many(session, news, if_absent=True))
@@ -302,9 +302,9 @@ def test_what_was_rolled_back_is_not_built_upon(
         "INSERT INTO lua.tenant VALUES (999, %s, %s, 'DE', %s, 'pooled', 'active', NULL, now(), now())",
         [NEW.slug, NEW.name, NEW.contact],
     )
-    real = tenant._directory
+    real = birth.directory
     monkeypatch.setattr(
-        tenant, "_directory", lambda session, slugs: real(session, slugs) if len(slugs) == 1 else {}
+        birth, "directory", lambda session, slugs: real(session, slugs) if len(slugs) == 1 else {}
     )
     news = [NEW, NewTenant("after", "After", "DE", "someone")]
     made = list(tenant.create_many(session, news, if_absent=True))

@@ -1,30 +1,25 @@
-"""Tenants: the companies whose data Lua CRM keeps. Who they are, how they begin, how they are suspended.
-
-Owns `lua.tenant_directory`, `lua.tenant` and what a tenant is born with. What happens to the data later
-belongs to other nouns: rules to `retention`, keys to `key`.
-"""
+"""How a tenant begins: with keys, roles, deletion rules and its first instruction, or not at all."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 
-from . import instruction
-from .db import Session, queries, transaction
-from .errors import LuactlError, NotFoundError, RefusedError, UsageError
-from .instruction import Instruction, checked
+from .. import instruction
+from ..db import Session, queries, transaction
+from ..errors import LuactlError, UsageError
+from ..instruction import Instruction, checked
+from .register import DeletionRule, Role, directory, in_context
 
 if TYPE_CHECKING:
-    from .key.tree import Nodes
+    from ..key.tree import Nodes
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_SLUG = 63
-LONGEST_REASON = 500
 BLOCK = 64
 COUNTRIES = frozenset(
     """
@@ -39,32 +34,6 @@ COUNTRIES = frozenset(
     """.split()  # noqa: SIM905
 )
 """Officially assigned codes of ISO 3166-1 alpha-2."""
-
-
-@dataclass(frozen=True)
-class Role:
-    """A role that a tenant gives to its own users."""
-
-    role: str
-    """Its name."""
-    permissions: tuple[str, ...]
-    """What it allows, as `thing.verb`."""
-
-
-@dataclass(frozen=True)
-class DeletionRule:
-    """How long a tenant keeps data of one class."""
-
-    retention_class: str
-    """contact, interaction or invoice."""
-    starting_point: str
-    """What starts the clock; it runs from the end of that month or year."""
-    months: int | None
-    """Regular deletion period; None: until erasure."""
-    minimum_months: int
-    """What a legal duty demands; 0 without one."""
-    basis: str
-    """Why so long."""
 
 
 _READ = ("contact.read", "interaction.read")
@@ -85,32 +54,6 @@ _INVOICE_DUTIES = {
     "DE": (96, "s. 147(3) AO, s. 257(4) HGB, s. 14b(1) UStG"),
     "EE": (84, "s. 12 RPS (Accounting Act)"),
 }
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """One tenant, as it stands in the register."""
-
-    tenant_id: int
-    """Below 2^40 for tenants that share tables."""
-    slug: str
-    """The name in commands, unique."""
-    name: str
-    """What people call the company."""
-    country: str
-    """ISO 3166, two letters: whose duties and phone numbers are meant."""
-    contact: str
-    """Whom notices go to."""
-    isolation: str
-    """pooled or dedicated."""
-    status: str
-    """active, suspended or terminated."""
-    reason: str | None
-    """Why it is in this status."""
-    created_at: datetime
-    """When it was created."""
-    updated_at: datetime
-    """When any of this last changed."""
 
 
 @dataclass(frozen=True)
@@ -149,54 +92,6 @@ class Creation:
     """How long what is kept."""
     instruction: Instruction
     """What the tenant thereby orders."""
-
-
-@dataclass(frozen=True)
-class Detail:
-    """A tenant with all that belongs to it, in counts."""
-
-    tenant: Tenant
-    """The register's row."""
-    roles: tuple[Role, ...]
-    """Roles for the tenant's own users."""
-    rules: tuple[DeletionRule, ...]
-    """How long what is kept."""
-    instructions: tuple[Instruction, ...]
-    """What the tenant ordered."""
-    subjects: int
-    """Living data subjects."""
-    erased: int
-    """Erased data subjects."""
-    contacts: int
-    """Contacts."""
-    interactions: int
-    """Interactions."""
-    invoices: int
-    """Invoices, those included that only a duty keeps."""
-    key_no: int
-    """Number in the key tree: subtree item 2n, duty subtree item 2n + 1."""
-    subject_keys: int
-    """Claimed keys of the classes main and special."""
-    duty_keys: int
-    """Claimed keys of the duty classes."""
-    period_keys: int
-    """Claimed keys of retention periods."""
-
-
-@dataclass(frozen=True)
-class StatusChange:
-    """What suspending or resuming a tenant does, or did."""
-
-    slug: str
-    """The tenant."""
-    before: str
-    """Status before."""
-    after: str
-    """Status after."""
-    reason: str | None
-    """Why; None after resuming."""
-    changed: bool
-    """False when it was so already and nothing was written."""
 
 
 def rules_for(country: str) -> tuple[DeletionRule, ...]:
@@ -248,7 +143,7 @@ def create(session: Session, new: NewTenant, *, if_absent: bool = False, dry_run
     if not dry_run:
         return next(create_many(session, [new], if_absent=if_absent))
     plan = _planned(session, checked_tenant(new))
-    known = _directory(session, [plan.slug])
+    known = directory(session, [plan.slug])
     return _existing(session, known[plan.slug][0], plan, if_absent) if known else plan
 
 
@@ -260,13 +155,13 @@ def create_many(
     What is the same for all is done once. Raises as `create` does: UsageError before anything is written,
     other errors in the middle; then the tenants yielded so far are there.
     """
-    from .key.tree import Nodes
+    from ..key.tree import Nodes
 
     checked_all = [checked_tenant(new) for new in news]
     nodes = Nodes(session)
     for start in range(0, len(checked_all), BLOCK):
         block = checked_all[start : start + BLOCK]
-        known = _directory(session, [new.slug for new in block])
+        known = directory(session, [new.slug for new in block])
         ids, first = _numbers(session, len(block)) if len(known) < len(block) else ([], 0)
         for at, new in enumerate(block):
             plan = _planned(session, new)
@@ -275,7 +170,7 @@ def create_many(
                 yield replace(plan, outcome="created", tenant_id=ids[at])
                 continue
             nodes = Nodes(session)  # what a transaction made that was rolled back is not there
-            there = there or _directory(session, [new.slug])[new.slug]
+            there = there or directory(session, [new.slug])[new.slug]
             yield _existing(session, there[0], plan, if_absent)
 
 
@@ -296,8 +191,8 @@ def _written(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key
 
 
 def _write(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_no: int) -> None:
-    from .key import create_tenant
-    from .ledger import Entry, append
+    from ..key import create_tenant
+    from ..ledger import Entry, append
 
     detail = {"name": plan.name, "country": plan.country, "instruction": plan.instruction.reference}
     with transaction(session, tenant_id) as conn:
@@ -333,7 +228,7 @@ def _columns(plan: Creation) -> dict[str, Any]:
 
 def _existing(session: Session, tenant_id: int, plan: Creation, if_absent: bool) -> Creation:
     """Say what it means that the slug is taken. Raises LuactlError unless an equal tenant was welcome."""
-    there = _in_context(session, tenant_id)
+    there = in_context(session, tenant_id)
     differs = [
         f"{field} {getattr(there, field)!r}, not {getattr(plan, field)!r}"
         for field in ("name", "country", "contact")
@@ -350,114 +245,3 @@ def _existing(session: Session, tenant_id: int, plan: Creation, if_absent: bool)
             hint="choose another slug, or repeat with the attributes it has",
         )
     return replace(plan, outcome="exists", tenant_id=tenant_id)
-
-
-def _directory(session: Session, slugs: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Return tenant id and key number of those slugs that are taken."""
-    rows = queries("tenant").directory(session.conn, slugs=list(slugs))
-    return {slug: (tenant_id, key_no) for slug, tenant_id, key_no in rows}
-
-
-def _in_context(session: Session, tenant_id: int) -> Tenant:
-    with transaction(session, tenant_id) as conn:
-        row = queries("tenant").tenant(conn, tenant_id=tenant_id)
-    if row is None:
-        raise RefusedError(
-            f"tenant {tenant_id} is not visible to {session.actor!r}",
-            hint="a dedicated tenant opens only to its own login",
-        )
-    return Tenant(*row)
-
-
-def list_(session: Session) -> list[Tenant]:
-    """Return all tenants, oldest first."""
-    return [Tenant(*row) for row in queries("tenant").all_tenants(session.conn)]
-
-
-def _known(session: Session, slug: str) -> tuple[int, int]:
-    """Return tenant id and key number. Raises NotFoundError with the nearest slugs as its hint."""
-    known = _directory(session, [slug]) if slug.isprintable() else {}
-    if slug in known:
-        return known[slug]
-    from difflib import get_close_matches
-
-    near = get_close_matches(slug, [row[0] for row in queries("tenant").slugs(session.conn)], n=3)
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
-    raise NotFoundError(
-        f"there is no tenant {slug[:80]!r}", hint=f"{guess}`luactl tenant list` shows them all"
-    )
-
-
-def find(session: Session, slug: str) -> Tenant:
-    """Return the tenant of a slug. Raises NotFoundError with the nearest slugs as its hint."""
-    return _in_context(session, _known(session, slug)[0])
-
-
-def active(session: Session, slug: str) -> Tenant:
-    """Return the tenant of a slug, for work that changes its data.
-
-    Raises NotFoundError, and RefusedError for a tenant that is suspended or terminated.
-    """
-    found = find(session, slug)
-    if found.status != "active":
-        because = f": {found.reason}" if found.reason else ""
-        raise RefusedError(
-            f"tenant {slug} is {found.status}{because}",
-            hint=f"`luactl tenant resume {slug}` lifts it" if found.status == "suspended" else None,
-        )
-    return found
-
-
-def show(session: Session, slug: str) -> Detail:
-    """Return a tenant with rules, roles and instructions, and counts of the rest. Raises NotFoundError."""
-    tenant_id, key_no = _known(session, slug)
-    q = queries("tenant")
-    with transaction(session, tenant_id) as conn:
-        tenant = Tenant(*q.tenant(conn, tenant_id=tenant_id))
-        roles = tuple(Role(role, tuple(some)) for role, some in q.roles(conn, tenant_id=tenant_id))
-        rules = tuple(DeletionRule(*row) for row in q.rules(conn, tenant_id=tenant_id))
-        orders = tuple(instruction.read(session, tenant_id))
-        subjects, erased, contacts, interactions, invoices = q.counts(conn, tenant_id=tenant_id)
-        keys = q.key_counts(conn, tenant_id=tenant_id)
-    return Detail(
-        tenant, roles, rules, orders, subjects, erased, contacts, interactions, int(invoices), key_no, *keys
-    )
-
-
-def suspend(session: Session, slug: str, reason: str, *, dry_run: bool = False) -> StatusChange:
-    """Keep a tenant's data from being changed until it is resumed. Does nothing if it is suspended already.
-
-    Raises UsageError without a reason, NotFoundError, and RefusedError for a terminated tenant.
-    """
-    text = reason.strip()
-    if not text or len(text) > LONGEST_REASON or not text.isprintable():
-        raise UsageError(f"the reason must be one line of 1 to {LONGEST_REASON} characters")
-    return _set_status(session, slug, "suspended", text, dry_run)
-
-
-def resume(session: Session, slug: str, *, dry_run: bool = False) -> StatusChange:
-    """Lift a suspension, if there is one. Raises NotFoundError, and RefusedError if terminated."""
-    return _set_status(session, slug, "active", None, dry_run)
-
-
-def _set_status(session: Session, slug: str, status: str, reason: str | None, dry_run: bool) -> StatusChange:
-    from .ledger import Entry, append
-
-    tenant_id = _known(session, slug)[0]
-    q = queries("tenant")
-    with transaction(session, tenant_id) as conn:
-        now = Tenant(*(q.tenant if dry_run else q.lock_tenant)(conn, tenant_id=tenant_id))
-        if now.status == "terminated":
-            raise RefusedError(f"tenant {slug} is terminated", hint="a terminated tenant stays so")
-        changed = now.status != status
-        change = StatusChange(slug, now.status, status, reason if changed else now.reason, changed)
-        if dry_run or not changed:
-            return change
-        q.set_status(conn, tenant_id=tenant_id, status=status, reason=reason, at=session.clock.now())
-        detail = {"reason": reason} if reason else {}
-        verb = "suspend" if status == "suspended" else "resume"
-        append(
-            session,
-            Entry(action=f"tenant.{verb}", tenant_id=tenant_id, object=f"tenant:{slug}", detail=detail),
-        )
-    return change

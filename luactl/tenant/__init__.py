@@ -1,0 +1,48 @@
+"""Tenants: the companies whose data Lua CRM keeps. Who they are, how they begin, how they are suspended.
+
+Owns `lua.tenant_directory`, `lua.tenant` and what a tenant is born with. What happens to the data later
+belongs to other nouns: rules to `retention`, keys to `key`. Names are loaded at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import attributes
+
+if TYPE_CHECKING:
+    from .birth import ROLES, Creation, NewTenant, checked_tenant, create, create_many, rules_for
+    from .register import DeletionRule, Role, Tenant, active, find, list_
+    from .standing import StatusChange, resume, suspend
+    from .view import Detail, show
+
+__all__ = [
+    "ROLES",
+    "Creation",
+    "DeletionRule",
+    "Detail",
+    "NewTenant",
+    "Role",
+    "StatusChange",
+    "Tenant",
+    "active",
+    "checked_tenant",
+    "create",
+    "create_many",
+    "find",
+    "list_",
+    "resume",
+    "rules_for",
+    "show",
+    "suspend",
+]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "birth": "ROLES Creation NewTenant checked_tenant create create_many rules_for",
+        "register": "DeletionRule Role Tenant active find list_",
+        "standing": "StatusChange resume suspend",
+        "view": "Detail show",
+    },
+)
