@@ -103,7 +103,7 @@ def test_each_noun_has_its_command_file() -> None:
 
 @pytest.mark.parametrize("noun", NOUNS)
 def test_each_noun_has_its_engine(noun: str) -> None:
-    engine = ROOT / "luactl" / noun
+    engine = ROOT / "tui" if noun == "tui" else ROOT / "luactl" / noun
     assert engine.with_suffix(".py").exists() or (engine / "__init__.py").exists()
 
 

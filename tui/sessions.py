@@ -1,0 +1,96 @@
+"""Sessions for workers: each job has a connection of its own while it runs, and leaves it for the next.
+
+Owns the idle connections. One that broke is closed and the idle ones with it, so that the next job dials
+anew: that is how a lost connection is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luactl.db import Session
+
+IDLE = 3
+CANCEL_SECONDS = 2.0
+Opener = Callable[[], "AbstractContextManager[Session]"]
+
+
+@dataclass(eq=False)
+class _Held:
+    session: Session
+    stack: ExitStack
+    change: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the next job may have it: connected, and in no transaction."""
+        conn = self.session.conn
+        return not conn.closed and conn.info.transaction_status.name == "IDLE"
+
+
+@dataclass(eq=False)
+class Sessions:
+    """A few open sessions of one profile. Safe to use from several threads."""
+
+    opener: Opener
+    _idle: list[_Held] = field(default_factory=list)
+    _lent: set[_Held] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+    _closed: bool = False
+
+    def _open(self) -> _Held:
+        with ExitStack() as stack:
+            session = stack.enter_context(self.opener())
+            return _Held(session, stack.pop_all())
+
+    @contextmanager
+    def lend(self, command: str, *, change: bool = False) -> Iterator[Session]:
+        """Yield a session of the caller's own; `command` is what the ledger says was run.
+
+        With `change` closing does not cancel it. Raises what opening raises.
+        """
+        with self._lock:
+            held = self._idle.pop() if self._idle else None
+        held = held or self._open()
+        held.change = change
+        with self._lock:
+            self._lent.add(held)
+        try:
+            yield replace(held.session, command=command)
+        finally:
+            self._take_back(held)
+
+    def _take_back(self, held: _Held) -> None:
+        with self._lock:
+            self._lent.discard(held)
+            stale = [] if held.usable else [held, *self._idle]
+            if stale:
+                self._idle.clear()
+            elif self._closed or len(self._idle) >= IDLE:
+                stale = [held]
+            else:
+                self._idle.append(held)
+        for one in stale:
+            one.stack.close()
+
+    @property
+    def changing(self) -> bool:
+        """Whether a job that changes something is running."""
+        with self._lock:
+            return any(held.change for held in self._lent)
+
+    def close(self) -> None:
+        """Close the idle ones, and have the server cancel what the others only read."""
+        with self._lock:
+            self._closed = True
+            idle, lent = self._idle[:], [held for held in self._lent if not held.change]
+            self._idle.clear()
+        for held in idle:
+            held.stack.close()
+        for held in lent:
+            held.session.conn.cancel_safe(timeout=CANCEL_SECONDS)

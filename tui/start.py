@@ -1,0 +1,60 @@
+"""Starts the terminal UI: dials while Textual is still being loaded, and ends with an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from luactl.config import Profile, load_profile
+from luactl.errors import Exit
+
+from .sessions import Sessions
+
+QUIET = {
+    "TEXTUAL_ANIMATIONS": "none",
+    "TEXTUAL_SMOOTH_SCROLL": "0",
+    "TEXTUAL_FPS": "30",
+    "TEXTUAL_DISABLE_KITTY_KEY": "1",
+}
+"""What Textual reads at its import: nothing moves by itself."""
+
+
+def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
+    """Run the terminal UI until somebody leaves it.
+
+    Raises what connecting raises before the screen is taken, and the fault that ended it.
+    """
+    profile = load_profile(profile_name)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    with ThreadPoolExecutor(1) as pool:
+        connected = pool.submit(_connect, profile, say)
+        from .app import Console
+        from .settings import read
+
+        settings = read()
+        sessions, actor = connected.result()
+    from luactl.connect import clock_of
+
+    app = Console(profile, actor, clock_of(profile), sessions, settings)
+    app.run(mouse=False)
+    if app.fault is not None:
+        raise app.fault
+    return Exit.INTERRUPTED if app.return_code == Exit.INTERRUPTED else Exit.DONE
+
+
+def _connect(profile: Profile, say: Callable[[str], None]) -> tuple[Sessions, str]:
+    from luactl.connect import open_session
+
+    hearing = [say]
+
+    def heard(text: str) -> None:
+        for one in hearing:
+            one(text)
+
+    sessions = Sessions(lambda: open_session(profile.name, command="tui", say=heard))
+    with sessions.lend("tui") as session:
+        actor = session.actor
+    hearing.clear()  # from here on the screen is taken
+    return sessions, actor
