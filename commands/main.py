@@ -24,6 +24,7 @@ ABOUT = "Admin and operations console of Lua CRM: keeps its data protection prom
 NOUNS = {
     "init": "Make the database and keys of a profile, or adopt a server by its DSN.",
     "profile": "Profiles: which databases luactl knows, and which one it uses.",
+    "db": "The database behind a profile: schema version, migration, URL, psql.",
     "embedded": "The Postgres server that init made: its state, start, stop and log.",
     "tenant": "Tenants: the companies whose data Lua CRM keeps.",
     "instruction": "What tenants instructed Lua CRM to do: record it, list it.",
@@ -140,9 +141,18 @@ def run(args: Sequence[str]) -> int:
         _guess_output(args, chosen)
         return _fail(_usage(problem, chosen))
     except Exception as problem:
+        if _is_interrupt(problem):
+            return int(diagnostics.interrupted())
         if isinstance(problem, UsageError):
             _guess_output(args, chosen)
         return _fail(diagnostics.explain(problem))
+
+
+def _is_interrupt(problem: BaseException | None) -> bool:
+    """Tell whether an error only followed from Ctrl-C, which left a statement or a file half way."""
+    while problem is not None and not isinstance(problem, KeyboardInterrupt):
+        problem = problem.__cause__ or problem.__context__
+    return problem is not None
 
 
 def _pipe_closed() -> int:

@@ -5,6 +5,7 @@ Owns transactions, tenant context, time-outs and the loading of named queries. I
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from .errors import RefusedError
 
 if TYPE_CHECKING:
     from .config import Profile
+
+# Without it the driver's remarks, made while an error is on its way, would go raw to standard error.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "10min"
@@ -70,6 +74,11 @@ def transaction(
             settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
         session.conn.execute(sql.SQL("; ").join(settings))
         yield session.conn
+
+
+def is_idle(session: Session) -> bool:
+    """Tell whether the connection takes a statement: not when it was lost, nor after Ctrl-C within one."""
+    return bool(session.conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE)
 
 
 def in_context(session: Session, tenant_id: int) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from ..db import LOCK_TIMEOUT, Session, queries, transaction
+from ..db import LOCK_TIMEOUT, Session, is_idle, queries, transaction
 from ..errors import BusyError, RefusedError
 from .holder import FileHolder, UnusableRootError
 
@@ -94,7 +94,7 @@ def exclusive(session: Session, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[No
     try:
         yield
     finally:
-        if not session.conn.closed:
+        if is_idle(session):
             queries("key").unlock(session.conn, lock=TREE_LOCK)
 
 

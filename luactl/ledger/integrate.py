@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..db import Session, queries, transaction
+from ..db import Session, is_idle, queries, transaction
 from ..errors import RefusedError
 from .anchor import AnchorError, FileAnchor, anchors
 from .merkle import TILE_HEIGHT, CompactRange
@@ -71,7 +71,7 @@ def _lock(session: Session) -> Iterator[None]:
     try:
         yield
     finally:
-        if not session.conn.broken:
+        if is_idle(session):
             queries("ledger").unlock(session.conn)
 
 

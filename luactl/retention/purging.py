@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from ..db import Session, in_context, queries, transaction
+from ..db import Session, in_context, is_idle, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..key.classes import TenantDrop
 from ..key.drop import drop
@@ -105,10 +105,13 @@ def purge(
     """Carry out a plan; `progress` gets the rows of each batch, `step` the name of each step done.
 
     Raises BusyError when another purge runs, when rules changed since the plan, or when rows came into a due
-    period after its batches: then no key is dropped, and running it again takes them.
+    period after its batches: then no key is dropped, and running it again takes them. Raises RefusedError
+    before anything is deleted where the keys cannot be dropped.
     """
     run = _Run(session, plan, new_id(session.clock.now()), progress, step, batch_rows)
     with _alone(session):
+        if any(period.key for period in plan.periods):
+            recover(session)  # where keys are out of reach, no row goes either
         finished = _finish_earlier(session, plan)
         gone = [_delete(run, tenant) for tenant in plan.tenants]
         drops = _living(run)
@@ -139,7 +142,7 @@ def _alone(session: Session) -> Iterator[None]:
     try:
         yield
     finally:
-        if not session.conn.closed:
+        if is_idle(session):
             noun.unlock_purge(session.conn)
 
 
