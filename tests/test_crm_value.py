@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -83,3 +84,12 @@ def test_ids_are_version_7_and_tell_the_time() -> None:
     assert uuid7_of(at, b"0123456789") == ids[-1] != uuid7_of(at, b"0123456780")
     with pytest.raises(ValueError, match="1970"):
         uuid7_of(datetime(1960, 1, 1, tzinfo=UTC), b"0123456789")
+
+
+def test_hostile_amounts_take_no_time() -> None:
+    """A regular expression that backtracks over the blanks would take minutes for each such line."""
+    begun = time.process_time()
+    with pytest.raises(ValueError, match="is no amount"):
+        parse_amount("1" + " " * 100_000 + "x", None, 2)
+    assert decimal_separator(["1" + " " * 100_000 + "x", "1,98"]) == ","
+    assert time.process_time() - begun < 1

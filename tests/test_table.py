@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from luactl.crm import names
 from luactl.errors import UsageError
 from luactl.table.header import fold, is_known, match, parse_choices
-from luactl.table.rows import LINES_PER_RECORD, LONGEST_RECORD, NUL, TOO_LONG, UNBALANCED, Table
+from luactl.table.rows import LINES_PER_RECORD, LONGEST_RECORD, NUL, PILE, TOO_LONG, UNBALANCED, Table
 from luactl.table.source import TableError, open_source
 
 Rejected = list[tuple[int, str]]
@@ -234,3 +234,11 @@ def test_an_unknown_header_is_listed_unless_it_looks_like_a_person() -> None:
     with pytest.raises(UsageError) as caught:
         match(["Ada", "ada@home.example"], names.CUSTOMER, {}, "t")
     assert "ada" not in str(caught.value).lower()
+
+
+def test_a_pile_of_accents_is_refused() -> None:
+    """Normalising takes the square of their number: tens of seconds for one such name."""
+    pile = "a" + "\u0301\u0323" * 1_000
+    written = " ".join(["Zoe\u0308\u0323"] * 1_000)
+    _, rows, rejected = read(f"Name,City\n{pile},x\n{written},Gent\n".encode())
+    assert (rows, rejected) == ([(3, [written, "Gent"])], [(2, PILE)])

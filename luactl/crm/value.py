@@ -14,6 +14,8 @@ GERMAN = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})(?:[ ,T]+(\d{1,2}):(\d{
 AMOUNT = re.compile(r"([+-]?)((?:\d[\d.,' \u00a0\u202f\u2019]*)?\d)")
 SIGNS = re.compile(r"^(?:[€$£]|[A-Z]{2,3}(?=[\s\d+-]))\s*|\s*(?:[€$£%]|[A-Za-z]{2,3}\.?)$")
 WHOLE = re.compile(r"\d+|[1-9]\d{0,2}(?:[.,]\d{3})+")
+LONGEST_AMOUNT = 100
+"""Longer texts are none, and would take these patterns a time that grows with the square of the length."""
 GROUPED = re.compile(r"[1-9]\d{0,2}(?:[.,]\d{3})+")
 
 
@@ -75,6 +77,8 @@ def parse_amount(text: str, separator: str | None, places: int, digits: int = 18
 
 
 def _digits(text: str) -> tuple[str, str] | None:
+    if len(text) > LONGEST_AMOUNT:
+        return None
     found = AMOUNT.fullmatch(SIGNS.sub("", text.strip()))
     return (found[1], re.sub("[' \u00a0\u202f\u2019]", "", found[2])) if found else None
 

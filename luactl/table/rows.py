@@ -14,6 +14,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from unicodedata import combining
 
 from .source import Source, TableError
 
@@ -29,6 +30,8 @@ TOO_MANY_LINES = (
     f"a quoted field goes on for more than {LINES_PER_RECORD:,} lines: probably a quote is never closed"
 )
 NUL = "it contains a NUL byte"
+LONGEST_PILE = 1_000
+PILE = f"it piles more than {LONGEST_PILE:,} accents on one letter"
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 FORMULA_TEXT = re.compile(r'="(.*)"$', re.DOTALL)
@@ -57,6 +60,8 @@ class _Lines:
         self.taken.append(line)
         if "\0" in line:
             raise _BadLineError(NUL)
+        if len(line) > LONGEST_PILE and not line.isascii() and _is_pile(line):
+            raise _BadLineError(PILE)
         if len(line) > LONGEST_RECORD or (len(self.taken) > 1 and sum(map(len, self.taken)) > LONGEST_RECORD):
             raise _BadLineError(TOO_LONG)
         if len(self.taken) > LINES_PER_RECORD:
@@ -145,6 +150,16 @@ class Table:
         return csv.reader(
             lines, delimiter=self.delimiter, strict=True, skipinitialspace=self.delimiter != "\t"
         )
+
+
+def _is_pile(line: str) -> bool:
+    """Tell whether many combining marks stand together: normalising them takes the square of their number."""
+    run = 0
+    for character in line:
+        run = run + 1 if combining(character) else 0
+        if run > LONGEST_PILE:
+            return True
+    return False
 
 
 def guess_delimiter(lines: list[str], known: Callable[[str], bool]) -> str:
