@@ -89,6 +89,15 @@ def show(
         raise typer.Exit(int(outcome))
 
 
+def show_text(field: str, text: str) -> None:
+    """Print text that is to be used as it is (a URL, SQL, a script); in JSON it is the one field of `data`."""
+    if settings().output == "table":
+        settings().shown = True
+        write(text if text.endswith("\n") else f"{text}\n")
+    else:
+        show({field: text})
+
+
 def show_plan(plan: Any, columns: Columns | None = None, notes: Sequence[str] = ()) -> None:
     """Print what a run would do, and say that nothing was done."""
     show(plan, columns, [*notes, "dry run: nothing was changed"])

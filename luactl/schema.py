@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -74,17 +74,23 @@ def newest_version() -> int:
 
 
 def migrate(
-    conn: psycopg.Connection[tuple[Any, ...]], clock: Clock, *, lock_timeout: str = LOCK_TIMEOUT
+    conn: psycopg.Connection[tuple[Any, ...]],
+    clock: Clock,
+    *,
+    lock_timeout: str = LOCK_TIMEOUT,
+    remember: Callable[[Migration], None] = lambda migration: None,
 ) -> list[str]:
     """Bring the database up to date and return what ran, as `0002_lua`; nothing to do is an empty list.
 
-    `conn` is a superuser's, in autocommit mode. Raises BusyError when another migration holds the lock,
-    RefusedError when the database is newer than this luactl or a file that ran has changed since.
+    `conn` is in autocommit mode, a superuser's or of the login that `luactl db sql-roles` is for.
+    `remember` is called within the transaction of each migration. Raises BusyError when another migration
+    holds the lock, RefusedError when the database is newer than this luactl or a file that ran has changed
+    since.
     """
     with _locked(conn, lock_timeout):
         with conn.transaction():
             queries("schema").bootstrap(conn)
-        return [_apply(conn, migration, clock) for migration in _missing(conn)]
+        return [_apply(conn, migration, clock, remember) for migration in _missing(conn)]
 
 
 @contextmanager
@@ -128,13 +134,24 @@ def _missing(conn: psycopg.Connection[tuple[Any, ...]]) -> list[Migration]:
     return [migration for version, migration in sorted(known.items()) if version not in applied]
 
 
-def _apply(conn: psycopg.Connection[tuple[Any, ...]], migration: Migration, clock: Clock) -> str:
+def _apply(
+    conn: psycopg.Connection[tuple[Any, ...]],
+    migration: Migration,
+    clock: Clock,
+    remember: Callable[[Migration], None],
+) -> str:
+    bound = migration.version > 1 and not queries("schema").is_superuser(conn)
     with conn.transaction():
+        if bound:  # the definer must be able to own functions there; a superuser gives them to it regardless
+            queries("schema").open_schemas(conn)
         conn.execute(migration.text.encode())
         conn.execute("RESET ROLE")
+        if bound:
+            queries("schema").close_schemas(conn)
         queries("schema").record(
             conn, version=migration.version, name=migration.name, checksum=migration.checksum, at=clock.now()
         )
+        remember(migration)
     return str(migration)
 
 

@@ -214,6 +214,9 @@ TABLE: dict[str, tuple[Case, ...]] = {
             prepare=narrow,
         ),
     ),
+    "db status": (Case(),),
+    "db url": (Case(),),
+    "db sql-roles": (Case(),),
     "access list": (Case(), Case(lambda w: T)),
     "log search": (
         Case(lambda w: ("--limit", "1"), keep=lambda w, data: w.seen.update(entry=data[0]["id"])),
@@ -269,13 +272,21 @@ TABLE: dict[str, tuple[Case, ...]] = {
 # What needs an embedded server is run in a test of its own; the demo makes and ends a home of its own.
 SERVER = {
     "embedded status": (),
+    "db migrate": ("--yes",),
     "embedded start": ("--yes",),
     "embedded log": (),
     "embedded stop": ("--yes",),
 }
 OWN_HOME = {"demo"}
 # Change files of this account and no row (tests/test_profile.py).
-FILES = {"profile list", "profile show", "profile use", "profile add", "profile remove"}
+FILES = {
+    "db psql",  # becomes another program (tests/test_db.py)
+    "profile list",
+    "profile show",
+    "profile use",
+    "profile add",
+    "profile remove",
+}
 COMMANDS = verbs()
 
 

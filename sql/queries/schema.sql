@@ -30,3 +30,25 @@ VALUES (:version::integer, :name::text, :checksum::text, :at::timestamptz);
 -- name: is_bootstrapped$
 -- Whether any migration ever ran here.
 SELECT to_regclass('lua.migration') IS NOT NULL;
+
+-- name: is_superuser$
+-- Whether whoever migrates is bound by no right.
+SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user;
+
+-- name: open_schemas#
+-- Lets the definer be given functions by somebody who is no superuser; taken back in the same transaction.
+DO $open$
+BEGIN
+    EXECUTE (SELECT string_agg(format('GRANT CREATE ON SCHEMA %I TO lua_definer', nspname), '; ')
+             FROM pg_catalog.pg_namespace WHERE nspname IN ('lua', 'crm', 'ledger', 'vault'));
+END
+$open$;
+
+-- name: close_schemas#
+-- Takes back what open_schemas gave.
+DO $close$
+BEGIN
+    EXECUTE (SELECT string_agg(format('REVOKE CREATE ON SCHEMA %I FROM lua_definer', nspname), '; ')
+             FROM pg_catalog.pg_namespace WHERE nspname IN ('lua', 'crm', 'ledger', 'vault'));
+END
+$close$;

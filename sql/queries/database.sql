@@ -1,0 +1,65 @@
+-- name: facts^
+-- What is known of the connection and its database, whoever asks.
+SELECT
+    current_setting('server_version') AS server_version,
+    pg_catalog.pg_is_in_recovery() AS in_recovery,
+    current_database() AS database,
+    session_user::text AS login,
+    pg_catalog.pg_database_size(current_database()) AS size,
+    (SELECT version FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls;
+
+-- name: version$
+-- The newest migration that ran; asked only where the table is there and may be read.
+SELECT max(version) FROM lua.migration;
+
+-- name: may_read_version$
+-- Whether this login may read which migrations ran; null when none ever did.
+SELECT has_table_privilege(to_regclass('lua.migration'), 'SELECT')
+   AND has_schema_privilege('lua', 'USAGE')
+WHERE to_regclass('lua.migration') IS NOT NULL;
+
+-- name: may_migrate$
+-- Whether this login can make every object of the schema: a superuser, or a member of owner and definer.
+SELECT r.rolsuper OR coalesce((
+    SELECT count(*) = 2 FROM pg_catalog.pg_roles AS g
+    WHERE g.rolname IN ('lua_owner', 'lua_definer') AND pg_has_role(r.oid, g.oid, 'MEMBER')), false)
+FROM pg_catalog.pg_roles AS r WHERE r.rolname = session_user;
+
+-- name: has_ledger$
+-- Whether the ledger is there to remember a migration.
+SELECT to_regclass('ledger.pending') IS NOT NULL;
+
+-- name: again#
+-- For a DBA who runs it a second time: what the first time lent would be taken for a stranger's membership.
+DO $again$
+BEGIN
+    IF (SELECT count(*) = 3 FROM pg_catalog.pg_roles
+        WHERE rolname IN ({migrator_name}, 'lua_owner', 'lua_definer')) THEN
+        EXECUTE format('REVOKE lua_owner, lua_definer FROM %I', {migrator_name});
+    END IF;
+END
+$again$;
+
+-- name: before#
+-- For a DBA, after the roles themselves: who migrates, and who works with luactl every day.
+DO $logins$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY[{migrator_name}, {login_name}] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN', wanted);  -- \password sets its password
+        END IF;
+    END LOOP;
+END
+$logins$;
+GRANT {groups} TO {login};
+ALTER DATABASE {database} OWNER TO {migrator};
+GRANT CREATE ON DATABASE {database} TO lua_owner;
+GRANT lua_owner, lua_definer TO {migrator};
+
+-- name: after#
+-- For a DBA, when the migration is done: nobody may become owner or definer any more.
+REVOKE lua_owner, lua_definer FROM {migrator};
+REVOKE CREATE ON DATABASE {database} FROM lua_owner;
+ALTER DATABASE {database} OWNER TO CURRENT_USER;
