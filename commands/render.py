@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,8 @@ from uuid import UUID
 from .terminal import neutral, neutral_json
 
 Columns = Sequence[tuple[str, str]]
+# What a spreadsheet would run when it opens the file. Signed amounts and phone numbers are none.
+_FORMULA = re.compile(r"\s*(?:[=@]|[+-](?![\d\s().,/-]*$))")
 
 
 def _enum(value: Enum) -> str:
@@ -156,7 +159,10 @@ def row_line(value: Any, columns: Columns | None) -> str:
 
 
 def as_csv(value: Any) -> str:
-    """Return CSV with a header of field names and every field; nested values as compact JSON."""
+    """Return CSV with a header of field names and every field; nested values as compact JSON.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, as spreadsheets write it.
+    """
     rows = value if isinstance(value, list) else [value]
     chosen = _columns(rows, None)
     made = io.StringIO()
@@ -171,7 +177,10 @@ def as_csv(value: Any) -> str:
 def _csv_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _compact(value) if isinstance(value, (list, dict)) else str(value)
+    if isinstance(value, (list, dict)):
+        return _compact(value)
+    text = str(value)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def as_lines(value: Any) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import Connection, Home
 
-from luactl.commands.render import as_table
+from luactl.commands.render import as_csv, as_table
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
@@ -89,6 +89,20 @@ def test_every_format_carries_the_same_values() -> None:
     assert lines == listed
     assert [row["name"] for row in rows] == [one["name"] for one in listed]
     assert listed[2]["name"] == "\x1b[31mrot\x1b[0m\u202e\x9b"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=HYPERLINK(A1)", "'=HYPERLINK(A1)"), ("@SUM(A1)", "'@SUM(A1)"), ("+1+cmd|x!A0", "'+1+cmd|x!A0"),
+        ("-cmd|x!A0", "'-cmd|x!A0"), (" \t=1", "' \t=1"), ("+", "+"),
+        ("+49 (0)30 90-18/20", "+49 (0)30 90-18/20"), ("-12.50", "-12.50"), ("O'Hara", "O'Hara"), (-3, "-3"),
+    ],
+)  # fmt: skip
+def test_csv_runs_nothing_in_a_spreadsheet(value: object, written: str) -> None:
+    """Names come from web forms; who opens an export in a spreadsheet must not run what they say."""
+    rows = list(csv.reader(io.StringIO(as_csv([{"name": value}]))))
+    assert rows == [["name"], [written]]
 
 
 def test_field_names_of_an_object_are_lower_case_whoever_chose_them() -> None:
