@@ -27,6 +27,7 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "10min"
+CANCEL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,17 @@ def transaction(
             settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
         session.conn.execute(sql.SQL("; ").join(settings))
         yield session.conn
+
+
+@contextmanager
+def pipeline(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[None]:
+    """Send statements without waiting for each; after Ctrl-C none of them is waited for either."""
+    with conn.pipeline():
+        try:
+            yield
+        except KeyboardInterrupt:
+            conn.cancel_safe(timeout=CANCEL_SECONDS)
+            raise
 
 
 def is_idle(session: Session) -> bool:

@@ -110,7 +110,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "--reason": "none", "--reference": "R", "--purpose": "support", "--given-by": "office",
         "crm customer import file": tables["people"], "crm interaction import file": tables["visits"],
         "crm invoice import file": tables["bills"], "--lines": tables["lines"],
-        "subject": listed[0]["subject_id"], "--subject": listed[0]["subject_id"], "--instruction": "ticket", "erasure_id": entry, "id": entry,
+        "subject": listed[0]["subject_id"], "--subject": listed[0]["subject_id"],
+        "--instruction": "ticket", "erasure_id": entry, "id": entry,
         "folder": str(cwd), "--class": "interaction", "--months": "24",
     }  # fmt: skip
     return w

@@ -12,7 +12,7 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from ..db import queries, transaction
+from ..db import pipeline, queries, transaction
 from ..key import KeyClass, RetentionClass
 from ..key.blind import Indexer, version_for
 from ..key.seal import Sealer
@@ -108,7 +108,7 @@ class Writer:
         claimed = job.keys.claim(subject_ids, KeyClass.MAIN, new=True)
         people = Uuids.of(subject_ids)
         common = {"tenant_id": job.tenant.tenant_id, "entry_id": entry_id, "at": at}
-        with conn.pipeline():
+        with pipeline(conn):
             q.insert_subjects(conn, **common, subject_ids=people)
             if job.has_ids:
                 marks = Bytes.of([customer.digest or b"" for customer in customers])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import psycopg
 
 from .. import instruction
-from ..db import Session, queries, transaction
+from ..db import Session, pipeline, queries, transaction
 from ..errors import LuactlError, UsageError
 from ..instruction import Instruction, checked
-from .register import DeletionRule, Role, directory, in_context
+from .register import DeletionRule, Role, Tenant, directory
 
 if TYPE_CHECKING:
     from ..key.tree import Nodes
@@ -127,7 +127,8 @@ def checked_tenant(new: NewTenant) -> NewTenant:
     return NewTenant(slug, checked("name", new.name), country, checked("contact", new.contact))
 
 
-def _planned(session: Session, new: NewTenant) -> Creation:
+def planned(session: Session, new: NewTenant) -> Creation:
+    """Return what creating a checked tenant would do."""
     order = instruction.prepare(session, "contract", "run the CRM for the tenant", new.contact)
     return Creation(
         "planned", None, **vars(new), roles=ROLES, rules=rules_for(new.country), instruction=order
@@ -142,9 +143,9 @@ def create(session: Session, new: NewTenant, *, if_absent: bool = False, dry_run
     """
     if not dry_run:
         return next(create_many(session, [new], if_absent=if_absent))
-    plan = _planned(session, checked_tenant(new))
-    known = directory(session, [plan.slug])
-    return _existing(session, known[plan.slug][0], plan, if_absent) if known else plan
+    plan = planned(session, checked_tenant(new))
+    there = registered(session, [plan.slug])
+    return _existing(plan, there[plan.slug], if_absent) if there else plan
 
 
 def create_many(
@@ -155,28 +156,48 @@ def create_many(
     What is the same for all is done once. Raises as `create` does: UsageError before anything is written,
     other errors in the middle; then the tenants yielded so far are there.
     """
+    for made, there in settle(session, [checked_tenant(new) for new in news]):
+        yield made if there is None else _existing(made, there, if_absent)
+
+
+def settle(session: Session, news: Sequence[NewTenant]) -> Iterator[tuple[Creation, Tenant | None]]:
+    """Create those checked tenants whose slug is free; yield each when it is committed.
+
+    Beside it stands the tenant that was there already, equal or not, in whose place nothing was done.
+    """
     from ..key.tree import Nodes
 
-    checked_all = [checked_tenant(new) for new in news]
     nodes = Nodes(session)
-    for start in range(0, len(checked_all), BLOCK):
-        block = checked_all[start : start + BLOCK]
-        known = directory(session, [new.slug for new in block])
-        ids, first = _numbers(session, len(block)) if len(known) < len(block) else ([], 0)
-        for at, new in enumerate(block):
-            plan = _planned(session, new)
-            there = known.get(new.slug)
-            if there is None and _written(session, nodes, plan, ids[at], first + at):
-                yield replace(plan, outcome="created", tenant_id=ids[at])
-                continue
+    for start in range(0, len(news), BLOCK):
+        block = news[start : start + BLOCK]
+        there = registered(session, [new.slug for new in block])
+        numbers = _numbers(session, sum(new.slug not in there for new in block))
+        for new in block:
+            plan = planned(session, new)
+            if new.slug not in there:
+                tenant_id, key_no = next(numbers)
+                if _written(session, nodes, plan, tenant_id, key_no):
+                    yield replace(plan, outcome="created", tenant_id=tenant_id), None
+                    continue
+                there |= registered(session, [new.slug])
             nodes = Nodes(session)  # what a transaction made that was rolled back is not there
-            there = there or directory(session, [new.slug])[new.slug]
-            yield _existing(session, there[0], plan, if_absent)
+            yield plan, there[new.slug]
 
 
-def _numbers(session: Session, count: int) -> tuple[list[int], int]:
+def registered(session: Session, slugs: Sequence[str]) -> dict[str, Tenant]:
+    """Return the tenants that have one of these slugs, dedicated ones included."""
+    known = list(directory(session, slugs))
+    if not known:
+        return {}
+    rows = queries("tenant").tenants_of(session.conn, slugs=known)
+    return {tenant.slug: tenant for tenant in (Tenant(*row) for row in rows)}
+
+
+def _numbers(session: Session, count: int) -> Iterator[tuple[int, int]]:
+    if not count:
+        return iter(())
     ids, first, _ = queries("tenant").new_numbers(session.conn, count=count)
-    return ids, first
+    return zip(ids, range(first, first + count), strict=True)
 
 
 def _written(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_no: int) -> bool:
@@ -197,7 +218,7 @@ def _write(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_n
     detail = {"name": plan.name, "country": plan.country, "instruction": plan.instruction.reference}
     with transaction(session, tenant_id) as conn:
         create_tenant(session, tenant_id, key_no, nodes)
-        with conn.pipeline():
+        with pipeline(conn):
             append(session, Entry("tenant.create", tenant_id, f"tenant:{plan.slug}", detail=detail))
             queries("tenant").insert_tenant(
                 conn,
@@ -226,13 +247,17 @@ def _columns(plan: Creation) -> dict[str, Any]:
     }
 
 
-def _existing(session: Session, tenant_id: int, plan: Creation, if_absent: bool) -> Creation:
+def differing(there: Tenant, wanted: NewTenant | Creation) -> list[str]:
+    """Return the attributes in which a tenant is another one than wanted; both have one slug."""
+    return [
+        field for field in ("name", "country", "contact") if getattr(there, field) != getattr(wanted, field)
+    ]
+
+
+def _existing(plan: Creation, there: Tenant, if_absent: bool) -> Creation:
     """Say what it means that the slug is taken. Raises LuactlError unless an equal tenant was welcome."""
-    there = in_context(session, tenant_id)
     differs = [
-        f"{field} {getattr(there, field)!r}, not {getattr(plan, field)!r}"
-        for field in ("name", "country", "contact")
-        if getattr(there, field) != getattr(plan, field)
+        f"{field} {getattr(there, field)!r}, not {getattr(plan, field)!r}" for field in differing(there, plan)
     ]
     if not if_absent:
         raise LuactlError(
@@ -244,4 +269,4 @@ def _existing(session: Session, tenant_id: int, plan: Creation, if_absent: bool)
             f"there is a tenant {plan.slug} already, and another one: {'; '.join(differs)}",
             hint="choose another slug, or repeat with the attributes it has",
         )
-    return replace(plan, outcome="exists", tenant_id=tenant_id)
+    return replace(plan, outcome="exists", tenant_id=there.tenant_id)
