@@ -16,6 +16,7 @@ from luactl import crm, erasure, ledger, retention
 from luactl.db import Session, transaction
 from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, open_tenant, status
+from luactl.key.blind import external_digest
 from luactl.tenant import Tenant
 from luactl.verify import verify_folder
 
@@ -261,6 +262,19 @@ def test_verify_finds_what_came_back(
     assert {one.check for one in found.checks if one.state == "broken"} == {
         "the subject's row is empty", "no key is claimed", "only bookkeeping sees what a duty keeps",
     }  # fmt: skip
+
+
+def test_the_certificate_owns_up_to_what_an_old_copy_can_confirm(
+    session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    who = person(session, tenant)
+    old = admin.execute("SELECT digest FROM crm.contact_key WHERE subject_id = %s", (who,)).fetchone()
+    done = erase(session, tenant, who, tmp_path)
+    with transaction(session, tenant.tenant_id):
+        today = open_tenant(session, tenant.tenant_id)
+    assert old == (external_digest(today.unique_key, "1"),)
+    stated = json.loads((Path(done.certificate) / "certificate.json").read_bytes())
+    assert any("external id has full width" in one for one in stated["remaining_exposure"])
 
 
 def test_off_a_key_host_nothing_happens(

@@ -22,10 +22,13 @@ METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
 CLEAR = "Clear (key file overwritten)"
 NO_LEVEL = "no level claimed"
 EXPOSURE = (
-    "Backups, standbys, the write-ahead log and dead rows of the database may still hold this person's rows, "
-    "as ciphertext only. The keys that opened them hung below the root secret that was destroyed.",
-    "A few bits of keyed hashes of e-mail address, phone number and name, and the random subject id, may "
-    "stand in such copies too. They lead to nobody by themselves.",
+    "Backups, standbys, the write-ahead log and dead rows of the database may still hold this person's rows. "
+    "What is personal stands there as ciphertext only. The keys that opened it hung below the root secret "
+    "that was destroyed. Beside it stand, in clear, random ids, times, kinds of interactions, and numbers, "
+    "dates and amounts of invoices.",
+    "A few bits of keyed hashes of e-mail address, phone number and name may stand in such copies too: each "
+    "fits several people. The keyed hash of an external id has full width: who knows that id and holds "
+    "today's root secret can tell from such a copy that this subject had it.",
     "Overwriting a key file is the level Clear. Solid-state drives keep remapped pages beyond its reach.",
     "An erasure cannot reach a copy of the root secret, or of readable data, that somebody made before.",
 )
