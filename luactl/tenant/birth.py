@@ -127,7 +127,7 @@ def checked_tenant(new: NewTenant) -> NewTenant:
     return NewTenant(slug, checked("name", new.name), country, checked("contact", new.contact))
 
 
-def planned(session: Session, new: NewTenant) -> Creation:
+def _planned(session: Session, new: NewTenant) -> Creation:
     """Return what creating a checked tenant would do."""
     order = instruction.prepare(session, "contract", "run the CRM for the tenant", new.contact)
     return Creation(
@@ -143,7 +143,7 @@ def create(session: Session, new: NewTenant, *, if_absent: bool = False, dry_run
     """
     if not dry_run:
         return next(create_many(session, [new], if_absent=if_absent))
-    plan = planned(session, checked_tenant(new))
+    plan = _planned(session, checked_tenant(new))
     there = registered(session, [plan.slug])
     return _existing(plan, there[plan.slug], if_absent) if there else plan
 
@@ -173,7 +173,7 @@ def settle(session: Session, news: Sequence[NewTenant]) -> Iterator[tuple[Creati
         there = registered(session, [new.slug for new in block])
         numbers = _numbers(session, sum(new.slug not in there for new in block))
         for new in block:
-            plan = planned(session, new)
+            plan = _planned(session, new)
             if new.slug not in there:
                 tenant_id, key_no = next(numbers)
                 if _written(session, nodes, plan, tenant_id, key_no):

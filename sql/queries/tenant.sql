@@ -47,6 +47,12 @@ VALUES (:tenant_id::bigint, :instruction_id::uuid, :reference::text, :purpose::t
 SELECT tenant_id, slug, name, country, contact, isolation, status, reason, created_at, updated_at
 FROM lua.tenants();
 
+-- name: tenants_of
+-- The tenants of some slugs, dedicated ones included.
+SELECT tenant_id, slug, name, country, contact, isolation, status, reason, created_at, updated_at
+FROM lua.tenants()
+WHERE slug = ANY (:slugs::text[]);
+
 -- name: tenant^
 -- One tenant, seen in its own context.
 SELECT tenant_id, slug, name, country, contact, isolation, status, reason, created_at, updated_at
