@@ -10,7 +10,20 @@ import pytest
 from luactl.commands.app import general_options
 from luactl.commands.main import NOUNS, program
 
-READING = {"psql", "sql-roles", "url", "find", "list", "log", "search", "show", "status", "tail", "verify"}
+READING = {
+    "psql",
+    "sql-roles",
+    "url",
+    "find",
+    "list",
+    "log",
+    "prove",
+    "search",
+    "show",
+    "status",
+    "tail",
+    "verify",
+}
 OWN_HOME_ONLY = {"demo"}
 
 

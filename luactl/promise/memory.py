@@ -41,4 +41,4 @@ def _changes(tables: list[tuple[str, str]]) -> Iterator[tuple[str, Composable]]:
         place, name = SQL(table), SQL(column)
         yield f"update {table}", SQL("UPDATE {t} SET {c} = {c} WHERE false").format(t=place, c=name)
         yield f"remove rows of {table}", SQL("DELETE FROM {} WHERE false").format(place)
-        yield f"truncate {table}", SQL("TRUNCATE {} CASCADE").format(place)
+        yield f"truncate {table}", SQL("TRUNCATE {}").format(place)

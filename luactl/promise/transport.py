@@ -62,6 +62,7 @@ def _plaintext_login(session: Session, look: Look) -> None:
             password=info.password,
             sslmode="disable",
             gssencmode="disable",
+            channel_binding="disable",
             connect_timeout=TIMEOUT,
         ).close()
     except psycopg.OperationalError as error:
