@@ -159,8 +159,7 @@ class Frame(Screen[None]):
         worker = get_current_worker()
         message: Message | None
         try:
-            with self.console.sessions.lend(name, change=change) as session:
-                message = job(session)
+            message = self.console.sessions.run(job, name, change=change)
         except Exception as error:  # the one place where whatever a job met is told
             message = Failed(told(error), about)
         if message is not None and (change or not worker.is_cancelled):

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from luactl.db import Session
 
 IDLE = 3
 CANCEL_SECONDS = 2.0
+T = TypeVar("T")
 Opener = Callable[[], "AbstractContextManager[Session]"]
 
 
@@ -64,6 +65,24 @@ class Sessions:
             yield replace(held.session, command=command)
         finally:
             self._take_back(held)
+
+    def run(self, job: Callable[[Session], T], command: str, *, change: bool = False) -> T:
+        """Run a job with a session and return what it returns.
+
+        What only reads gets a second try when the connection that it got had died while it lay idle.
+        """
+        with self._lock:
+            first_try = bool(self._idle) and not change
+        if first_try:
+            given: Session | None = None
+            try:
+                with self.lend(command) as given:
+                    return job(given)
+            except Exception:
+                if given is None or not given.conn.closed:
+                    raise
+        with self.lend(command, change=change) as session:
+            return job(session)
 
     def _take_back(self, held: _Held) -> None:
         with self._lock:
