@@ -11,6 +11,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .ledger.note import Verifier
 
 LONGEST_KEY_FILE = 4096
+MOST_FILES = 64
+LARGEST_FOLDER = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,13 @@ def _pinned(key: str) -> Verifier:
 
 
 def _read(check: _Check) -> None:
-    """Read every plain file directly in the folder, following no link."""
-    for entry in sorted(os.scandir(check.folder), key=lambda one: one.name):
+    """Read every plain file directly in the folder, following no link, until there is too much of it."""
+    with os.scandir(check.folder) as entries:
+        listed = sorted(islice(entries, MOST_FILES + 1), key=lambda one: one.name)
+    for entry in listed:
+        if len(check.data) == MOST_FILES or sum(map(len, check.data.values())) > LARGEST_FOLDER:
+            check.wrong(entry.name, f"was not read: more than {MOST_FILES} files or {LARGEST_FOLDER} bytes")
+            break
         mode = entry.stat(follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode):
             check.wrong(entry.name, "is a symbolic link; a certificate has none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from conftest import isolated, run_program
 from test_certificate import OTHER, SIGNER, make
+
+from luactl.verify import verify_folder
 
 
 def verify(home: Path, *arguments: str) -> CompletedProcess[str]:
@@ -59,3 +62,20 @@ def test_an_empty_folder_has_no_manifest(tmp_path: Path) -> None:
     done = verify(tmp_path / "home", str(tmp_path / "empty"))
     assert done.returncode == 6
     assert data(done)["findings"] == [{"file": "manifest.json", "what": "is missing"}]
+
+
+@pytest.mark.parametrize(("files", "size"), [(20, 4 << 20), (5_000, 1)])
+def test_a_folder_too_large_to_be_one_fills_no_memory(tmp_path: Path, files: int, size: int) -> None:
+    folder = make(tmp_path / "c")
+    for number in range(files):
+        with (folder / f"part-{number}.bin").open("wb") as file:
+            file.truncate(size)
+    tracemalloc.start()
+    try:
+        found = verify_folder(folder)
+        assert tracemalloc.get_traced_memory()[1] < 48 << 20
+    finally:
+        tracemalloc.stop()
+    assert not found.ok
+    assert any("was not read: more than 64 files" in one.what for one in found.findings)
+    assert len(found.findings) < 200
