@@ -234,6 +234,20 @@ def test_large_logs_grow_and_prove_by_subtrees(admin_login: Session, init: Sessi
     assert verification.checkpoints == 2 * len(list(anchors(admin_login.profile.anchors)[0].records()))
 
 
+def test_who_says_that_an_old_entry_waits_spoils_no_check(actor: Actor, admin_login: Session) -> None:
+    write(admin_login, *["a"] * 3)
+    ledger.integrate(admin_login)
+    app = actor("lua_app")
+    ids = admin_login.conn.execute("SELECT id, at FROM ledger.leaf").fetchall()
+    with app.conn.cursor() as cursor:
+        cursor.executemany("INSERT INTO ledger.pending VALUES (%s, %s)", ids)
+    assert "waits for an index although it has one" in problems(admin_login)[0]
+    write(app, "a")
+    ledger.integrate(admin_login)
+    assert problems(admin_login) == []
+    assert admin_login.conn.execute("SELECT count(*) FROM ledger.pending").fetchone() == (0,)
+
+
 def test_lag_is_visible(admin_login: Session) -> None:
     later = replace(admin_login, clock=FixedClock(datetime.now(UTC) + timedelta(hours=1)))
     assert 3600 <= ledger.status(later).lag_seconds < 3700

@@ -127,6 +127,9 @@ BEGIN
     IF taken <> cardinality(p_ids) THEN
         RAISE EXCEPTION 'only % of % entries were pending', taken, cardinality(p_ids) USING ERRCODE = 'serialization_failure';
     END IF;
+    -- Whoever may append may also say of an old entry that it waits: that goes now, else no check would pass again.
+    DELETE FROM ledger.pending p
+    WHERE p.id <= p_ids[cardinality(p_ids)] AND EXISTS (SELECT FROM ledger.leaf l WHERE l.id = p.id);
     IF EXISTS (SELECT FROM unnest(p_ids, p_ats, p_hashes) AS w(id, at, hash)
                LEFT JOIN ledger.entry e ON e.id = w.id AND e.at = w.at
                WHERE sha256('\x00'::bytea || e.body) IS DISTINCT FROM w.hash) THEN
