@@ -193,7 +193,7 @@ def test_an_import_that_is_cut_short(
 ) -> None:
     """The first batch stays and the second, of which rows are written already, leaves nothing."""
     new_tenant()
-    # What is sealed while the server waits is a lot, where it matters: Ctrl-C then strikes between statements.
+    # Where it matters, much is sealed while the server waits: Ctrl-C then strikes between statements.
     total = (2 * BATCH if bad is INTERRUPTED else BATCH) + 10
     (tmp_path / "all.csv").write_bytes(HEADER + people_of(0, total))
     args = ("crm", "customer", "import", str(tmp_path / "all.csv"), *T)

@@ -55,8 +55,18 @@ ALWAYS = ("sql-quote", "surrogate", "nul", "escape")
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 CODES = {int(code) for code in Exit} - {Exit.BUSY, Exit.INTERRUPTED}
 COMMANDS = verbs()
-PLANNED = {"init", "erasure run", "retention purge", "key recover"}
-IDLE = {"demo", "embedded start", "embedded stop", "embedded status"}
+PLANNED = {
+    "init",
+    "profile add",
+    "profile use",
+    "profile remove",
+    "erasure run",
+    "retention purge",
+    "key recover",
+}
+PROMISES = ("show", "waive", "unwaive")
+# What has a world of its own, a screen, or (`db psql`) becomes another program.
+IDLE = {"demo", "tui", "db psql", "embedded start", "embedded stop", "embedded status"}
 # Where a command keeps what it was told.
 STORED = {
     ("tenant create", "--name"): "SELECT name FROM lua.tenant WHERE slug = %s",
@@ -68,6 +78,7 @@ STORED = {
 CHANGING = {
     "tenant create", "tenant suspend", "tenant resume", "instruction add", "retention set", "subject reindex",
     "crm customer import", "crm interaction import", "crm invoice import", "ledger integrate",
+    "promise waive", "promise unwaive", "tenant import",
 }  # fmt: skip
 READING = {"ledger.entry", "ledger.pending", "crm.subject"}
 
@@ -112,7 +123,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "crm invoice import file": tables["bills"], "--lines": tables["lines"],
         "subject": listed[0]["subject_id"], "--subject": listed[0]["subject_id"],
         "--instruction": "ticket", "erasure_id": entry, "id": entry,
-        "folder": str(cwd), "--class": "interaction", "--months": "24",
+        "name": "test", "--until": "2999-01-01", **{f"promise {verb} id": "1.4" for verb in PROMISES},
+        "file": tables["people"], "folder": str(cwd), "--class": "interaction", "--months": "24",
     }  # fmt: skip
     return w
 

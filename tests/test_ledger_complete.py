@@ -295,6 +295,8 @@ SERVER = {
     "embedded stop": ("--yes",),
 }
 OWN_HOME = {"demo"}
+# Runs until somebody leaves it, and does only what the commands above do.
+SCREENS = {"tui"}
 # Change files of this account and no row (tests/test_profile.py).
 FILES = {
     "db psql",  # becomes another program (tests/test_db.py)
@@ -312,7 +314,7 @@ def options(command: str) -> set[str]:
 
 
 def test_every_command_is_classified() -> None:
-    assert {*TABLE, *SERVER, *OWN_HOME, *FILES} == COMMANDS.keys()
+    assert {*TABLE, *SERVER, *OWN_HOME, *FILES, *SCREENS} == COMMANDS.keys()
 
 
 def entries(found: list[Changed]) -> list[dict[str, Any]]:
