@@ -35,6 +35,7 @@ def table() -> str:
     ]
     for clause in promise.load().clauses:
         probe = f"`{clause.probe}`" if clause.probe else "nothing looks yet"
+        probe += f"; leaves out: {clause.beyond}" if clause.beyond else ""
         lines.append(f"| {clause.id} | {clause.promise} | {clause.means} | {clause.attempt} | {probe} |")
     return "\n".join(lines) + "\n"
 

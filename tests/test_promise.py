@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Connection, TestServer
-from support_erasure import erase, later, person, practice
+from support_erasure import erase, later, new_tenant, person, practice
 from support_whole import changes, snapshot
 
 from luactl import ledger, promise, retention
@@ -324,6 +324,21 @@ def test_orphans_are_looked_for_by_who_may_not_write(session: Session, login: Lo
     found = run(login("lua_auditor"), "orphans")
     assert (found.state, found.attempts) == ("kept", 2)
     assert "may not write such rows" in found.evidence["not_tried"]
+
+
+def test_an_empty_tenant_keeps_nothing_for_who_may_not_write(session: Session, login: Login) -> None:
+    new_tenant(session, "smile")
+    assert run(login("lua_auditor"), "orphans").state == "not observable"
+    assert run(login("lua_operator"), "orphans").state == "kept"
+
+
+def test_what_a_probe_leaves_out_is_said(session: Session) -> None:
+    practice(session)
+    (verdict,) = promise.prove(session, PAGE, PAGE.chosen(["1.6"])).promises
+    assert verdict.state == "kept"
+    assert verdict.why.endswith(
+        "; not looked at: whether work for a tenant without an instruction is refused"
+    )
 
 
 def test_without_tenants_nothing_is_kept(keeper_of_nothing: Session) -> None:

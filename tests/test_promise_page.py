@@ -116,7 +116,7 @@ def test_list_and_show_need_no_database(tmp_path: Path) -> None:
     listed = run(tmp_path, "list", "-o", "json")
     data = json.loads(listed.stdout)["data"]
     assert [one["id"] for one in data][:2] == ["1.1", "1.2"]
-    assert set(data[0]) == {"id", "promise", "means", "attempt", "probe"}
+    assert set(data[0]) == {"id", "promise", "means", "attempt", "probe", "beyond"}
     assert "35 of 48 promises have no probe yet" in listed.stderr
     shown = json.loads(run(tmp_path, "show", "3.5", "-o", "json").stdout)["data"]
     assert (shown["id"], shown["probe"]) == ("3.5", "isolation")

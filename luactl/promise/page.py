@@ -34,6 +34,8 @@ class Clause:
     """How one would try to break it."""
     probe: str | None = None
     """The probe that does so today; None: nothing looks yet."""
+    beyond: str | None = None
+    """What of the attempt the probe leaves out, if anything."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _clause(number: int, given: Any) -> Clause:
     if not isinstance(given, dict):
         raise ValueError(f"clause {number} is no table")
     names = {field.name for field in fields(Clause)}
-    _check(given, f"clause {number}", required=names - {"probe"}, optional={"probe"})
+    _check(given, f"clause {number}", required=names - {"probe", "beyond"}, optional={"probe", "beyond"})
     if not ID.fullmatch(given["id"]):
         raise ValueError(f"clause {number}: {given['id'][:40]!r} is no id such as 3.1")
     if given.get("probe", next(iter(PROBES))) not in PROBES:

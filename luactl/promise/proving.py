@@ -112,7 +112,7 @@ def _verdict(clause: Clause, found: Look | None, waiver: Waiver | None) -> Verdi
         clause.id,
         clause.promise,
         "waived" if waived else found.state,
-        f"{waiver}; {found.state}: {found.why}" if waived else found.why,
+        f"{waiver}; {found.state}: {found.why}" if waived else _why(clause, found),
         clause.probe,
         found.attempts,
         tuple(found.broken),
@@ -120,6 +120,12 @@ def _verdict(clause: Clause, found: Look | None, waiver: Waiver | None) -> Verdi
         found.evidence,
         waiver,
     )
+
+
+def _why(clause: Clause, found: Look) -> str:
+    """Say beside what was seen what was not even looked at."""
+    limits = found.state == "kept" and clause.beyond
+    return f"{found.why}; not looked at: {clause.beyond}" if limits else found.why
 
 
 def _record(session: Session, page: Page, verdicts: Sequence[Verdict]) -> UUID:

@@ -24,7 +24,7 @@ def orphans(session: Session, page: Page, look: Look) -> None:
                 query = statements("records")
                 count, lost = getattr(query, f"{table}s")(conn, tenant_id=tenant.tenant_id)
                 rows[table] += count
-                look.tried()
+                look.tried(min(count, 1))  # in an empty table nothing was found because nothing is there
                 if lost:
                     look.breaks(f"{lost:,} of {count:,} {table}s of {tenant.slug} belong to no customer")
                 _write(
