@@ -25,6 +25,7 @@ NOUNS = {
     "init": "Make the database and keys of a profile, or adopt a server by its DSN.",
     "profile": "Profiles: which databases luactl knows, and which one it uses.",
     "db": "The database behind a profile: schema version, migration, URL, psql.",
+    "doctor": "What is wrong with this installation, and how to mend it.",
     "embedded": "The Postgres server that init made: its state, start, stop and log.",
     "tenant": "Tenants: the companies whose data Lua CRM keeps.",
     "instruction": "What tenants instructed Lua CRM to do: record it, list it.",

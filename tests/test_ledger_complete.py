@@ -216,6 +216,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             prepare=narrow,
         ),
     ),
+    "doctor": (Case(),),
     "db status": (Case(),),
     "db url": (Case(),),
     "db sql-roles": (Case(),),

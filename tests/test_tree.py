@@ -10,7 +10,7 @@ import pytest
 from luactl.commands.app import general_options
 from luactl.commands.main import NOUNS, program
 
-READING = {
+READING = {"doctor", 
     "psql",
     "sql-roles",
     "url",

@@ -14,9 +14,9 @@ SELECT max(version) FROM lua.migration;
 
 -- name: may_read_version$
 -- Whether this login may read which migrations ran; null when none ever did.
-SELECT has_table_privilege(to_regclass('lua.migration'), 'SELECT')
-   AND has_schema_privilege('lua', 'USAGE')
-WHERE to_regclass('lua.migration') IS NOT NULL;
+SELECT has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')
+FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname = 'lua' AND c.relname = 'migration';
 
 -- name: may_migrate$
 -- Whether this login can make every object of the schema: a superuser, or a member of owner and definer.

@@ -1,0 +1,50 @@
+"""Checks of the ledger, its anchors, and of work that was begun and not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from ..erasure.record import unfinished as unfinished_work
+from ..ledger import status
+from .finding import Finding, Look
+
+MOST_LAG = timedelta(days=1)
+
+
+def ledger(look: Look) -> Iterator[Finding]:
+    """Yield entries that have waited too long for a checkpoint: until then they can be changed unseen."""
+    found = status(look.opened)
+    if found.lag_seconds > MOST_LAG.total_seconds():
+        hours = found.lag_seconds / 3600
+        where = "here" if found.signs_here else "on the ledger's host, which has the signing key"
+        yield Finding(
+            f"{found.pending:,} ledger entries wait for a checkpoint, the oldest for {hours:,.0f} h",
+            f"run `luactl ledger integrate` {where}, and every hour from cron",
+        )
+
+
+def anchors(look: Look) -> Iterator[Finding]:
+    """Yield anchors that are missing, cannot be read, or do not have the newest checkpoint."""
+    found = status(look.opened)
+    if found.signs_here and not found.anchors:
+        yield Finding(
+            "no anchor knows the ledger's checkpoints", 'name one in the profile: anchors = ["file:…"]'
+        )
+    for one in found.anchors:
+        if one.problem:
+            yield Finding(
+                f"anchor {one.anchor}: {one.problem}", "`luactl ledger verify` says what is at stake"
+            )
+        elif not one.current:
+            yield Finding(f"anchor {one.anchor} lacks the newest checkpoint", "run `luactl ledger integrate`")
+
+
+def unfinished(look: Look) -> Iterator[Finding]:
+    """Yield erasures and purges that were cut short."""
+    for one in unfinished_work(look.opened):
+        verb = "erasure run" if one.kind == "erasure" else "retention purge"
+        yield Finding(
+            f"{one.kind} {one.id} of tenant {one.tenant} was cut short at {one.since:%Y-%m-%d %H:%M} UTC",
+            f"run `luactl {verb} --tenant {one.tenant} …` again: it finishes what was begun",
+        )
