@@ -86,6 +86,12 @@ def test_ids_are_version_7_and_tell_the_time() -> None:
         uuid7_of(datetime(1960, 1, 1, tzinfo=UTC), b"0123456789")
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00"])
+def test_an_instant_that_utc_cannot_name_is_no_date(text: str) -> None:
+    with pytest.raises(ValueError, match="is no date"):
+        parse_moment(text)
+
+
 def test_hostile_amounts_take_no_time() -> None:
     """A regular expression that backtracks over the blanks would take minutes for each such line."""
     begun = time.process_time()

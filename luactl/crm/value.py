@@ -25,7 +25,7 @@ def parse_moment(text: str) -> datetime:
         day, month, year, hour, minute, second = (int(part or 0) for part in found.groups())
         return _checked(lambda: datetime(year, month, day, hour, minute, second, tzinfo=UTC))
     moment = _checked(lambda: datetime.fromisoformat(text))
-    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    return _checked(lambda: (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC))
 
 
 def parse_date(text: str) -> date:
