@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from support_erasure import KILLED, counts, erase, later, person, practice, run_killed
+from support_erasure import KILLED, counts, erase, later, person, practice, run_killed, table
 
 from luactl import crm, erasure, ledger, retention
 from luactl.db import Session, transaction
@@ -275,6 +275,19 @@ def test_the_certificate_owns_up_to_what_an_old_copy_can_confirm(
     assert old == (external_digest(today.unique_key, "1"),)
     stated = json.loads((Path(done.certificate) / "certificate.json").read_bytes())
     assert any("external id has full width" in one for one in stated["remaining_exposure"])
+
+
+def test_years_at_the_ends_of_the_calendar_stop_no_erasure(
+    session: Session, tenant: Tenant, tmp_path: Path
+) -> None:
+    odd = (
+        "InvoiceId,CustomerId,InvoiceDate,Total\nO-1,1,0001-01-01,1\nO-2,1,9999-12-31,1\nO-3,1,9990-01-01,1\n"
+    )
+    assert crm.import_invoices(session, tenant, table(odd), crm.Options()).imported == 3
+    done = erase(session, tenant, person(session, tenant), tmp_path)
+    assert [one.period for one in done.staying if one.period not in (2016, 2025)] == [1, 9990, 9999]
+    assert erasure.verify(session, done.erasure_id).ok
+    assert verify_folder(Path(done.certificate)).ok
 
 
 def test_off_a_key_host_nothing_happens(

@@ -66,7 +66,7 @@ def instant(moment: datetime) -> str:
     """Return an instant as RFC 3339 in UTC, to the second."""
     from datetime import UTC
 
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def signed_text(manifest: bytes) -> str:
