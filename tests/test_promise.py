@@ -5,6 +5,7 @@ The superuser breaks: no other login can.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -398,6 +399,30 @@ def test_a_missing_right_is_not_observable_never_kept(keeper: Session, admin: Co
     admin.execute("REVOKE ALL ON ALL TABLES IN SCHEMA lua, crm, ledger FROM lua_app, lua_ai")
     found = run(keeper, probe)
     assert found.state == ("kept" if probe == "rights" else "not observable"), found
+
+
+def test_a_dedicated_tenant_is_looked_at_by_who_may_become_its_login(
+    keeper: Session, admin: Connection
+) -> None:
+    castle = (1 << 40) + secrets.randbelow(1 << 30)
+    role = f"lua_t{castle}"
+    admin.execute("INSERT INTO lua.tenant_directory VALUES (%s, 'castle', 77)", (castle,))
+    admin.execute(
+        "INSERT INTO lua.tenant VALUES (%s, 'castle', 'Castle', 'DE', 'office@castle.example', 'dedicated',"
+        " 'active', NULL, now(), now())",
+        (castle,),
+    )
+    found = run(keeper, "orphans")
+    assert (found.state, found.unseen) == (
+        "not observable",
+        ["the rows of castle show to its own login alone"],
+    )
+    admin.execute(f"CREATE ROLE {role} IN ROLE lua_app; GRANT {role} TO {keeper.actor}")
+    try:
+        more = run(keeper, "orphans")
+    finally:
+        admin.execute(f"DROP ROLE {role}")
+    assert (more.state, more.attempts) == ("kept", found.attempts + 2)
 
 
 def test_a_probe_that_fails_is_not_observable(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
