@@ -14,7 +14,7 @@ from support_erasure import KILLED, counts, erase, later, person, practice, run_
 
 from luactl import crm, erasure, ledger, retention
 from luactl.db import Session, transaction
-from luactl.errors import NotFoundError, RefusedError, UsageError
+from luactl.errors import Exit, LuactlError, NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, open_tenant, status
 from luactl.key.blind import external_digest
 from luactl.tenant import Tenant
@@ -275,6 +275,22 @@ def test_the_certificate_owns_up_to_what_an_old_copy_can_confirm(
     assert old == (external_digest(today.unique_key, "1"),)
     stated = json.loads((Path(done.certificate) / "certificate.json").read_bytes())
     assert any("external id has full width" in one for one in stated["remaining_exposure"])
+
+
+def test_a_record_alone_gets_no_certificate(
+    session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """Whoever may write records of erasures could else have a living person certified as erased."""
+    who, base = person(session, tenant), tmp_path / "certificates"
+    admin.execute(
+        "INSERT INTO lua.erasure SELECT %s, gen_random_uuid(), %s, 'ticket 1', 'me', 'done', 1,"
+        """ '{"going": {}, "keys": [], "staying": []}', '{"facts": {}, "entry": ""}', now(), now()""",
+        (tenant.tenant_id, who),
+    )
+    with pytest.raises(LuactlError, match=r"is not complete: the subject's row is empty") as told:
+        erase(session, tenant, who, base)
+    assert told.value.exit == Exit.FINDINGS
+    assert not base.exists()
 
 
 def test_years_at_the_ends_of_the_calendar_stop_no_erasure(

@@ -23,7 +23,7 @@ from ..key.recovery import recover
 from ..ledger import Entry
 from . import facts as statement
 from . import record
-from .checking import check
+from .checking import Check, check
 from .planning import ErasurePlan, Going, Staying, count
 
 KIND = "erasure"
@@ -84,6 +84,8 @@ def run(
     if done.state == "intent":
         done = _conclude(session, plan.tenant, done)
         step("outcome written")
+    else:
+        _demand_gone(session, done)  # a record is only a row: nothing is certified anew that can be read
     place = folder or base / str(done.erasure_id)
     pending = _certify(session, done, place)
     return _result(plan, done, outcome, place, pending)
@@ -166,12 +168,8 @@ def _check_unchanged(
         raise BusyError("data of this person came in at this very moment", hint="run it again")
 
 
-def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Erasure:
-    """Check that nothing opens any more, then write down the outcome with the facts of the certificate."""
-    from psycopg.types.json import Jsonb
-
-    from ..ledger import append
-
+def _demand_gone(session: Session, found: record.Erasure) -> list[Check]:
+    """Return every attempt to reach the person. Raises UnverifiedError when one succeeds."""
     checks = check(session, found)
     broken = [one for one in checks if one.state == "broken"]
     if broken:
@@ -179,6 +177,16 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
             f"erasure {found.erasure_id} is not complete: {broken[0].check}: {broken[0].what}",
             hint=f"`luactl key status`, then `luactl erasure verify {found.erasure_id}`",
         )
+    return checks
+
+
+def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Erasure:
+    """Check that nothing opens any more, then write down the outcome with the facts of the certificate."""
+    from psycopg.types.json import Jsonb
+
+    from ..ledger import append
+
+    checks = _demand_gone(session, found)
     at = session.clock.now()
     stated = statement.facts(session, tenant, found, checks, at)
     digest = sha256(certificate.canonical(stated)).hexdigest()
