@@ -73,8 +73,8 @@ def ledger(session: Session) -> Matter:
         return Matter("ledger", f"an anchor is at fault: {broken[0]}", "bad")
     if not found.pending:
         return Matter("ledger", f"{found.size:,} entries, all under a checkpoint", "good")
-    waited = f"{int(found.lag_seconds) // 60:,} min"
-    text = f"{found.pending:,} entries wait for a checkpoint, the oldest for {waited}"
+    waiting = "1 entry waits" if found.pending == 1 else f"{found.pending:,} entries wait"
+    text = f"{waiting} for a checkpoint, since {int(found.lag_seconds) // 60:,} min"
     return Matter("ledger", text, "warn" if found.lag_seconds >= 3600 else "")
 
 

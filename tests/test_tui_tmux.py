@@ -1,0 +1,84 @@
+"""The terminal UI in tmux, as a person over SSH has it: a walk at 80x24, and the terminal left as it was."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import Home
+from support_erasure import practice
+
+from luactl.db import Session
+
+LUACTL = str(Path(sys.executable).with_name("luactl"))
+
+
+@dataclass(frozen=True)
+class Tmux:
+    """A server of our own with one window."""
+
+    socket: Path
+    environ: dict[str, str]
+
+    def run(self, *arguments: str) -> str:
+        command = ["tmux", "-S", str(self.socket), "-f", "/dev/null", *arguments]
+        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def type(self, *keys: str) -> None:
+        self.run("send-keys", *keys)
+
+    def until(self, text: str, seconds: float = 20) -> str:
+        """Return the screen once it shows a text. Raises TimeoutError."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            seen = self.run("capture-pane", "-p")
+            if text in seen:
+                return seen
+        raise TimeoutError(f"{text!r} did not appear:\n{seen}")
+
+
+@pytest.fixture
+def tmux(home: Home, tmp_path: Path) -> Iterator[Tmux]:
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    environ = {
+        name: value for name, value in home.environ.items() if name not in ("COLUMNS", "NO_COLOR", "TMUX")
+    }
+    made = Tmux(tmp_path / "tmux", {**environ, "TERM": "xterm-256color", "PS1": "ready$ "})
+    made.run("new-session", "-d", "-x", "80", "-y", "24", "sh")
+    try:
+        yield made
+    finally:
+        made.run("kill-server")
+
+
+def test_walks_from_home_to_contacts_and_leaves(tmux: Tmux, session: Session, tmp_path: Path) -> None:
+    practice(session)
+    before, after = tmp_path / "before", tmp_path / "after"
+    tmux.type(f"stty -a > {before}; {LUACTL} tui; echo code=$?; stty -a > {after}; echo left", "Enter")
+    tmux.until("1 tenant\n")
+    tmux.until("cut short")
+    tmux.type("Enter")
+    tmux.until("Practice smile")
+    tmux.type("Enter")
+    tmux.until("CLOCK STARTS")
+    tmux.type("Enter")
+    tmux.until("Why do you look at contacts")
+    tmux.type("support", "Enter")
+    screen = tmux.until("nele@praxis.example")
+    lines = screen.splitlines()
+    assert "Contacts of smile" in lines[1]
+    assert lines[1].rstrip().endswith("1 of 3")
+    assert all(len(line) <= 80 for line in lines)
+    assert "Quit" in lines[-1]
+    tmux.type("q")
+    assert "code=0" in tmux.until("\nleft")
+    assert "Contacts" not in tmux.run("capture-pane", "-p")
+    assert before.read_text() == after.read_text() != ""
