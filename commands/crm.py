@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from luactl.errors import Exit, UsageError
+from luactl.errors import UsageError
 
 from .app import group
 from .context import session
 from .diagnostics import note, progress
 from .options import DryRun, Limit, Purpose, TenantSlug, Yes, identifier
-from .output import show, show_plan
+from .output import show
+from .table import Column, origin, remarks, show_report
 
 if TYPE_CHECKING:
     from luactl.crm import Listing, Options, Report
@@ -29,7 +28,6 @@ app.add_typer(customer, name="customer")
 app.add_typer(interaction, name="interaction")
 app.add_typer(invoice, name="invoice")
 
-TOLD_REJECTS = 20
 REPORT_COLUMNS = (
     ("rows", "RECORDS"),
     ("imported", "IMPORTED"),
@@ -40,20 +38,10 @@ REPORT_COLUMNS = (
 )
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A CSV file; `-` reads standard input.")]
-Column = Annotated[
-    list[str],
-    typer.Option(
-        "--column", metavar="FIELD=HEADER", help="Which column is which field; may be given several times."
-    ),
-]
 AllOrNothing = Annotated[
     bool, typer.Option("--all-or-nothing", help="One transaction; one bad line and nothing goes in.")
 ]
 Subject = Annotated[str | None, typer.Option("--subject", metavar="ID", help="Only this person.")]
-
-
-def _origin(file: str) -> Path | BinaryIO:
-    return sys.stdin.buffer if file == "-" else Path(file)
 
 
 def _options(column: list[str], all_or_nothing: bool, dry_run: bool, **more: Any) -> Options:
@@ -70,27 +58,16 @@ def _import(what: str, importer: Callable[..., Report], file: str, tenant: str, 
 
     try:
         with session(f"crm {what} import") as opened, progress(f"{what}s") as advance:
-            report = importer(opened, find(opened, tenant), _origin(file), options, progress=advance)
+            report = importer(opened, find(opened, tenant), origin(file), options, progress=advance)
     except RejectedError as problem:
-        for line in _remarks(problem.report):
+        for line in remarks(problem.report, _rejected(problem.report)):
             note(line)
         raise
-    outcome = Exit.FINDINGS if report.rejected or report.rejected_lines else Exit.DONE
-    if report.dry_run:
-        show_plan(report, REPORT_COLUMNS, _remarks(report))
-        raise typer.Exit(int(outcome))
-    show(report, REPORT_COLUMNS, _remarks(report), outcome=outcome)
+    show_report(report, REPORT_COLUMNS, _rejected(report))
 
 
-def _remarks(report: Report) -> list[str]:
-    """Say which columns were not used and which lines did not go in."""
-    remarks = [f"columns not used: {', '.join(report.unused_columns)}"] if report.unused_columns else []
-    told = report.rejects[:TOLD_REJECTS]
-    remarks += [f"{one.table}, line {one.line}: {one.reason}" for one in told]
-    left = report.rejected + report.rejected_lines - len(told)
-    if left > 0:
-        remarks.append(f"{left:,} more are not shown; -o json lists the first thousand")
-    return remarks
+def _rejected(report: Report) -> int:
+    return report.rejected + report.rejected_lines
 
 
 def _show_listing(listing: Listing, columns: tuple[tuple[str, str], ...], limit: int) -> None:
@@ -226,7 +203,7 @@ def import_invoices(
         raise UsageError("only one of the two files can be standard input")
     more = {"currency": currency, "line_columns": parse_choices(line_column)}
     options = _options(column, all_or_nothing, dry_run, **more)
-    importer = partial(crm.import_invoices, lines=None if lines is None else _origin(lines))
+    importer = partial(crm.import_invoices, lines=None if lines is None else origin(lines))
     _import("invoice", importer, file, tenant, options)
 
 

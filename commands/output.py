@@ -98,9 +98,11 @@ def show_text(field: str, text: str) -> None:
         show({field: text})
 
 
-def show_plan(plan: Any, columns: Columns | None = None, notes: Sequence[str] = ()) -> None:
-    """Print what a run would do, and say that nothing was done."""
-    show(plan, columns, [*notes, "dry run: nothing was changed"])
+def show_plan(
+    plan: Any, columns: Columns | None = None, notes: Sequence[str] = (), *, outcome: Exit = Exit.DONE
+) -> None:
+    """Print what a run would do, and say that nothing was done; any `outcome` but DONE ends the command."""
+    show(plan, columns, [*notes, "dry run: nothing was changed"], outcome=outcome)
 
 
 def stream(rows: Iterable[Any], columns: Columns | None = None) -> None:

@@ -8,10 +8,11 @@ import typer
 
 from .app import group
 from .context import session
-from .diagnostics import confirm
+from .diagnostics import confirm, progress
 from .options import DryRun, Yes
 from .output import show as show_result
 from .output import show_plan
+from .table import Column, origin, show_report
 
 HELP = "Tenants: the companies whose data Lua CRM keeps."
 app = group(HELP)
@@ -31,6 +32,12 @@ MADE = (
     ("name", "NAME"),
     ("country", "COUNTRY"),
     ("contact", "CONTACT"),
+)
+IMPORTED = (
+    ("rows", "RECORDS"),
+    ("created", "CREATED"),
+    ("already_there", "ALREADY THERE"),
+    ("rejected", "REJECTED"),
 )
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The tenant's name in commands.")]
 
@@ -64,6 +71,27 @@ def create(
         show_result(made, MADE, notes)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSON Lines; `-` reads standard input.")],
+    column: Column = [],  # noqa: B006
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Create the tenants of a file with slug, name, country and contact, each in a transaction of its own.
+
+    An equal tenant of that slug is left as it is, so an interrupted import is finished by repeating it.
+    Exit code 6 says that some lines were rejected and the rest went in.
+    """
+    from luactl import tenant
+    from luactl.table import parse_choices
+
+    columns = parse_choices(column)
+    with session("tenant import") as s, progress("tenants") as advance:
+        report = tenant.import_(s, origin(file), columns, dry_run=dry_run, progress=advance)
+    show_report(report, IMPORTED, report.rejected)
+
+
 @app.command("list")
 def list_() -> None:
     """List all tenants, oldest first."""
@@ -75,11 +103,11 @@ def list_() -> None:
 
 @app.command("show")
 def show(slug: Slug) -> None:
-    """Show one tenant: rules, roles, instructions, and how many rows and keys it has."""
+    """Show one tenant: age, rules, roles, instructions, rows and sizes, keys, newest and unfinished work."""
     from luactl import tenant
 
     with session("tenant show") as s:
-        show_result(tenant.show(s, slug))
+        show_result(tenant.show(s, slug), notes=["sizes are estimates, from the average row of each table"])
 
 
 @app.command("suspend")

@@ -128,6 +128,7 @@ def subjects(data: Any) -> list[str]:
 
 
 READS = "read"
+TENANTS = "slug,name,country,contact\nkanzlei,Kanzlei,DE,office\nladen,Laden,FR,office\n"
 TENANT_ROWS = rows("lua.tenant_directory", "lua.retention_rule", "lua.instruction", "crm.role")
 ERASED = rows("crm.contact", "crm.contact_key", "crm.interaction", "vault.slot", how="delete")
 HIDDEN = {("crm.invoice", "update"), ("crm.invoice_line", "update"), ("lua.erasure", "update"), REFERENCE}
@@ -152,6 +153,13 @@ TABLE: dict[str, tuple[Case, ...]] = {
             (Rule("lua.tenant", "insert", "tenant.create"),),
             covering(TENANT_ROWS, KEYS_CLAIMED),
             again=1,
+        ),
+    ),
+    "tenant import": (
+        Case(
+            lambda w: (w.file("tenants.csv", TENANTS),),
+            (Rule("lua.tenant", "insert", "tenant.create"),),
+            covering(TENANT_ROWS, KEYS_CLAIMED),
         ),
     ),
     "tenant list": (Case(),),
@@ -216,6 +224,11 @@ TABLE: dict[str, tuple[Case, ...]] = {
             prepare=narrow,
         ),
     ),
+    "version": (Case(), Case(lambda w: ("--all",))),
+    "completion bash": (Case(),),
+    "completion zsh": (Case(),),
+    "completion fish": (Case(),),
+    "completion words": (Case(lambda w: ("tenant", "show", "s")),),
     "doctor": (Case(),),
     "db status": (Case(),),
     "db url": (Case(),),

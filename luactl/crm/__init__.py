@@ -1,13 +1,13 @@
 """What customers of Lua CRM keep about their own customers: people, what passed between them, invoices."""
 
-from ..table import TableError
+from ..table import Reject, TableError
 from .customer import import_customers
 from .customer_view import CustomerView, count_customers, list_customers, page_customers, show_customer
 from .interaction import InteractionView, import_interactions, list_interactions
 from .invoice import import_invoices
 from .invoice_view import InvoiceView, list_invoices
 from .opening import PURPOSE
-from .report import Options, Reject, RejectedError, Report
+from .report import Options, RejectedError, Report
 from .view import Listing
 
 __all__ = [

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..errors import LuactlError
+from ..table import KEPT_REJECTS, Reject
 
-KEPT_REJECTS = 1_000
 BATCH = 10_000
 
 
@@ -28,15 +28,6 @@ class Options:
     batch: int = BATCH
     currency: str = "EUR"
     line_columns: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A line that did not go in: the table, the physical line number it starts on (from 1), and why."""
-
-    table: str
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,26 @@ Owns no noun: which fields there are and what becomes of the records is said by 
 """
 
 from .header import Columns, fold, parse_choices
-from .opening import Names, Origin, Progress, batched, nothing, open_table, picker
+from .objects import Names
+from .opening import Origin, Progress, batched, nothing, open_records, open_table, picker
+from .reject import KEPT_REJECTS, Reject
 from .rows import Table
 from .source import Source, TableError, open_source
 
 __all__ = [
+    "KEPT_REJECTS",
     "Columns",
     "Names",
     "Origin",
     "Progress",
+    "Reject",
     "Source",
     "Table",
     "TableError",
     "batched",
     "fold",
     "nothing",
+    "open_records",
     "open_source",
     "open_table",
     "parse_choices",

@@ -80,6 +80,12 @@ def require(columns: Columns, fields: Sequence[str], header: Sequence[str], tabl
             )
 
 
+def known_field(field: str, names: tuple[tuple[str, str], ...]) -> None:
+    """Raise UsageError unless there is a field of this name."""
+    if field not in {known for known, _ in names}:
+        raise UsageError(f"there is no field {field!r}", hint=f"fields: {_fields(names)}")
+
+
 def parse_choices(texts: Sequence[str]) -> dict[str, str]:
     """Read `field=Header` texts. Raises UsageError for one without `=` and for a field named twice."""
     choices: dict[str, str] = {}
@@ -100,10 +106,8 @@ def _chosen(
     header: Sequence[str], names: tuple[tuple[str, str], ...], chosen: Mapping[str, str], table: str
 ) -> dict[str, int]:
     positions: dict[str, int] = {}
-    fields = {field for field, _ in names}
     for field, wanted in chosen.items():
-        if field not in fields:
-            raise UsageError(f"there is no field {field!r}", hint=f"fields: {_fields(names)}")
+        known_field(field, names)
         if not wanted:
             continue
         found = [i for i, name in enumerate(header) if name == wanted]

@@ -12,17 +12,22 @@ from ..lazy import attributes
 
 if TYPE_CHECKING:
     from .birth import ROLES, Creation, NewTenant, checked_tenant, create, create_many, rules_for
+    from .importing import ImportReport, import_
     from .register import DeletionRule, Role, Tenant, active, find, list_
     from .standing import StatusChange, resume, suspend
-    from .view import Detail, show
+    from .view import Activity, Detail, OpenWork, Size, show
 
 __all__ = [
     "ROLES",
+    "Activity",
     "Creation",
     "DeletionRule",
     "Detail",
+    "ImportReport",
     "NewTenant",
+    "OpenWork",
     "Role",
+    "Size",
     "StatusChange",
     "Tenant",
     "active",
@@ -30,6 +35,7 @@ __all__ = [
     "create",
     "create_many",
     "find",
+    "import_",
     "list_",
     "resume",
     "rules_for",
@@ -41,8 +47,9 @@ __getattr__ = attributes(
     __name__,
     {
         "birth": "ROLES Creation NewTenant checked_tenant create create_many rules_for",
+        "importing": "ImportReport import_",
         "register": "DeletionRule Role Tenant active find list_",
         "standing": "StatusChange resume suspend",
-        "view": "Detail show",
+        "view": "Activity Detail OpenWork Size show",
     },
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_SLUG = 63
+SLUG_RULE = f"2 to {LONGEST_SLUG} lower case letters and digits, joined by hyphens, a letter first"
 BLOCK = 64
 COUNTRIES = frozenset(
     """
@@ -112,14 +113,16 @@ def rules_for(country: str) -> tuple[DeletionRule, ...]:
     )
 
 
+def is_slug(text: str) -> bool:
+    """Tell whether a tenant could have this slug."""
+    return 2 <= len(text) <= LONGEST_SLUG and SLUG.fullmatch(text) is not None
+
+
 def checked_tenant(new: NewTenant) -> NewTenant:
     """Return the new tenant as it is stored. Raises UsageError for whatever the register would not take."""
     slug, country = new.slug.strip(), new.country.strip().upper()
-    if not SLUG.fullmatch(slug) or not 2 <= len(slug) <= LONGEST_SLUG:
-        raise UsageError(
-            f"{slug[:80]!r} is no slug",
-            hint=f"2 to {LONGEST_SLUG} lower case letters and digits, joined by hyphens, a letter first",
-        )
+    if not is_slug(slug):
+        raise UsageError(f"{slug[:80]!r} is no slug", hint=SLUG_RULE)
     if country not in COUNTRIES:
         raise UsageError(
             f"{new.country[:20]!r} is no country", hint="two letters of ISO 3166, such as DE or EE"

@@ -3,11 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from .. import instruction
 from ..db import Session, queries, transaction
 from ..instruction import Instruction
 from .register import DeletionRule, Role, Tenant, known
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+TABLES = (
+    "crm.subject",
+    "crm.contact",
+    "crm.interaction",
+    "crm.invoice",
+    "crm.invoice_line",
+    "crm.contact_key",
+    "vault.slot",
+    "vault.period",
+)
+"""What sizes are told of, in the order of their counts."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of one table belongs to the tenant."""
+
+    table: str
+    """With its schema."""
+    rows: int
+    """Counted."""
+    estimated_bytes: int
+    """The rows times what an average row of the table takes up, its indexes included."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """One entry of the ledger, in short."""
+
+    at: datetime
+    """When it was written."""
+    action: str
+    """What was done."""
+    actor: str
+    """The login that did it."""
+
+
+@dataclass(frozen=True)
+class OpenWork:
+    """Work on keys that was cut short: run again, it is finished."""
+
+    kind: str
+    """erasure or purge."""
+    id: UUID
+    """Of the erasure or purge."""
+    since: datetime
+    """When it was begun."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +89,23 @@ class Detail:
     key_no: int
     """Number in the key tree: subtree item 2n, duty subtree item 2n + 1."""
     subject_keys: int
-    """Claimed keys of the classes main and special."""
+    """Living keys of the classes main and special."""
     duty_keys: int
-    """Claimed keys of the duty classes."""
+    """Living keys of the duty classes."""
     period_keys: int
-    """Claimed keys of retention periods."""
+    """Living keys of retention periods."""
+    dropped_keys: int
+    """Keys of subjects and periods that erasures and purges destroyed, of all classes."""
+    age_days: int
+    """Whole days since the tenant was created."""
+    estimated_bytes: int
+    """What the tenant's rows take up, their indexes included: an estimate, the sum of `sizes`."""
+    sizes: tuple[Size, ...]
+    """The same by table."""
+    newest: Activity | None
+    """The newest ledger entry about the tenant that the login may read; None without any."""
+    unfinished: tuple[OpenWork, ...]
+    """Erasures and purges that were begun and not finished, oldest first."""
 
 
 def show(session: Session, slug: str) -> Detail:
@@ -51,8 +117,41 @@ def show(session: Session, slug: str) -> Detail:
         roles = tuple(Role(role, tuple(some)) for role, some in q.roles(conn, tenant_id=tenant_id))
         rules = tuple(DeletionRule(*row) for row in q.rules(conn, tenant_id=tenant_id))
         orders = tuple(instruction.read(session, tenant_id))
-        subjects, erased, contacts, interactions, invoices = q.counts(conn, tenant_id=tenant_id)
-        keys = q.key_counts(conn, tenant_id=tenant_id)
+        subjects, erased, contacts, interactions, *others = map(int, q.counts(conn, tenant_id=tenant_id))
+        people, duties, periods, dropped = q.key_counts(conn, tenant_id=tenant_id)
+        newest = q.newest_entry(conn, tenant_id=tenant_id)
+        unfinished = tuple(OpenWork(*row) for row in q.open_work(conn, tenant_id=tenant_id))
+        sizes = _sizes(conn, (subjects + erased, contacts, interactions, *others, people + duties, periods))
     return Detail(
-        tenant, roles, rules, orders, subjects, erased, contacts, interactions, int(invoices), key_no, *keys
+        tenant,
+        roles,
+        rules,
+        orders,
+        subjects,
+        erased,
+        contacts,
+        interactions,
+        others[0],
+        key_no,
+        people,
+        duties,
+        periods,
+        dropped,
+        (session.clock.now() - tenant.created_at).days,
+        sum(size.estimated_bytes for size in sizes),
+        sizes,
+        None if newest is None else Activity(*newest),
+        unfinished,
+    )
+
+
+def _sizes(conn: Connection[Any], counts: tuple[int, ...]) -> tuple[Size, ...]:
+    """Return the sizes of TABLES by the tenant's counts of rows.
+
+    What Postgres believes to be in a table may lag behind; that the tenant's rows are in it is known.
+    """
+    totals = queries("tenant").table_sizes(conn, tables=list(TABLES))
+    return tuple(
+        Size(table, rows, int(taken * rows / max(believed or 0, rows, 1)))
+        for (table, taken, believed), rows in zip(totals, counts, strict=True)
     )

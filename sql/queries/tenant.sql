@@ -87,15 +87,46 @@ WHERE tenant_id = :tenant_id::bigint
 ORDER BY retention_class;
 
 -- name: counts^
--- How many rows of each kind a tenant has; invoices that only a duty keeps are counted too.
+-- How many rows of each kind a tenant has; invoices and lines that only a duty keeps are counted too.
 SELECT (SELECT count(*) FROM crm.subject WHERE tenant_id = :tenant_id::bigint AND status = 'active'),
        (SELECT count(*) FROM crm.subject WHERE tenant_id = :tenant_id::bigint AND status = 'erased'),
        (SELECT count(*) FROM crm.contact WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint),
-       (SELECT coalesce(sum(invoices), 0) FROM crm.invoices_due(:tenant_id::bigint, 10000));
+       i.invoices, i.lines,
+       (SELECT count(*) FROM crm.contact_key WHERE tenant_id = :tenant_id::bigint)
+FROM (SELECT coalesce(sum(invoices), 0) AS invoices, coalesce(sum(lines), 0) AS lines
+      FROM crm.invoices_due(:tenant_id::bigint, 10000)) AS i;
 
 -- name: key_counts^
--- How many keys of a tenant's subtree are claimed: of subjects, of subjects under a duty, of periods.
+-- How many keys of a tenant's subtree live: of subjects, of subjects under a duty, of periods; how many were dropped.
 SELECT (SELECT count(*) FROM vault.slot WHERE tenant_id = :tenant_id::bigint AND key_class IN (1, 2)),
        (SELECT count(*) FROM vault.slot WHERE tenant_id = :tenant_id::bigint AND key_class NOT IN (1, 2)),
-       (SELECT count(*) FROM vault.period WHERE tenant_id = :tenant_id::bigint);
+       (SELECT count(*) FROM vault.period WHERE tenant_id = :tenant_id::bigint),
+       (SELECT count(*) FROM vault.tombstone WHERE tenant_id = :tenant_id::bigint);
+
+-- name: newest_entry^
+-- The newest entry about a tenant, of those that the login may read.
+SELECT at, action, actor
+FROM ledger.entry
+WHERE tenant_id = :tenant_id::bigint
+ORDER BY at DESC, id DESC
+LIMIT 1;
+
+-- name: open_work
+-- Erasures and purges of a tenant that were begun and not finished, oldest first.
+SELECT 'erasure', erasure_id, created_at FROM lua.erasure WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
+UNION ALL
+SELECT 'purge', purge_id, created_at FROM lua.purge WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
+ORDER BY 3, 2;
+
+-- name: table_sizes
+-- Of each table the bytes on disk, indexes and partitions included, and the rows that Postgres believes to be in it:
+-- their density when last counted times the pages of now; null before the first count.
+SELECT t.name, sum(pg_total_relation_size(c.oid))::bigint,
+       sum(c.reltuples / nullif(c.relpages, 0)
+           * (pg_relation_size(c.oid) / current_setting('block_size')::integer))::double precision
+FROM unnest(:tables::text[]) WITH ORDINALITY AS t (name, no)
+JOIN pg_class c ON c.relkind = 'r'
+    AND (c.oid = t.name::regclass OR c.oid IN (SELECT p.relid FROM pg_partition_tree(t.name::regclass) AS p))
+GROUP BY t.no, t.name
+ORDER BY t.no;
