@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 SOURCES := luactl commands tui tests bench
 
-.PHONY: help install demo test test-long check lint format types imports bench docs lock clean
+.PHONY: help install demo test test-long check lint format types imports bench docs man lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ bench: install  ## Measure against the baselines; one JSON line each
 
 docs: install  ## Write the command reference anew from the program
 	$(RUN)/python -m luactl.commands.reference > docs/reference/commands.md
+
+man: install  ## Write the manual pages into build/man
+	$(RUN)/python -m luactl.commands.manual build/man
 
 lock: install  ## Resolve the dependencies anew and write the lock files
 	rm -rf build/lock && $(RUN)/python -m venv build/lock

@@ -40,6 +40,8 @@ NOUNS = {
     "ledger": "The record of it all: its state, proofs and verification.",
     "verify": "Check a certificate folder offline, without a database.",
     "tui": "A tool to live in: tenants, people, erasures, retention, access and log in the terminal.",
+    "version": "The version; with --all everything that a report of a fault needs.",
+    "completion": "Completion for bash, zsh and fish.",
     "demo": "See luactl do its main job in a throw-away home.",
 }
 

@@ -90,7 +90,7 @@ def show(
 
 
 def show_text(field: str, text: str) -> None:
-    """Print text that is to be used as it is (a URL, SQL, a script); in JSON it is the one field of `data`."""
+    """Print text to be used as it is (a URL, SQL, a script); in JSON it is the one field of `data`."""
     if settings().output == "table":
         settings().shown = True
         write(text if text.endswith("\n") else f"{text}\n")

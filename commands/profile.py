@@ -30,7 +30,7 @@ COLUMNS = (
 PLAIN = (("setting", "SETTING"), ("value", "VALUE"))
 ORIGIN = (*PLAIN, ("origin", "ORIGIN"))
 CHANGE = (("action", "ACTION"), ("profile", "PROFILE"), ("file", "FILE"), ("changed", "CHANGED"))
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.")]
+Name = Annotated[str, typer.Argument(metavar="PROFILE", help="Name of the profile.")]
 
 
 @app.command("list")
@@ -45,7 +45,7 @@ def list_() -> None:
 @app.command("show")
 def show(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name of the profile; default: the chosen one.")
+        str | None, typer.Argument(metavar="PROFILE", help="Name of the profile; default: the chosen one.")
     ] = None,
     origin: Annotated[
         bool, typer.Option("--origin", help="Say of each setting which file or variable it comes from.")
@@ -79,7 +79,7 @@ def use(name: Name, dry_run: DryRun = False, yes: Yes = False) -> None:
 
 @app.command("add")
 def add(
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new profile.")],
     dsn: Annotated[
         str | None, typer.Option("--dsn", metavar="DSN", help="A server of your own, without password.")
     ] = None,

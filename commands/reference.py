@@ -53,6 +53,8 @@ def _walk(path: list[str], command: Any, parent: Any) -> Iterator[str]:
         yield from _verb(path, command, ctx)
         return
     for name, below in command.commands.items():
+        if below.hidden:
+            continue
         yield from _walk([*path, name], below, ctx)
 
 

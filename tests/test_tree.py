@@ -10,7 +10,13 @@ import pytest
 from luactl.commands.app import general_options
 from luactl.commands.main import NOUNS, program
 
-READING = {"doctor", 
+READING = {
+    "version",
+    "bash",
+    "zsh",
+    "fish",
+    "words",
+    "doctor",
     "psql",
     "sql-roles",
     "url",
