@@ -117,7 +117,7 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
 
 
 def _time_out(given: Mapping[str, Any]) -> int | None:
-    """Return our own time-out; None, which libpq overlooks, when DSN, service or environment may bring one."""
+    """Return our own time-out; None, which libpq overlooks, where DSN, service or environment say it."""
     said = {"connect_timeout", "service"} & given.keys() or {
         "PGCONNECT_TIMEOUT",
         "PGSERVICE",

@@ -145,7 +145,14 @@ class Home:
 def isolated(path: Path) -> dict[str, str]:
     """Return an environment in which nothing of this account's is found, with LUACTL_HOME at `path`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LUACTL", "XDG_"))}
-    return {**kept, **NO_FILES, "LUACTL_HOME": str(path), "HOME": str(path), "NO_COLOR": "1", "COLUMNS": "100"}
+    return {
+        **kept,
+        **NO_FILES,
+        "LUACTL_HOME": str(path),
+        "HOME": str(path),
+        "NO_COLOR": "1",
+        "COLUMNS": "100",
+    }
 
 
 def new_login(server: TestServer, passfile: Path, roles: Sequence[str], name: str | None = None) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from luactl.commands import main
 
 from luactl import demo
+from luactl.commands import main
 from luactl.demo import story
 from luactl.demo.world import Told, World
 

@@ -377,9 +377,7 @@ def test_on_the_command_line(session: Session, shop: Tenant, cli: Cli) -> None:
     assert cli("subject", "find", "--tenant", INJECTION, "--name", "x").returncode == 1
     for by in ("--email", "--name", "--external-id"):
         value = INJECTION + "@x.example" if by == "--email" else INJECTION
-        tried = cli(
-            "subject", "find", "--tenant", "shop", by, value, "--purpose", INJECTION, "-o", "json"
-        )
+        tried = cli("subject", "find", "--tenant", "shop", by, value, "--purpose", INJECTION, "-o", "json")
         assert (tried.returncode, json.loads(tried.stdout)["data"]) == (0, []), tried.stderr
     shown = cli("subject", "show", str(luisa), "--tenant", "shop", "-o", "json")
     assert shown.returncode == 0, shown.stderr
