@@ -347,3 +347,48 @@ def test_the_command_line(bare_home: Home) -> None:
     assert secret not in shown.stdout + shown.stderr
     gone = run_program(bare_home.environ, "profile", "remove", "test")
     assert (gone.returncode, "--yes" in gone.stderr) == (2, True)
+
+
+def test_a_production_home_from_the_first_step_on(
+    server: TestServer, database: str, tmp_path: Path, admin: object
+) -> None:
+    if not server.server.tls:
+        pytest.skip("this Postgres was built without TLS")
+    environ = isolated(tmp_path / "home")
+    places = [
+        f"{kind}{tmp_path}/{name}" for kind, name in (("file:", "a"), ("file:", "b"), ("", "c"), ("", "d"))
+    ]
+    dsn = server.dsn(database, f"p_{database}", tmp_path / "none").replace(f"passfile={tmp_path}/none", "")
+    command = [
+        "profile",
+        "add",
+        "prod",
+        "--production",
+        "--dsn",
+        dsn,
+        "--holder",
+        places[0],
+        "--book",
+        places[2],
+    ]
+    command += ["--anchor", f"file:{tmp_path}/e"]
+    assert run_program(environ, *command).returncode == 0
+    init = ("init", "--dsn", server.admin_dsn(database))
+    refused = run_program(environ, *init)
+    assert (refused.returncode, "needs 2" in refused.stderr) == (5, True)
+    assert run_program(environ, "profile", "remove", "prod", "--yes").returncode == 0
+    made = run_program(environ, *command, "--holder", places[1], "--book", places[3])
+    assert made.returncode == 0, made.stderr
+    plain = run_program(
+        environ, "init", "--dsn", server.admin_dsn(database).replace("verify-full", "require")
+    )
+    assert (plain.returncode, "verify-full" in plain.stderr) == (5, True)
+    done = run_program(environ, *init)
+    assert done.returncode == 0, done.stderr
+    new = ("tenant", "create", "smile", "--name", "Smile", "--country", "DE", "--contact", "o@smile.example")
+    done = run_program(environ, *new)
+    assert done.returncode == 0, done.stderr
+    examined = run_program(environ, "doctor", "-o", "csv")
+    assert [line for line in examined.stdout.splitlines() if ",finding," in line] == [], examined.stdout
+    for line in run_program(environ, "key", "status", "-o", "jsonl").stdout.splitlines():
+        assert '"state":"settled"' in line

@@ -14,6 +14,7 @@ from ..config import Paths, Profile, check_dsn
 from ..connect import Connection, admit, clock_of, dial
 from ..db import Session, queries
 from ..errors import RefusedError
+from ..profile.production import demand_encrypted, demand_tls
 from .login import check_login_name, password_of
 
 DATABASE = "luactl"
@@ -128,7 +129,11 @@ def dsn_target(paths: Paths, options: Options, existing: Profile | None, say: Sa
             f"profile {options.profile!r} names another database",
             hint="choose another name: `luactl --profile NAME init --dsn …`",
         )
+    if existing:
+        demand_tls(replace(existing, dsn=dsn))
     with closing(dial(dsn, passfile=None, profile=options.profile, command="init")) as conn:
+        if existing:
+            demand_encrypted(conn, existing)
         if queries("init").is_superuser(conn):
             yield _superuser_target(paths, options, existing, given, conn)
         else:
