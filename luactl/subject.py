@@ -190,10 +190,11 @@ def find(session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: s
         for hit, fields in _opened(session, tenant.tenant_id, keys, rows)
         if sought.matches(fields)
     ]
-    _record_hits(session, tenant.tenant_id, keys, [row[1] for row, _ in found], purpose)
+    recorded = _record_hits(session, tenant.tenant_id, keys, [row[1] for row, _ in found], purpose)
     return [
         Found(subject_id, status, contact_id, display_name(fields), fields.get("email"))
         for (contact_id, subject_id, status, _), fields in sorted(found, key=lambda one: one[0][0])
+        if subject_id in recorded
     ]
 
 
@@ -270,13 +271,16 @@ def _opened(
 
 def _record_hits(
     session: Session, tenant_id: int, keys: TenantKeys, people: list[UUID], purpose: str
-) -> None:
+) -> set[UUID]:
+    """Record whose data will be shown and return them; whoever was erased meanwhile is left out."""
     from .ledger import record_read, references
 
     known = references(session, keys, tenant_id, people)
     record_read(
-        session, tenant_id, [known[one] for one in dict.fromkeys(people)], purpose, "table:crm.contact"
-    )
+        session, tenant_id, [known[one] for one in dict.fromkeys(people) if one in known], purpose,
+        "table:crm.contact",
+    )  # fmt: skip
+    return set(known)
 
 
 def show(session: Session, tenant: Tenant, subject_id: UUID) -> Whereabouts:

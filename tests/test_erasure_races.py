@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -163,3 +164,21 @@ def test_a_first_invoice_that_comes_in_at_the_last_moment_stops_the_run(
     done = erase(session, tenant, who, tmp_path)
     assert done.keys == ("main",)
     assert [one.rows for one in done.staying] == [1]
+
+
+def test_who_is_erased_while_somebody_finds_him_is_not_shown(
+    session: Session, tenant: Tenant, login: Callable[..., Session], tmp_path: Path
+) -> None:
+    """The finder has opened him in memory; what is recorded, and shown, is only who lives then."""
+    from luactl import ledger, subject
+
+    who, eraser = person(session, tenant), login("lua_operator", "lua_dpo", "lua_admin")
+    real = ledger.references
+
+    def erased_meanwhile(*arguments: Any, **options: Any) -> Any:
+        erase(eraser, tenant, who, tmp_path)
+        return real(*arguments, **options)
+
+    with patch.object(ledger, "references", erased_meanwhile):
+        found = subject.find(session, tenant, "external_id", "1", purpose="a call")
+    assert found == []
