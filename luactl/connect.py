@@ -24,6 +24,7 @@ from .errors import BusyError, LuactlError, NoConnectionError, RefusedError
 
 CONNECT_TIMEOUT = 10
 RECOVERY_SECONDS = 30.0
+PREPARE_THRESHOLD = 5
 PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
@@ -105,6 +106,7 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
         return psycopg.connect(
             dsn,
             autocommit=True,
+            prepare_threshold=None,  # until `admit` has seen that no pooler is between
             connect_timeout=_time_out(conninfo_to_dict(dsn)),
             application_name=f"luactl {command}"[:63],
         )
@@ -132,8 +134,8 @@ def admit(conn: Connection) -> str:
     does not keep tenants apart for this login.
     """
     question = (
-        "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SELECT session_user,"
-        " (SELECT max(version) FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel); COMMIT"
+        "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SELECT session_user, (SELECT max(version)"
+        " FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel), pg_backend_pid(); COMMIT"
     )
     try:
         cursor = conn.execute(question)
@@ -151,13 +153,15 @@ def admit(conn: Connection) -> str:
         raise explain(error) from error
     cursor.nextset()
     cursor.nextset()
-    actor, version, seen = cursor.fetchall()[0]
+    actor, version, seen, pid = cursor.fetchall()[0]
     schema.check_version(version)
     if seen != [0]:
         raise RefusedError(
             f"row level security does not bind {actor!r}: tenants would not be kept apart",
             hint=ROW_SECURITY_HINT,
         )
+    if pid == conn.info.backend_pid:
+        conn.prepare_threshold = PREPARE_THRESHOLD
     return str(actor)
 
 
@@ -173,6 +177,7 @@ _REASONS = (
     ("timeout expired", f"no answer within {CONNECT_TIMEOUT} s", "check host, port and firewall"),
     ("no password supplied", "the server wants a password and none is stored", PASSWORD_HINT),
     ("password authentication failed", "wrong user or password", "correct the user, or the password file"),
+    ("sasl authentication failed", "wrong user or password", "correct the user, or the password file"),
     ("no pg_hba.conf entry", "the server does not admit this login from here", "see its pg_hba.conf"),
     ("certificate verify failed", "the server's certificate is not one we trust", "check sslrootcert"),
     ("server certificate for", "the server's certificate names another host", "check host and certificate"),
@@ -234,6 +239,15 @@ def _explain(error: psycopg.Error) -> LuactlError:
         return LuactlError("the database server's disk is full", hint="make room there; nothing was changed")
     if isinstance(error, e.ReadOnlySqlTransaction):
         return NoConnectionError("the server is a read-only standby", hint="connect to the primary")
+    if "statement pooling mode" in said:
+        return RefusedError(
+            "the pooler takes transactions apart", hint="give this database pool_mode = transaction there"
+        )
+    if "query_wait_timeout" in said:
+        return BusyError(
+            "the pooler had no connection to the server free in time",
+            hint="raise its default_pool_size: luactl uses two connections at a time; or run it again",
+        )
     if isinstance(error, psycopg.OperationalError) and _is_gone(error):
         return NoConnectionError(
             "the connection to the database was lost in the middle of the command",

@@ -88,11 +88,6 @@ def pipeline(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[None]:
             raise
 
 
-def is_idle(session: Session) -> bool:
-    """Tell whether the connection takes a statement: not when it was lost, nor after Ctrl-C within one."""
-    return bool(session.conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE)
-
-
 def in_context(session: Session, tenant_id: int) -> None:
     """Move the running transaction on to another tenant (for work that spans several)."""
     session.conn.execute(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))

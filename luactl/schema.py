@@ -16,11 +16,11 @@ from importlib.resources import files
 from typing import Any
 
 import psycopg
-from psycopg.sql import SQL, Literal
 
 from .clock import Clock
 from .db import queries
 from .errors import BusyError, RefusedError
+from .exclusive import hold
 
 LOCK_KEY = 0x6C75616D69677261  # "luamigra"
 LOCK_TIMEOUT = "30s"
@@ -95,21 +95,10 @@ def migrate(
 
 @contextmanager
 def _locked(conn: psycopg.Connection[tuple[Any, ...]], lock_timeout: str) -> Iterator[None]:
-    """Keep other migrations of this database out; the lock ends with the connection at the latest."""
-    conn.execute(SQL("SET lock_timeout = {}").format(Literal(lock_timeout)))
-    try:
-        queries("schema").lock(conn, key=LOCK_KEY)
-    except psycopg.errors.LockNotAvailable:
-        conn.execute("RESET lock_timeout")
-        raise BusyError(
-            "another luactl is changing this database's schema", hint="wait, then run it again"
-        ) from None
-    try:
+    """Keep other migrations of this database out."""
+    busy = BusyError("another luactl is changing this database's schema", hint="wait, then run it again")
+    with hold(conn, LOCK_KEY, busy, lock_timeout=lock_timeout):
         yield
-    finally:
-        if not conn.closed:
-            queries("schema").unlock(conn, key=LOCK_KEY)
-            conn.execute("RESET lock_timeout")
 
 
 def pending(conn: psycopg.Connection[tuple[Any, ...]]) -> list[str]:

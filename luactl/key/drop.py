@@ -9,10 +9,11 @@ from uuid import UUID
 
 from ..db import LOCK_TIMEOUT, Session, in_context, queries, transaction
 from ..errors import LuactlError, NotFoundError
+from ..exclusive import Hold
 from ..profile.production import demand_places
 from .book import Book, BookState, open_books, sync
 from .classes import SealError, TenantDrop, split_period
-from .holder import Destroyed, FileHolder, open_holders
+from .holder import Destroyed, FileHolder, ForeignRootError, UnusableRootError, open_holders
 from .node import OpenNode, top_key
 from .path import TOMBSTONE_SLOT, TOP, Counter, ancestors, locate, tenant_nodes
 from .rewrite import Rewritten, open_all, period_mark, rewrite, subject_mark
@@ -54,6 +55,7 @@ class _Turn:
     """One epoch under way."""
 
     session: Session
+    held: Hold
     holders: list[FileHolder]
     books: list[Book]
     tree_id: UUID
@@ -90,8 +92,8 @@ def drop(
     `recover` must finish.
     """
     demand_places(session.profile)
-    with exclusive(session, lock_timeout):
-        turn = _begin(session, step, lock_timeout)
+    with exclusive(session, lock_timeout) as held:
+        turn = _begin(session, held, step, lock_timeout)
         root = bytearray(os.urandom(32))
         turn.new_top = top_key(root, turn.tree, turn.epoch + 1)
         try:
@@ -99,15 +101,14 @@ def drop(
             written = _commit(turn, tenants, change)
         except BaseException:
             if not turn.committing:
-                for holder in turn.placed:
-                    holder.destroy(turn.epoch + 1)
+                _take_back(turn, root)
             raise
         finally:
             wipe(root)
         return _finish(turn, written)
 
 
-def _begin(session: Session, step: Step, lock_timeout: str) -> _Turn:
+def _begin(session: Session, held: Hold, step: Step, lock_timeout: str) -> _Turn:
     """Check that nothing is left over from before, and open the old root."""
     found = status(session, count=False)
     require(found, State.SETTLED)
@@ -115,7 +116,7 @@ def _begin(session: Session, step: Step, lock_timeout: str) -> _Turn:
     root = read_root(holders, found.tree_id, found.epoch)
     old_top = top_key(root, found.tree_id.bytes, found.epoch)
     wipe(root)
-    return _Turn(session, holders, books, found.tree_id, found.epoch, old_top, b"", step, lock_timeout)
+    return _Turn(session, held, holders, books, found.tree_id, found.epoch, old_top, b"", step, lock_timeout)
 
 
 def _place(turn: _Turn, root: bytearray) -> None:
@@ -125,15 +126,28 @@ def _place(turn: _Turn, root: bytearray) -> None:
         turn.step(f"root placed at holder {number}")
 
 
+def _take_back(turn: _Turn, root: bytearray) -> None:
+    """Destroy the new root where we placed it; never another's, who has had the tree since we lost it."""
+    for holder in turn.placed:
+        try:
+            ours = holder.get(turn.tree_id, turn.epoch + 1) == root
+        except (FileNotFoundError, ForeignRootError):
+            continue
+        except UnusableRootError:
+            ours = True  # of no use to anybody
+        if ours:
+            holder.destroy(turn.epoch + 1)
+
+
 def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], None]) -> Rewritten:
     """Step 2: the one transaction."""
     session = turn.session
     with transaction(session, lock_timeout=turn.lock_timeout) as conn:
         conn.execute("SET LOCAL synchronous_commit = on")
         if lock_row(session) != (turn.tree_id, turn.epoch):
-            raise LuactlError(
-                "the tree moved on although it was locked", hint="is luactl connected through a pooler?"
-            )
+            raise LuactlError("the tree moved on although it was locked", hint="run it again")
+        # Whoever takes the tree's lock after this goes on to lock that row: he waits for our commit.
+        turn.held.check(conn)
         dropped = _give_up(turn, tenants)
         turn.step("claims given up")
         change(turn.epoch + 1)
@@ -224,6 +238,7 @@ def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
         turn.step("read back")
         answers = []
         for number, holder in enumerate(turn.holders, 1):
+            turn.held.check(turn.session.conn)
             answers.append(destroy(holder, turn.epoch))
             turn.step(f"root destroyed at holder {number}")
     except (LuactlError, OSError) as problem:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..db import LOCK_TIMEOUT, Session, queries, transaction
 from ..errors import RefusedError
+from ..exclusive import Hold
 from .book import Book, open_books, sync
 from .classes import SealError
 from .drop import destroy
@@ -80,7 +81,7 @@ def recover(
     RefusedError when the database is older than books or holders.
     """
     record = record or partial(record_in_ledger, session)
-    with exclusive(session, lock_timeout):
+    with exclusive(session, lock_timeout) as held:
         with transaction(session, lock_timeout=lock_timeout):
             lock_row(session)
             plan = plan_recovery(status(session, count=False))
@@ -88,13 +89,13 @@ def recover(
                 return plan
             _require_database_opens(session)
             record("intent", plan)
-        done = Recovery(plan.epoch, plan.state, plan.actions, _carry_out(session, plan))
+        done = Recovery(plan.epoch, plan.state, plan.actions, _carry_out(session, held, plan))
         with transaction(session):
             record("done", done)
     return done
 
 
-def _carry_out(session: Session, plan: Recovery) -> tuple[Destroyed, ...]:
+def _carry_out(session: Session, held: Hold, plan: Recovery) -> tuple[Destroyed, ...]:
     books = open_books(session.profile.books)
     wanted = {action.where for action in plan.actions if action.what == "sync"}
     for book in books:
@@ -105,9 +106,12 @@ def _carry_out(session: Session, plan: Recovery) -> tuple[Destroyed, ...]:
     for book in books:
         _require_book_opens(book, top)
     holders = {holder.name: holder for holder in open_holders(session.profile.holders)}
-    return tuple(
-        destroy(holders[action.where], action.epoch) for action in plan.actions if action.what == "destroy"
-    )
+    answers = []
+    for action in plan.actions:
+        if action.what == "destroy":
+            held.check(session.conn)
+            answers.append(destroy(holders[action.where], action.epoch))
+    return tuple(answers)
 
 
 def _require_database_opens(session: Session) -> bytes:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import psycopg
 
-from ..db import LOCK_TIMEOUT, Session, is_idle, queries, transaction
+from ..db import LOCK_TIMEOUT, Session, queries
 from ..errors import BusyError, RefusedError
+from ..exclusive import Hold, hold
 from .holder import FileHolder, UnusableRootError
 
 TREE_LOCK = int.from_bytes(b"lua/tree", "big")
@@ -81,21 +82,20 @@ def _explain_wait() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.LockNotAvailable:
-        raise BusyError(
-            "somebody else is changing the key tree", hint="try again; `luactl key status` shows the state"
-        ) from None
+        raise _busy() from None
+
+
+def _busy() -> BusyError:
+    return BusyError(
+        "somebody else is changing the key tree", hint="try again; `luactl key status` shows the state"
+    )
 
 
 @contextmanager
-def exclusive(session: Session, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[None]:
+def exclusive(session: Session, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Hold]:
     """Hold the tree alone over several transactions. Raises BusyError after the lock time-out."""
-    with _explain_wait(), transaction(session, lock_timeout=lock_timeout) as conn:
-        list(queries("key").lock_exclusive(conn, lock=TREE_LOCK))
-    try:
-        yield
-    finally:
-        if is_idle(session):
-            queries("key").unlock(session.conn, lock=TREE_LOCK)
+    with hold(session.conn, TREE_LOCK, _busy(), lock_timeout=lock_timeout) as held:
+        yield held
 
 
 def lock_row(session: Session) -> tuple[UUID, int]:

@@ -13,14 +13,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..db import Session, is_idle, queries, transaction
-from ..errors import RefusedError
+from ..db import LOCK_TIMEOUT, Session, queries, transaction
+from ..errors import BusyError, RefusedError
+from ..exclusive import hold
 from .anchor import AnchorError, FileAnchor, anchors
 from .merkle import TILE_HEIGHT, CompactRange
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
 
 BATCH = 10_000
+LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,9 @@ def integrate(session: Session, *, batch: int = BATCH) -> Checkpoint | None:
 @contextmanager
 def _lock(session: Session) -> Iterator[None]:
     """Hold the integrator's lock: taken before any snapshot that counts, kept until the anchors know."""
-    with transaction(session) as conn:
-        queries("ledger").lock(conn)
-    try:
+    busy = BusyError("another process is integrating the ledger", hint="run it again; nothing was changed")
+    with hold(session.conn, LEDGER_LOCK, busy, lock_timeout=LOCK_TIMEOUT):
         yield
-    finally:
-        if is_idle(session):
-            queries("ledger").unlock(session.conn)
 
 
 def edge(conn: Any, size: int) -> CompactRange:

@@ -15,8 +15,9 @@ from uuid import UUID
 
 import psycopg
 
-from ..db import Session, in_context, is_idle, queries, transaction
+from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, RefusedError
+from ..exclusive import hold
 from ..key.classes import TenantDrop
 from ..key.drop import drop
 from ..key.recovery import recover
@@ -26,6 +27,7 @@ from .register import read
 from .rule import due
 
 BATCH_ROWS = 5000
+PURGE_LOCK = int.from_bytes(b"lua/purg", "big")
 Step = Callable[[str], None]
 
 
@@ -133,17 +135,11 @@ def purge(
 @contextmanager
 def _alone(session: Session) -> Iterator[None]:
     """Keep other purges out for as long as the block runs. Raises BusyError when one is at work."""
-    noun = queries("retention")
-    if not noun.lock_purge(session.conn):
-        raise BusyError(
-            "another purge is running",
-            hint="wait for it to end; `luactl log search --action retention.purge`",
-        )
-    try:
+    busy = BusyError(
+        "another purge is running", hint="wait for it to end; `luactl log search --action retention.purge`"
+    )
+    with hold(session.conn, PURGE_LOCK, busy, lock_timeout=None):
         yield
-    finally:
-        if is_idle(session):
-            noun.unlock_purge(session.conn)
 
 
 def _check_due(run: _Run, tenant: TenantPurge, periods: Iterable[DuePeriod]) -> None:

@@ -107,14 +107,6 @@ SELECT tree_id, epoch FROM vault.lock_tree();
 -- For whoever creates nodes: nobody drops keys until this transaction has ended.
 SELECT pg_advisory_xact_lock_shared(:lock::bigint);
 
--- name: lock_exclusive
--- For whoever drops keys or recovers: held by the session, over several transactions.
-SELECT pg_advisory_lock(:lock::bigint);
-
--- name: unlock$
--- Ends what lock_exclusive began; false if this session did not hold it.
-SELECT pg_advisory_unlock(:lock::bigint);
-
 -- name: counters
 -- Every counter of every tenant.
 SELECT tenant_id, space, next_no FROM vault.counters();

@@ -52,14 +52,6 @@ SELECT origin, vkey FROM ledger.origin WHERE ended_at IS NULL;
 -- A new current origin.
 INSERT INTO ledger.origin (origin, vkey, created_at) VALUES (:origin::text, :vkey::text, :at::timestamptz);
 
--- name: lock$
--- Waits until no other process integrates; held by the connection until it is given back.
-SELECT pg_advisory_lock(x'6c756131'::integer, 5) IS NOT NULL;
-
--- name: unlock$
--- Gives the integrator's lock back.
-SELECT pg_advisory_unlock(x'6c756131'::integer, 5);
-
 -- name: newest_checkpoint^
 -- The last thing that was signed, with its signed note.
 SELECT size, root, note, signed_at FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;

@@ -46,14 +46,6 @@ WHERE tenant_id = :tenant_id::bigint AND interaction_id IN (
 SELECT invoices, lines
 FROM crm.purge_invoices(:tenant_id::bigint, :period::integer, :limit::integer, :at::timestamptz);
 
--- name: lock_purge$
--- Takes the lock that keeps two purges apart, if it is free; the session holds it until it is given back.
-SELECT pg_try_advisory_lock(7290511, 1);
-
--- name: unlock_purge$
--- Gives the lock back.
-SELECT pg_advisory_unlock(7290511, 1);
-
 -- name: insert_purge!
 -- Leaves the intent of a purge that drops keys, with the epoch that drops them.
 INSERT INTO lua.purge (tenant_id, purge_id, requested_by, state, epoch, plan, created_at)

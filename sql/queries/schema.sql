@@ -10,14 +10,6 @@ CREATE TABLE IF NOT EXISTS lua.migration (
 COMMENT ON TABLE lua.migration IS 'Migrations that ran in this database';
 COMMENT ON COLUMN lua.migration.checksum IS 'SHA-256 of the file, in hex';
 
--- name: lock!
--- One migration of this database at a time; waits until lock_timeout.
-SELECT pg_advisory_lock(:key::bigint);
-
--- name: unlock!
--- Lets the next one in.
-SELECT pg_advisory_unlock(:key::bigint);
-
 -- name: applied
 -- What ran so far, oldest first.
 SELECT version, name, checksum FROM lua.migration ORDER BY version;

@@ -1,0 +1,108 @@
+"""A lock that is held over several transactions, and that a connection pooler cannot lose.
+
+A pooler in transaction mode hands the server's session to somebody else after every transaction, and with it
+whatever the session had locked. So the lock belongs to an open transaction of a second connection. If that
+one is lost, the lock is gone while the work goes on: `Hold.check` asks, on the connection of the work, before
+anything that cannot be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from .db import LOCK_TIMEOUT, queries
+from .errors import BusyError, NoConnectionError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+IDLE, UNKNOWN = psycopg.pq.TransactionStatus.IDLE, psycopg.pq.TransactionStatus.UNKNOWN
+
+TRANSACTION_TIMEOUT_SINCE = 170000
+KEEPALIVE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A lock that we hold: its key, and the one transaction (Postgres's virtual id) that has it."""
+
+    key: int
+    holder: str
+
+    def check(self, conn: Connection) -> None:
+        """Ask on the connection of the work whether the lock was ours all the time. Raises BusyError."""
+        if not queries("exclusive").is_held(conn, key=self.key, holder=self.holder):
+            raise BusyError(
+                "the connection that held the lock was lost",
+                hint="does the server or a pooler end idle transactions? run it again",
+            )
+
+
+@contextmanager
+def hold(
+    conn: Connection, key: int, busy: BusyError, *, lock_timeout: str | None = LOCK_TIMEOUT
+) -> Iterator[Hold]:
+    """Hold the advisory lock of a key (64 bits) while the block runs, whatever transactions `conn` has in it.
+
+    Waits as long as `lock_timeout` says, not at all for None; then raises `busy`. Raises NoConnectionError
+    when there is no second connection to be had, RuntimeError within a transaction of `conn`.
+    """
+    if conn.info.transaction_status not in (IDLE, UNKNOWN):
+        raise RuntimeError("a lock over several transactions is taken outside of one")
+    with closing(_beside(conn)) as beside:
+        holder = _take(beside, key, lock_timeout)
+        if holder is None:
+            raise busy
+        try:
+            yield Hold(key, holder)
+        finally:
+            # If this connection is gone, then so is the lock.
+            with suppress(psycopg.OperationalError):
+                beside.execute("COMMIT")
+
+
+def _take(beside: Connection, key: int, lock_timeout: str | None) -> str | None:
+    """Begin the transaction that has the lock; return its virtual id, None when somebody else has it."""
+    settings = {"lock_timeout": lock_timeout or "0", "statement_timeout": "0"}
+    settings["idle_in_transaction_session_timeout"] = "0"
+    if beside.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+        settings["transaction_timeout"] = "0"
+    local = [
+        sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.Literal(value))
+        for name, value in settings.items()
+    ]
+    beside.execute(sql.SQL("; ").join([sql.SQL("BEGIN"), *local]))
+    noun = queries("exclusive")
+    try:
+        taken = noun.try_lock(beside, key=key) if lock_timeout is None else noun.lock(beside, key=key)
+    except psycopg.errors.LockNotAvailable:
+        return None
+    return str(noun.holder(beside, key=key)) if taken else None
+
+
+def _beside(conn: Connection) -> Connection:
+    """Connect once more, as the same login to the very same server."""
+    info = conn.info
+    there = {"host": info.host, "port": str(info.port)}
+    there |= {"hostaddr": info.hostaddr} if info.hostaddr else {}
+    name = info.get_parameters().get("application_name", "luactl").removeprefix("luactl").strip()
+    try:
+        return psycopg.connect(
+            make_conninfo(info.dsn, **there),
+            password=info.password or None,
+            autocommit=True,
+            prepare_threshold=None,
+            application_name=f"luactl-lock {name}".strip()[:63],
+            keepalives_idle=KEEPALIVE_SECONDS,
+        )
+    except psycopg.OperationalError as error:
+        said = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        raise NoConnectionError(
+            f"no second connection for the lock: {said.strip()}",
+            hint="server and pooler must let this login in twice at a time",
+        ) from error

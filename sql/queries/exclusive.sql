@@ -1,0 +1,24 @@
+-- name: lock$
+-- Waits for a lock that ends with the transaction.
+SELECT pg_advisory_xact_lock(:key::bigint) IS NOT NULL;
+
+-- name: try_lock$
+-- Takes a lock that ends with the transaction, if it is free.
+SELECT pg_try_advisory_xact_lock(:key::bigint);
+
+-- name: holder$
+-- The virtual id of this transaction, which has the lock: no other transaction ever gets the same.
+SELECT virtualtransaction FROM pg_catalog.pg_locks
+WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted AND pid = pg_backend_pid()
+  AND classid::bigint = (:key::bigint >> 32) & 4294967295 AND objid::bigint = :key::bigint & 4294967295
+  AND objsubid = 1;
+
+-- name: is_held$
+-- Whether that transaction has the lock still, in this database of this server.
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_locks
+    WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted AND virtualtransaction = :holder::text
+      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+      AND classid::bigint = (:key::bigint >> 32) & 4294967295 AND objid::bigint = :key::bigint & 4294967295
+      AND objsubid = 1
+);
