@@ -14,6 +14,7 @@ from luactl.errors import Exit, LuactlError, UsageError
 from .command import Command
 from .frame import Frame
 from .home import Home
+from .matter import Matter
 from .place import Place
 from .sessions import Sessions
 from .settings import Settings
@@ -32,6 +33,8 @@ class Console(App[None]):
         self.profile, self.actor, self.clock = profile, actor, clock
         self.sessions, self.settings = sessions, settings
         self.lost: LuactlError | None = None
+        self.first: Matter | None = None
+        """What home may show at once."""
         self.theme = settings.theme
         if settings.keys:
             self.set_keymap(_known_keys(settings))

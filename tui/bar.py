@@ -77,5 +77,5 @@ class Footer(Static):
 
     def tell(self, commands: list[tuple[str, type[Command]]]) -> None:
         """Show keys and what they do."""
-        parts = [part for keys, one in commands for part in ((keys, "reverse"), f" {one.short()}  ")]
+        parts = [part for keys, one in commands for part in ((keys, "reverse"), f" {one.short()} ")]
         self.update(Text.assemble(" ", *parts, no_wrap=True), layout=False)

@@ -62,7 +62,7 @@ class Open(Command):
 class Back(Command):
     """Back: go back to where you came from."""
 
-    keys = "escape"
+    keys, shown = "escape", False
 
 
 class Search(Command):
@@ -132,7 +132,7 @@ class Copy(Command):
 
 
 class ShowCommand(Command):
-    """Command: show the command that does the same on the command line."""
+    """CLI: show the command that does the same on the command line."""
 
     keys = "c"
 

@@ -51,6 +51,7 @@ class Frame(Screen[None]):
         super().__init__()
         self.every: list[Row] = []
         self.sought = self.words = ""
+        self.open_soon = False
 
     @classmethod
     def commands(cls) -> tuple[type[c.Command], ...]:
@@ -193,6 +194,9 @@ class Frame(Screen[None]):
         self.arrived()
         self.every = list(rows)
         self._apply_filter()
+        if self.open_soon:
+            self.open_soon = False
+            self.open_row()
 
     def _apply_filter(self) -> None:
         words = self.words.split()
@@ -259,10 +263,12 @@ class Frame(Screen[None]):
 
     @on(c.Open)
     def open_row(self) -> None:
-        """Open the line under the cursor."""
+        """Open the line under the cursor; typed ahead, when there is one."""
         row = self.table.current
         if row is not None:
             self.opened(row)
+        else:
+            self.open_soon = not self.every
 
     @on(c.Back)
     def go_back(self) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from luactl.config import Profile, load_profile
-from luactl.errors import Exit
+from luactl.errors import Exit, LuactlError
 
+from .matter import Matter, tenants
 from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from luactl.db import Session
 
 QUIET = {
     "TEXTUAL_ANIMATIONS": "none",
@@ -34,17 +39,18 @@ def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
         from .settings import read
 
         settings = read()
-        sessions, actor = connected.result()
+        sessions, actor, first = connected.result()
     from luactl.connect import clock_of
 
     app = Console(profile, actor, clock_of(profile), sessions, settings)
+    app.first = first
     app.run(mouse=False)
     if app.fault is not None:
         raise app.fault
     return Exit.INTERRUPTED if app.return_code == Exit.INTERRUPTED else Exit.DONE
 
 
-def _connect(profile: Profile, say: Callable[[str], None]) -> tuple[Sessions, str]:
+def _connect(profile: Profile, say: Callable[[str], None]) -> tuple[Sessions, str, Matter | None]:
     from luactl.connect import open_session
 
     hearing = [say]
@@ -55,6 +61,16 @@ def _connect(profile: Profile, say: Callable[[str], None]) -> tuple[Sessions, st
 
     sessions = Sessions(lambda: open_session(profile.name, command="tui", say=heard))
     with sessions.lend("tui") as session:
-        actor = session.actor
+        actor, first = session.actor, _first(session)
     hearing.clear()  # from here on the screen is taken
-    return sessions, actor
+    return sessions, actor, first
+
+
+def _first(session: Session) -> Matter | None:
+    """Look the first matter up; home asks again, and tells why, if that fails."""
+    import psycopg
+
+    try:
+        return tenants(session)
+    except (LuactlError, psycopg.Error):
+        return None
