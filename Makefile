@@ -10,10 +10,10 @@ VENV := .venv
 RUN := $(VENV)/bin
 SOURCES := luactl commands tui tests bench
 
-.PHONY: help install demo test test-long check lint format types imports bench docs man lock clean
+.PHONY: help install demo test test-long test-matrix check lint format types imports bench docs man lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 install: $(VENV)/.installed  ## Make .venv with the locked dependencies and luactl
 
@@ -25,6 +25,12 @@ test: install  ## Run the tests
 
 test-long: install  ## Run the tests that take minutes
 	$(RUN)/python -m pytest -q -m long
+
+test-matrix: install  ## Run what depends on the server's version on Postgres 15 and 18
+	@set -e; for version in 15 18; do \
+	  echo "Postgres $$version"; \
+	  LUACTL_TEST_PG=$$version $(RUN)/python -m pytest -q -m "postgres and not long"; \
+	done
 
 check: lint test  ## Run everything that a change must pass
 

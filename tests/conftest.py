@@ -41,6 +41,13 @@ FAST = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the server whose version LUACTL_TEST_PG chooses."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.postgres)
+
+
 def binaries(version: str) -> Path:
     """Return the folder of a Postgres of that major version, or skip the test."""
     if version == "17":

@@ -290,6 +290,15 @@ def test_a_pool_for_one_ends_with_a_clear_error(server: TestServer, home: Home) 
     assert (done.returncode, "default_pool_size" in done.stderr) == (Exit.BUSY, True), done.stderr
 
 
+def test_session_mode_does_as_well(server: TestServer, home: Home) -> None:
+    with pooler(server, pool_mode="session") as generous:
+        whole = through(generous, home)
+        given = ("--name", "Smile", "--country", "DE", "--contact", "office@smile.example")
+        luactl(whole, "tenant", "create", "smile", *given)
+        luactl(whole, "ledger", "integrate")
+        luactl(whole, "ledger", "verify")
+
+
 def test_statement_mode_is_refused(server: TestServer, home: Home, admin: Connection) -> None:
     with pooler(server, pool_mode="statement") as wrong:
         given = ("--name", "Smile", "--country", "DE", "--contact", "office@smile.example")
