@@ -72,7 +72,8 @@ def test_walks_from_home_to_contacts_and_leaves(tmux: Tmux, session: Session, tm
     tmux.type("Enter")
     tmux.until("Why do you look at contacts")
     tmux.type("support", "Enter")
-    screen = tmux.until("nele@praxis.example")
+    screen = tmux.until("1 of 3\n NAME")
+    assert "nele@praxis.example" in screen
     lines = screen.splitlines()
     assert "Contacts of smile" in lines[1]
     assert lines[1].rstrip().endswith("1 of 3")
