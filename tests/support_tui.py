@@ -37,6 +37,7 @@ SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {terminal_width} {
 # What differs from run to run, and what stands for it.
 CHANGING = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "0" * 36),
+    (re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f-]+"), lambda found: "0" * len(found[0])),
     (re.compile(r"since&#160;[\d,]+&#160;min(&#160;)*"), "since&#160;0&#160;min"),
     (re.compile(r"lua-crm\.ledger/[0-9a-f]"), "lua-crm.ledger/0"),
     (re.compile(r"p_[0-9a-f]{8,12}"), lambda found: "p_" + "0" * (len(found[0]) - 2)),

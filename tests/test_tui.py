@@ -71,6 +71,9 @@ def test_screens_look_as_they_should(
     async def script(pilot: Pilot[None]) -> None:
         app = shown(pilot)
         compare(app, "home")
+        await keys(pilot, "colon")
+        compare(app, "palette")
+        await keys(pilot, "escape")
         for name, screen in (("tenants", Tenants()), ("tenant", OneTenant("smile")), ("due", Due()),
                              ("log", Log()), ("entry", Entry(line)), ("plan", Plan(tenant, who, "ticket 1")),
                              ("erasures", Erasures(tenant)), ("ask", Contacts(tenant))):  # fmt: skip
@@ -83,8 +86,6 @@ def test_screens_look_as_they_should(
         compare(app, "subject")
         await keys(pilot, "question_mark")
         compare(app, "help")
-        await keys(pilot, "escape", "colon")
-        compare(app, "palette")
         await keys(pilot, "escape", "c")
         compare(app, "command")
         await keys(pilot, "escape")
