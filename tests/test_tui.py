@@ -93,10 +93,11 @@ def test_screens_look_as_they_should(
         compare(app, "hits")
         await go(pilot, Access())
         await keys(pilot, "f")
-        await typed(pilot, app.actor)
+        await typed(pilot, login)
         compare(app, "access")
 
     console = new_console()
+    login, console.actor = console.actor, "nele"  # a box may cut the header in the middle of a random name
     drive(script, size, console)
 
 
