@@ -197,7 +197,7 @@ def test_error_of_the_system_names_its_file() -> None:
 
 
 USAGE = [
-    (("tou",), "no such command: luactl tou", "did you mean toy"),
+    (("tooy",), "no such command: luactl tooy", "did you mean toy"),
     (("toy", "lsit"), "no such command: luactl toy lsit", "did you mean list"),
     (("toy", "list", "--limt", "3"), "no such option: --limt", "did you mean --limit"),
     (("toy", "list", "--outptu", "json"), "no such option: --outptu", "did you mean --output"),
