@@ -17,7 +17,6 @@ import psycopg
 from psycopg import sql
 
 from .clock import Clock
-from .errors import RefusedError
 
 if TYPE_CHECKING:
     from .config import Profile
@@ -91,14 +90,3 @@ def pipeline(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[None]:
 def in_context(session: Session, tenant_id: int) -> None:
     """Move the running transaction on to another tenant (for work that spans several)."""
     session.conn.execute(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
-
-
-def check_row_security(session: Session) -> None:
-    """Refuse to work where row security does not: the one sentinel must show, the other must not."""
-    with transaction(session, 0) as conn:
-        seen = {row[0] for row in conn.execute("SELECT tenant_id FROM lua.sentinel")}
-    if seen != {0}:
-        raise RefusedError(
-            f"row level security does not bind {session.actor!r}: tenants would not be kept apart",
-            hint="connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one",
-        )

@@ -10,20 +10,18 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from conftest import Connection, Home, TestServer, new_login
+from conftest import Connection, TestServer, new_login
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from luactl.clock import SystemClock
-from luactl.db import Session, check_row_security
+from luactl.connect import admit
 from luactl.errors import RefusedError
 
 ROWS = (Path(__file__).parent / "isolation_rows.sql").read_text()
@@ -482,17 +480,16 @@ def test_pending_twice_does_not_stop_the_log(
 
 @pytest.mark.parametrize("attribute", ["SUPERUSER", "BYPASSRLS", ""])
 def test_luactl_refuses_a_login_that_row_security_does_not_bind(
-    server: TestServer, database: str, bare_home: Home, tmp_path: Path, admin: Connection, attribute: str
+    server: TestServer, database: str, tmp_path: Path, admin: Connection, attribute: str
 ) -> None:
     passfile = tmp_path / "passfile"
     person = new_login(server, passfile, ("lua_operator",))
     if attribute:
         admin.execute(f"ALTER ROLE {person} {attribute}")
     with closing(psycopg.connect(server.dsn(database, person, passfile), autocommit=True)) as conn:
-        session = Session(conn, person, SystemClock(), replace(bare_home.profile, name="x"), "test")
         if not attribute:
-            check_row_security(session)
+            assert admit(conn) == person
             return
         with pytest.raises(RefusedError, match="row level security does not bind"):
-            check_row_security(session)
+            admit(conn)
     admin.execute(f"ALTER ROLE {person} NO{attribute}")
