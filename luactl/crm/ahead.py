@@ -49,7 +49,7 @@ def _serve(items: Iterator[Item], write_end: int) -> None:
                     pickle.dump((item, None), pipe, 5)
                 pickle.dump((None, None), pipe, 5)
             except BrokenPipeError:
-                pass
+                pass  # the parent has stopped reading, and tells the reason itself
             except Exception as error:
                 pickle.dump((None, error), pipe, 5)
     finally:

@@ -277,7 +277,7 @@ def _read_back(turn: _Turn, written: Rewritten, books: Sequence[tuple[Book, Book
     try:
         OpenNode(turn.tree, TOP, version, blob, turn.old_top).key(TOMBSTONE_SLOT)
     except SealError:
-        pass
+        pass  # as it must be
     else:
         raise LuactlError("the new top node still opens under the old root")
     for book, _state in books:
