@@ -6,7 +6,6 @@ away has lost nothing that a program needs.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from .settings import is_quiet, settings
 from .terminal import is_terminal, neutral
 
 REDRAW_SECONDS = 0.1
-LONGEST_NAME = 300
 
 
 def _say(text: str) -> None:
@@ -117,29 +115,6 @@ def confirm(question: str, *, yes: bool, retype: str | None = None, name: str | 
     answer = ask(f"{question} Type {retype} to go on:" if retype else f"{question} [y/N]")
     if (answer.strip() if retype else answer.strip().lower()) not in wanted:
         raise LuactlError("not confirmed: nothing was changed")
-
-
-def explain(problem: BaseException) -> LuactlError:
-    """Turn any exception into one that says what, why and what next."""
-    if isinstance(problem, LuactlError):
-        return problem
-    psycopg = sys.modules.get("psycopg")
-    if psycopg is not None and isinstance(problem, psycopg.Error):
-        from luactl.connect import explain as explain_database
-
-        return explain_database(problem)
-    if isinstance(problem, OSError) and problem.strerror:
-        name = os.fsdecode(problem.filename) if isinstance(problem.filename, (str, bytes)) else ""
-        where = f"{name[:LONGEST_NAME]}{'…' * (len(name) > LONGEST_NAME)}: " if name else ""
-        return LuactlError(
-            f"{where}{problem.strerror}", hint="check the path, your rights there, and the disk"
-        )
-    told = LuactlError(
-        f"unexpected {type(problem).__name__}: {problem}",
-        hint="this is a fault in luactl; repeat with --debug to see where",
-    )
-    told.__cause__ = problem
-    return told
 
 
 def interrupted() -> Exit:

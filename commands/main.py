@@ -148,7 +148,9 @@ def run(args: Sequence[str]) -> int:
             return int(diagnostics.interrupted())
         if isinstance(problem, UsageError):
             _guess_output(args, chosen)
-        return _fail(diagnostics.explain(problem))
+        from luactl.fault import explain
+
+        return _fail(explain(problem))
 
 
 def _is_interrupt(problem: BaseException | None) -> bool:

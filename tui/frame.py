@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from luactl.errors import LuactlError, NoConnectionError
+from luactl.fault import explain
 
 from . import command as c
 from .ask import Ask
@@ -26,7 +27,7 @@ from .palette import CommandPalette
 from .place import PLACES, Place
 from .row import Row
 from .table import Table
-from .work import Failed, told
+from .work import Failed
 
 if TYPE_CHECKING:
     from luactl.db import Session
@@ -162,7 +163,7 @@ class Frame(Screen[None]):
         try:
             message = self.console.sessions.run(job, name, change=change)
         except Exception as error:  # the one place where whatever a job met is told
-            message = Failed(told(error), about)
+            message = Failed(explain(error), about)
         if message is not None and (change or not worker.is_cancelled):
             self.post_message(message)
 
