@@ -1,0 +1,80 @@
+"""How the story of all commands is written: how one succeeds, and which row changes call for which entries.
+
+support_story_table.py tells it. The order counts: what one command makes the next ones need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conftest import Connection, TestServer
+
+LEDGER_ROWS = {("ledger.entry", "insert"), ("ledger.pending", "insert")}
+REFERENCE = ("crm.subject", "update")
+
+
+@dataclass
+class World:
+    """What the story has come to: ids that later commands need."""
+
+    server: TestServer
+    database: str
+    admin: Connection
+    folder: Path
+    login: str
+    people: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def file(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+
+Args = Callable[[World], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Each row of `table` that changed so calls for entries of `action` with these outcomes.
+
+    `by` counts the distinct values of a column instead of rows.
+    """
+
+    table: str
+    how: str
+    action: str
+    outcomes: tuple[str, ...] = ("done",)
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to run a command with success. No rules: it changes nothing but what reading leaves."""
+
+    args: Args = lambda w: ()
+    rules: tuple[Rule, ...] = ()
+    covers: frozenset[tuple[str, str]] = frozenset()
+    """Row changes that those entries record besides."""
+    opens: Callable[[Any], Iterable[str]] | None = None
+    """From the result: the subjects whose data it opened."""
+    prepare: Callable[[World], None] = lambda w: None
+    keep: Callable[[World, Any], None] = lambda w, data: None
+    again: int = 0
+    """Exit code of a second run, which changes nothing."""
+    actor: str | None = None
+    empty: bool = False
+    """Whether no row needs to change: the command works on files."""
+    anew: bool = False
+    """Whether each run is recorded anew, as each reading is."""
+
+
+def covering(*sets: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    return frozenset(one for each in sets for one in each)
+
+
+def rows(*names: str, how: str = "insert") -> set[tuple[str, str]]:
+    return {(name, how) for name in names}

@@ -1,0 +1,245 @@
+"""The story of all commands: TABLE, in the order in which it is told on one database.
+
+A command that is not in it (or in one of the sets below it) fails tests/test_ledger_complete.py.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
+from support_story import REFERENCE, Args, Case, Rule, World, covering, rows
+
+from luactl import embedded, key
+from luactl.connect import open_session
+from luactl.key.holder import open_holders
+
+T = ("--tenant", "smile")
+
+
+def who(number: str) -> Args:
+    return lambda w: (w.people[number], *T)
+
+
+def remember_people(w: World, data: Any) -> None:
+    w.people.update({one["external_id"]: one["subject_id"] for one in data})
+
+
+def leave_half_an_epoch(w: World) -> None:
+    """Leave what a crash leaves right at the beginning: the root of an epoch that never came."""
+    with open_session(command="test") as s:
+        for holder in open_holders(s.profile.holders):
+            now = key.status(s)
+            holder.put(now.tree_id, now.epoch + 1, secrets.token_bytes(32))
+
+
+def narrow(w: World) -> None:
+    w.admin.execute("UPDATE crm.contact SET index_version = index_version + 1")
+
+
+def superuser(w: World) -> Sequence[str]:
+    return ("--dsn", w.server.admin_dsn(w.database), "--login", w.login)
+
+
+def subjects(data: Any) -> list[str]:
+    return [one["subject_id"] for one in data]
+
+
+KEYS_MADE = {("vault.node", "insert"), ("vault.counter", "insert"), ("vault.counter", "update")}
+KEYS_CLAIMED = KEYS_MADE | {("vault.slot", "insert"), ("vault.period", "insert")}
+KEYS_DROPPED = {("vault.node", "update"), ("vault.tree", "update"), ("vault.tombstone", "insert")}
+READS = "read"
+TENANTS = "slug,name,country,contact\nkanzlei,Kanzlei,DE,office\nladen,Laden,FR,office\n"
+TENANT_ROWS = rows("lua.tenant_directory", "lua.retention_rule", "lua.instruction", "crm.role")
+ERASED = rows("crm.contact", "crm.contact_key", "crm.interaction", "vault.slot", how="delete")
+HIDDEN = {("crm.invoice", "update"), ("crm.invoice_line", "update"), ("lua.erasure", "update"), REFERENCE}
+GONE = rows("crm.interaction", "crm.invoice", "crm.invoice_line", "vault.period", how="delete")
+INTEGRATED = rows("ledger.leaf", "ledger.subtree", "ledger.checkpoint") | {("ledger.pending", "delete")}
+
+TABLE: dict[str, tuple[Case, ...]] = {
+    "init": (
+        Case(
+            superuser,
+            (
+                Rule("vault.tree", "insert", "init"),
+                Rule("ledger.origin", "insert", "ledger.origin.create"),
+            ),
+            covering(KEYS_MADE),
+            actor=embedded.SUPERUSER,
+        ),
+    ),
+    "tenant create": (
+        Case(
+            lambda w: ("smile", "--name", "Smile", "--country", "DE", "--contact", "office@smile.example"),
+            (Rule("lua.tenant", "insert", "tenant.create"),),
+            covering(TENANT_ROWS, KEYS_CLAIMED),
+            again=1,
+        ),
+    ),
+    "tenant import": (
+        Case(
+            lambda w: (w.file("tenants.csv", TENANTS),),
+            (Rule("lua.tenant", "insert", "tenant.create"),),
+            covering(TENANT_ROWS, KEYS_CLAIMED),
+        ),
+    ),
+    "tenant list": (Case(),),
+    "tenant show": (Case(lambda w: ("smile",)),),
+    "tenant suspend": (
+        Case(lambda w: ("smile", "--reason", "bills"), (Rule("lua.tenant", "update", "tenant.suspend"),)),
+    ),
+    "tenant resume": (Case(lambda w: ("smile",), (Rule("lua.tenant", "update", "tenant.resume"),)),),
+    "instruction add": (
+        Case(
+            lambda w: (*T, "--reference", "DPA-2", "--purpose", "support", "--given-by", "office"),
+            (Rule("lua.instruction", "insert", "instruction.add"),),
+            again=1,
+        ),
+    ),
+    "instruction list": (Case(lambda w: T),),
+    "crm customer import": (
+        Case(
+            lambda w: (w.file("people.csv", PEOPLE), *T),
+            (Rule("crm.subject", "insert", "crm.customer.import", by="entry_id"),),
+            covering(rows("crm.contact", "crm.contact_key"), KEYS_CLAIMED),
+        ),
+    ),
+    "crm customer list": (Case(lambda w: T, opens=subjects, keep=remember_people),),
+    "crm customer show": (Case(who("1"), opens=lambda data: [data["subject_id"]]),),
+    "crm interaction import": (
+        Case(
+            lambda w: (w.file("visits.csv", VISITS), *T),
+            (Rule("crm.interaction", "insert", "crm.interaction.import", by="entry_id"),),
+            covering(KEYS_CLAIMED),
+        ),
+    ),
+    "crm interaction list": (Case(lambda w: T, opens=subjects),),
+    "crm invoice import": (
+        Case(
+            lambda w: (w.file("bills.csv", BILLS), *T, "--lines", w.file("lines.csv", BILL_LINES)),
+            (
+                Rule("crm.invoice", "insert", "crm.invoice.import", by="entry_id"),
+                # The records name no party, so those of the contacts are opened and sealed anew.
+                Rule("crm.invoice", "insert", READS, by="tenant_id"),
+            ),
+            covering(rows("crm.invoice_line"), KEYS_CLAIMED, {REFERENCE}),
+        ),
+    ),
+    "crm invoice list": (
+        Case(lambda w: T),
+        Case(lambda w: (*T, "--party"), opens=subjects),
+    ),
+    "subject find": (
+        Case(lambda w: (*T, "--name", "Nele"), opens=subjects),
+        Case(lambda w: (*T, "--external-id", "none of ours"), opens=subjects),
+    ),
+    "subject show": (Case(who("1")),),
+    "subject reindex": (
+        Case(
+            lambda w: T,
+            (
+                Rule("crm.contact", "update", "subject.reindex", by="tenant_id"),
+                Rule("crm.contact", "update", READS, by="tenant_id"),
+            ),
+            covering({REFERENCE}),
+            prepare=narrow,
+        ),
+    ),
+    "version": (Case(), Case(lambda w: ("--all",))),
+    "completion bash": (Case(),),
+    "completion zsh": (Case(),),
+    "completion fish": (Case(),),
+    "completion words": (Case(lambda w: ("tenant", "show", "s")),),
+    "doctor": (Case(),),
+    "db status": (Case(),),
+    "db url": (Case(),),
+    "db sql-roles": (Case(),),
+    "access list": (Case(), Case(lambda w: T)),
+    "log search": (
+        Case(lambda w: ("--limit", "1"), keep=lambda w, data: w.seen.update(entry=data[0]["id"])),
+        Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
+    ),
+    "log tail": (Case(), Case(lambda w: (*T, "--subject", w.people["2"]), opens=lambda data: ["2"])),
+    "retention list": (Case(lambda w: T),),
+    "retention set": (
+        Case(
+            lambda w: (*T, "--class", "interaction", "--months", "24"),
+            (Rule("lua.retention_rule", "update", "retention.set"),),
+        ),
+    ),
+    "retention purge": (
+        Case(
+            lambda w: ("--all",),
+            (
+                Rule("lua.purge", "insert", "retention.purge", ("intent", "done")),
+                # and one for the one batch in which the rows went
+                Rule("crm.interaction", "delete", "retention.purge", by="tenant_id"),
+            ),
+            covering(GONE, KEYS_DROPPED, rows("lua.purge", how="update")),
+        ),
+    ),
+    "key status": (Case(),),
+    "key recover": (
+        Case(
+            lambda w: (),
+            (Rule("", "files", "key.recover", ("intent", "done")),),
+            prepare=leave_half_an_epoch,
+            empty=True,
+        ),
+    ),
+    "key verify": (Case(),),
+    # The checkpoint is its own record: an entry about it would wait for the next one, for ever.
+    "ledger integrate": (Case(covers=covering(INTEGRATED)),),
+    "erasure run": (
+        Case(
+            lambda w: (*T, "--subject", w.people["1"], "--instruction", "ticket 4711"),
+            (Rule("lua.erasure", "insert", "erasure.run", ("intent", "done")),),
+            covering(ERASED, KEYS_DROPPED, HIDDEN, INTEGRATED),
+            keep=lambda w, data: w.seen.update(erasure=data["erasure_id"], folder=data["certificate"]),
+        ),
+    ),
+    "erasure list": (Case(lambda w: T),),
+    "erasure show": (Case(lambda w: (w.seen["erasure"],)),),
+    "erasure verify": (Case(lambda w: (w.seen["erasure"],)),),
+    "promise list": (Case(),),
+    "promise show": (Case(lambda w: ("10.1",)),),
+    "promise prove": (
+        Case(lambda w: ("--all",), (Rule("", "files", "promise.prove"),), empty=True, anew=True),
+    ),
+    "promise waive": (
+        Case(
+            lambda w: ("10.1", "--reason", "mending", "--until", "2099-01-01"),
+            (Rule("lua.waiver", "insert", "promise.waive"),),
+            again=1,
+        ),
+    ),
+    "promise unwaive": (
+        Case(lambda w: ("10.1",), (Rule("lua.waiver", "update", "promise.unwaive"),), again=1),
+    ),
+    "ledger status": (Case(),),
+    "ledger show": (Case(lambda w: (w.seen["entry"],)),),
+    "ledger verify": (Case(),),
+    "verify": (Case(lambda w: (w.seen["folder"],)),),
+}
+# What needs an embedded server is run in a test of its own; the demo makes and ends a home of its own.
+SERVER = {
+    "embedded status": (),
+    "db migrate": ("--yes",),
+    "embedded start": ("--yes",),
+    "embedded log": (),
+    "embedded stop": ("--yes",),
+}
+OWN_HOME = {"demo"}
+# Runs until somebody leaves it, and does only what the commands above do.
+SCREENS = {"tui"}
+# Change files of this account and no row (tests/test_profile.py).
+FILES = {
+    "db psql",  # becomes another program (tests/test_db.py)
+    "profile list",
+    "profile show",
+    "profile use",
+    "profile add",
+    "profile remove",
+}
