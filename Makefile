@@ -29,7 +29,7 @@ test-long: install  ## Run the tests that take minutes
 test-matrix: install  ## Run what depends on the server's version on Postgres 15 and 18
 	@set -e; for version in 15 18; do \
 	  echo "Postgres $$version"; \
-	  LUACTL_TEST_PG=$$version $(RUN)/python -m pytest -q -m "postgres and not long" --ignore-glob="tests/test_tui*"; \
+	  LUACTL_TEST_PG=$$version $(RUN)/python -m pytest -q -m "postgres and not long"; \
 	done
 
 check: lint test  ## Run everything that a change must pass

@@ -56,18 +56,19 @@ def queries(noun: str) -> Any:
 
 @contextmanager
 def transaction(
-    session: Session, tenant_id: int | None = None, *, lock_timeout: str = LOCK_TIMEOUT
+    session: Session, tenant_id: int | None = None, *, lock_timeout: str | None = None
 ) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """Run one top-level transaction, in the context of a tenant if one is given.
 
     The context is a SET LOCAL statement of its own at the top level, never set_config() and never
-    nested: elsewhere policies would silently see nothing. Raises RuntimeError when nested.
+    nested: elsewhere policies would silently see nothing. Waits for locks as long as `lock_timeout` says,
+    LOCK_TIMEOUT without one. Raises RuntimeError when nested.
     """
     if session.conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise RuntimeError("a tenant's transaction must be a top-level one")
     with session.conn.transaction():
         settings = [
-            sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)),
+            sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout or LOCK_TIMEOUT)),
             sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
         ]
         if tenant_id is not None:

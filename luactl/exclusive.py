@@ -17,7 +17,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from .db import LOCK_TIMEOUT, queries
+from . import db
+from .db import queries
 from .errors import BusyError, NoConnectionError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -45,17 +46,18 @@ class Hold:
 
 @contextmanager
 def hold(
-    conn: Connection, key: int, busy: BusyError, *, lock_timeout: str | None = LOCK_TIMEOUT
+    conn: Connection, key: int, busy: BusyError, *, lock_timeout: str | None = None, wait: bool = True
 ) -> Iterator[Hold]:
     """Hold the advisory lock of a key (64 bits) while the block runs, whatever transactions `conn` has in it.
 
-    Waits as long as `lock_timeout` says, not at all for None; then raises `busy`. Raises NoConnectionError
-    when there is no second connection to be had, RuntimeError within a transaction of `conn`.
+    Waits as long as `lock_timeout` says (`db.LOCK_TIMEOUT` without one), or not at all; then raises `busy`.
+    Raises NoConnectionError when there is no second connection to be had, RuntimeError within a transaction
+    of `conn`.
     """
     if conn.info.transaction_status not in (IDLE, UNKNOWN):
         raise RuntimeError("a lock over several transactions is taken outside of one")
     with closing(_beside(conn)) as beside:
-        holder = _take(beside, key, lock_timeout)
+        holder = _take(beside, key, lock_timeout or db.LOCK_TIMEOUT, wait)
         if holder is None:
             raise busy
         try:
@@ -66,9 +68,9 @@ def hold(
                 beside.execute("COMMIT")
 
 
-def _take(beside: Connection, key: int, lock_timeout: str | None) -> str | None:
+def _take(beside: Connection, key: int, lock_timeout: str, wait: bool) -> str | None:
     """Begin the transaction that has the lock; return its virtual id, None when somebody else has it."""
-    settings = {"lock_timeout": lock_timeout or "0", "statement_timeout": "0"}
+    settings = {"lock_timeout": lock_timeout, "statement_timeout": "0"}
     settings["idle_in_transaction_session_timeout"] = "0"
     if beside.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
         settings["transaction_timeout"] = "0"
@@ -79,7 +81,7 @@ def _take(beside: Connection, key: int, lock_timeout: str | None) -> str | None:
     beside.execute(sql.SQL("; ").join([sql.SQL("BEGIN"), *local]))
     noun = queries("exclusive")
     try:
-        taken = noun.try_lock(beside, key=key) if lock_timeout is None else noun.lock(beside, key=key)
+        taken = noun.lock(beside, key=key) if wait else noun.try_lock(beside, key=key)
     except psycopg.errors.LockNotAvailable:
         return None
     return str(noun.holder(beside, key=key)) if taken else None

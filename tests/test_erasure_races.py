@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from support_erasure import counts, erase, person, practice, table
 
-from luactl import crm, erasure
+from luactl import crm, db, erasure
 from luactl.db import Session
 from luactl.errors import BusyError, RefusedError
 from luactl.key import status
@@ -91,21 +91,14 @@ def test_two_runs_for_the_same_person(
     def race(step: str) -> None:
         if step == "root placed at holder 1" and not told:
             told.append(step)
-            second.conn.execute("SET lock_timeout = '50ms'")
-            with pytest.raises(BusyError):
-                key_drop_with_short_wait(second, late, tmp_path)
+            with patch.object(db, "LOCK_TIMEOUT", "50ms"), pytest.raises(BusyError):
+                erasure.run(second, late, tmp_path)
 
     done = erase(session, tenant, who, tmp_path, step=race)
     assert told
     after = erasure.run(second, late, tmp_path)
     assert (after.outcome, after.erasure_id) == ("already erased", done.erasure_id)
     assert counts(admin)["lua.erasure"] == 1
-
-
-def key_drop_with_short_wait(session: Session, plan: erasure.ErasurePlan, base: Path) -> None:
-    """Run with a wait that ends soon: the tree is held by the other run for as long as this one waits."""
-    with patch("luactl.key.recovery.LOCK_TIMEOUT", "50ms"), patch("luactl.key.root.LOCK_TIMEOUT", "50ms"):
-        erasure.run(session, plan, base)
 
 
 def test_two_different_people_one_after_the_other_in_two_sessions(

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from psycopg import sql
 from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
 from support_pooler import Pooler, pooler, through
 
-from luactl import key, ledger, retention, schema
+from luactl import db, key, ledger, retention, schema
 from luactl.clock import SystemClock
 from luactl.config import save_profile, write_private
 from luactl.connect import open_session
@@ -113,11 +112,11 @@ def test_our_lock_keeps_others_out(bouncer: Pooler, pooled: Home) -> None:
         with hold(one, LOCK, BUSY) as held:
             for _ in range(3):
                 one.execute("SELECT 1")
-                for patience in (None, "20ms"):
-                    with pytest.raises(BusyError), hold(two, LOCK, BUSY, lock_timeout=patience):
+                for wait in (False, True):
+                    with pytest.raises(BusyError), hold(two, LOCK, BUSY, lock_timeout="20ms", wait=wait):
                         pytest.fail("two have it")
             held.check(one)
-        with hold(two, LOCK, BUSY, lock_timeout=None) as next_one:
+        with hold(two, LOCK, BUSY, wait=False) as next_one:
             next_one.check(two)
             assert next_one.holder != held.holder
             with pytest.raises(BusyError, match="was lost"):
@@ -126,7 +125,7 @@ def test_our_lock_keeps_others_out(bouncer: Pooler, pooled: Home) -> None:
 
 def test_our_lock_is_one_of_this_database(session: Session, server: TestServer) -> None:
     with closing(server.admin()) as elsewhere, hold(elsewhere, LOCK, BUSY) as held, ExitStack() as stack:
-        stack.enter_context(hold(session.conn, LOCK, BUSY, lock_timeout=None))
+        stack.enter_context(hold(session.conn, LOCK, BUSY, wait=False))
         with pytest.raises(BusyError, match="was lost"):
             held.check(session.conn)
 
@@ -206,14 +205,14 @@ def test_while_one_is_at_it_nobody_else_is(
     lock, start = {
         "integrate": (LEDGER_LOCK, lambda: ledger.integrate(session)),
         "purge": (PURGE_LOCK, lambda: retention.purge(session, retention.plan(session, []))),
-        "drop": (TREE_LOCK, lambda: key.drop(session, [], lambda _epoch: None, lock_timeout="20ms")),
-        "recover": (TREE_LOCK, lambda: key.recover(session, lock_timeout="20ms")),
+        "drop": (TREE_LOCK, lambda: key.drop(session, [], lambda _epoch: None)),
+        "recover": (TREE_LOCK, lambda: key.recover(session)),
         "migrate": (
             schema.LOCK_KEY,
             lambda: schema.migrate(session.conn, SystemClock(), lock_timeout="20ms"),
         ),
     }[work]
-    monkeypatch.setattr(import_module("luactl.ledger.integrate"), "LOCK_TIMEOUT", "20ms")
+    monkeypatch.setattr(db, "LOCK_TIMEOUT", "20ms")
     with closing(bouncer.connect(session.profile)) as other, hold(other, lock, BUSY):
         other.execute("SELECT 1")
         with pytest.raises(BusyError):

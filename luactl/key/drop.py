@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from ..db import LOCK_TIMEOUT, Session, in_context, queries, transaction
+from ..db import Session, in_context, queries, transaction
 from ..errors import LuactlError, NotFoundError
 from ..exclusive import Hold
 from ..profile.production import demand_places
@@ -63,7 +63,7 @@ class _Turn:
     old_top: bytes = field(repr=False)
     new_top: bytes = field(repr=False)
     step: Step
-    lock_timeout: str
+    lock_timeout: str | None
     committing: bool = False
     placed: list[FileHolder] = field(default_factory=list)
     keys_dropped: int = 0
@@ -79,7 +79,7 @@ def drop(
     change: Callable[[int], None],
     *,
     step: Step = lambda _name: None,
-    lock_timeout: str = LOCK_TIMEOUT,
+    lock_timeout: str | None = None,
 ) -> EpochChange:
     """Drop keys for good: nobody opens what they sealed, in no copy, with no key that is left.
 
@@ -108,7 +108,7 @@ def drop(
         return _finish(turn, written)
 
 
-def _begin(session: Session, held: Hold, step: Step, lock_timeout: str) -> _Turn:
+def _begin(session: Session, held: Hold, step: Step, lock_timeout: str | None) -> _Turn:
     """Check that nothing is left over from before, and open the old root."""
     found = status(session, count=False)
     require(found, State.SETTLED)

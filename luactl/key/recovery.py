@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from ..db import LOCK_TIMEOUT, Session, queries, transaction
+from ..db import Session, queries, transaction
 from ..errors import RefusedError
 from ..exclusive import Hold
 from .book import Book, open_books, sync
@@ -71,7 +71,7 @@ def recover(
     record: Record | None = None,
     *,
     dry_run: bool = False,
-    lock_timeout: str = LOCK_TIMEOUT,
+    lock_timeout: str | None = None,
 ) -> Recovery:
     """Finish or undo an unfinished change of the tree; return what was done.
 

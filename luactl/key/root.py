@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from ..db import LOCK_TIMEOUT, Session, queries
+from ..db import Session, queries
 from ..errors import BusyError, RefusedError
 from ..exclusive import Hold, hold
 from .holder import FileHolder, UnusableRootError
@@ -92,7 +92,7 @@ def _busy() -> BusyError:
 
 
 @contextmanager
-def exclusive(session: Session, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Hold]:
+def exclusive(session: Session, lock_timeout: str | None = None) -> Iterator[Hold]:
     """Hold the tree alone over several transactions. Raises BusyError after the lock time-out."""
     with hold(session.conn, TREE_LOCK, _busy(), lock_timeout=lock_timeout) as held:
         yield held

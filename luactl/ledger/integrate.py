@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..db import LOCK_TIMEOUT, Session, queries, transaction
+from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold
 from .anchor import AnchorError, FileAnchor, anchors
@@ -69,7 +69,7 @@ def integrate(session: Session, *, batch: int = BATCH) -> Checkpoint | None:
 def _lock(session: Session) -> Iterator[None]:
     """Hold the integrator's lock: taken before any snapshot that counts, kept until the anchors know."""
     busy = BusyError("another process is integrating the ledger", hint="run it again; nothing was changed")
-    with hold(session.conn, LEDGER_LOCK, busy, lock_timeout=LOCK_TIMEOUT):
+    with hold(session.conn, LEDGER_LOCK, busy):
         yield
 
 

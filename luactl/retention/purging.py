@@ -138,7 +138,7 @@ def _alone(session: Session) -> Iterator[None]:
     busy = BusyError(
         "another purge is running", hint="wait for it to end; `luactl log search --action retention.purge`"
     )
-    with hold(session.conn, PURGE_LOCK, busy, lock_timeout=None):
+    with hold(session.conn, PURGE_LOCK, busy, wait=False):
         yield
 
 
