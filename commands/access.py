@@ -22,7 +22,12 @@ COLUMNS = (
 
 @app.command("list")
 def list_(tenant: AnyTenant = None) -> None:
-    """List each login, what it reaches, and how: now, after SET ROLE, or by granting it to itself."""
+    """List each login, what it reaches, and how: now, after SET ROLE, or by granting it to itself.
+
+    Examples:
+        luactl access list
+        luactl access list --tenant smile -o csv
+    """
     from luactl import access
 
     with session("access list") as s:

@@ -28,6 +28,7 @@ GENERAL_HELP = (
     ("-h, --help", "Show this help."),
 )
 VERSION_HELP = ("--version", "Print the version.")
+EXAMPLES = "\nExamples:\n"
 
 
 class MissingVerb(Exception):
@@ -136,18 +137,43 @@ class _House:
 
 
 class HouseCommand(_House, TyperCommand):
-    """One verb."""
+    """One verb.
+
+    The docstring of its function is its help. What stands indented below a line `Examples:` there are
+    command lines, shown as they are before any option.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         from .plain import make_plain
 
         super().__init__(*args, **kwargs)
+        told, _, below = (self.help or "").partition(EXAMPLES)
+        self.help = told.rstrip()
+        self.examples = tuple(line.strip() for line in below.splitlines() if line.strip())
         for param in self.params:
             make_plain(param)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, then the options."""
+        if self.examples:
+            with formatter.section("Examples"):
+                indent = " " * formatter.current_indent
+                formatter.write("".join(f"{indent}{line}\n" for line in self.examples))
+        super().format_options(ctx, formatter)
 
 
 class HouseGroup(_House, TyperGroup):
     """One noun (or the program itself)."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs, each with the whole first line of its help."""
+        below: list[tuple[str, Any]] = [
+            (name, self.get_command(ctx, name)) for name in self.list_commands(ctx)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, (verb.help or "").partition("\n")[0]) for name, verb in below if not verb.hidden]
+            )
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the verbs, then the options."""

@@ -57,19 +57,31 @@ Candidate = tuple[str, str]
 
 @app.command("bash")
 def bash() -> None:
-    """Print the completion script for bash."""
+    """Print the completion script for bash.
+
+    Examples:
+        luactl completion bash > ~/.local/share/bash-completion/completions/luactl
+    """
     show_text("script", BASH)
 
 
 @app.command("zsh")
 def zsh() -> None:
-    """Print the completion script for zsh."""
+    """Print the completion script for zsh.
+
+    Examples:
+        luactl completion zsh > ~/.zsh/completions/_luactl
+    """
     show_text("script", ZSH)
 
 
 @app.command("fish")
 def fish() -> None:
-    """Print the completion script for fish."""
+    """Print the completion script for fish.
+
+    Examples:
+        luactl completion fish > ~/.config/fish/completions/luactl.fish
+    """
     show_text("script", FISH)
 
 

@@ -88,6 +88,10 @@ def import_customers(
 
     A record whose external id is there already changes nothing, so an interrupted import is finished by
     repeating it. Exit code 6 says that some records were rejected and the rest went in.
+
+    Examples:
+        luactl crm customer import customers.csv --tenant smile --dry-run
+        luactl crm customer import - --tenant smile --column last_name=Surname --yes < customers.csv
     """
     from luactl import crm
 
@@ -97,7 +101,11 @@ def import_customers(
 
 @customer.command("list")
 def list_customers(tenant: TenantSlug, limit: Limit = 100, purpose: Purpose = "administration") -> None:
-    """List people; the ledger keeps who was shown."""
+    """List people; the ledger keeps who was shown.
+
+    Examples:
+        luactl crm customer list --tenant smile --limit 20 --purpose 'ticket 4711'
+    """
     from luactl import crm
     from luactl.tenant import find
 
@@ -120,7 +128,11 @@ def show_customer(
     tenant: TenantSlug,
     purpose: Purpose = "administration",
 ) -> None:
-    """Show all contact data of one person; the ledger keeps that they were shown."""
+    """Show all contact data of one person; the ledger keeps that they were shown.
+
+    Examples:
+        luactl crm customer show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --tenant smile
+    """
     from luactl import crm
     from luactl.tenant import find
 
@@ -142,6 +154,9 @@ def import_interactions(
     """Import interactions from a CSV file; customers are named by their external ids.
 
     A record that is there already changes nothing. Exit code 6 says that some were rejected.
+
+    Examples:
+        luactl crm interaction import visits.csv --tenant smile --yes
     """
     from luactl import crm
 
@@ -156,7 +171,11 @@ def list_interactions(
     limit: Limit = 100,
     purpose: Purpose = "administration",
 ) -> None:
-    """List interactions, the latest first; the ledger keeps whose were shown."""
+    """List interactions, the latest first; the ledger keeps whose were shown.
+
+    Examples:
+        luactl crm interaction list --tenant smile --subject 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
+    """
     from luactl import crm
     from luactl.tenant import find
 
@@ -195,6 +214,9 @@ def import_invoices(
     """Import invoices from a CSV file; customers are named by their external ids.
 
     An invoice whose number is there already changes nothing. Exit code 6 says that some were rejected.
+
+    Examples:
+        luactl crm invoice import invoices.csv --lines lines.csv --tenant smile --yes
     """
     from luactl import crm
     from luactl.table import parse_choices
@@ -218,7 +240,12 @@ def list_invoices(
     limit: Limit = 100,
     purpose: Purpose = "administration",
 ) -> None:
-    """List invoices, the latest first. Those of erased people show to bookkeeping alone."""
+    """List invoices, the latest first. Those of erased people show to bookkeeping alone.
+
+    Examples:
+        luactl crm invoice list --tenant smile
+        luactl crm invoice list --tenant smile --party --purpose 'VAT audit' -o csv
+    """
     from luactl import crm
     from luactl.tenant import find
 

@@ -29,7 +29,12 @@ STATES = {
 
 @app.command("status")
 def status() -> None:
-    """Show server, database and schema version; works with a schema of any version."""
+    """Show server, database and schema version; works with a schema of any version.
+
+    Examples:
+        luactl db status
+        luactl db status -o json | jq .data.schema
+    """
     from luactl import database
     from luactl.config import load_profile
     from luactl.connect import connect
@@ -50,7 +55,12 @@ def migrate(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Bring the schema up to date. Interrupted, it goes on where it stopped; the ledger keeps what ran."""
+    """Bring the schema up to date. Interrupted, it goes on where it stopped; the ledger keeps what ran.
+
+    Examples:
+        luactl db migrate --dry-run
+        luactl db migrate --dsn 'service=lua-owner' --yes
+    """
     from luactl import database
     from luactl.config import load_profile
 
@@ -69,7 +79,12 @@ def migrate(
 
 @app.command("url")
 def url() -> None:
-    """Print the URL by which other programs reach the database; it holds no password."""
+    """Print the URL by which other programs reach the database; it holds no password.
+
+    Examples:
+        luactl db url
+        pg_isready -d "$(luactl db url)"
+    """
     from luactl import database
     from luactl.config import load_profile
 
@@ -82,7 +97,12 @@ def psql(
         list[str], typer.Argument(metavar="-- ARGUMENTS", help="What psql itself is to be given, after `--`.")
     ] = [],  # noqa: B006
 ) -> None:
-    """Become psql at the profile's database; sealed values stay sealed. The bundled psql if need be."""
+    """Become psql at the profile's database; sealed values stay sealed. The bundled psql if need be.
+
+    Examples:
+        luactl db psql
+        luactl db psql -- -c 'SELECT slug FROM lua.tenant'
+    """
     from luactl import database
     from luactl.config import load_profile
     from luactl.profile.production import demand_tls
@@ -111,7 +131,12 @@ def sql_roles(
         bool, typer.Option("--after", help="What to run when the migration is done: it takes rights back.")
     ] = False,
 ) -> None:
-    """Print the SQL that a superuser runs where luactl may not create roles; connects to nothing."""
+    """Print the SQL that a superuser runs where luactl may not create roles; connects to nothing.
+
+    Examples:
+        luactl db sql-roles --login ida > roles.sql
+        luactl db sql-roles --login ida --after > after.sql
+    """
     from luactl import database as engine
     from luactl.config import check_dsn, load_profile
     from luactl.init.target import user_name

@@ -37,6 +37,10 @@ def demo(
 
     Tells each step with the command that does it, and checks the effect by a query past luactl. Ends with a
     table of what held; exit code 1 if anything did not.
+
+    Examples:
+        luactl demo
+        luactl demo --keep
     """
     from luactl.demo import new_home, tell, throw_away
 

@@ -20,6 +20,10 @@ def doctor() -> None:
     """Check config, files, disks, server, TLS, clock, schema, rights, keys, ledger and unfinished work.
 
     Changes nothing. Exit code 6 says that something was found; each finding says how to mend it.
+
+    Examples:
+        luactl doctor
+        luactl doctor -o json -q
     """
     from luactl.doctor import examine
 

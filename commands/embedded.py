@@ -35,7 +35,11 @@ def _server() -> Server:
 
 @app.command("status")
 def status() -> None:
-    """Show whether the server runs, where, and as whom; starts nothing."""
+    """Show whether the server runs, where, and as whom; starts nothing.
+
+    Examples:
+        luactl embedded status
+    """
     from luactl import embedded
 
     show(embedded.status(_server()))
@@ -43,7 +47,11 @@ def status() -> None:
 
 @app.command("start")
 def start(dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Start the server if it does not run; other commands do it when they need it."""
+    """Start the server if it does not run; other commands do it when they need it.
+
+    Examples:
+        luactl embedded start --yes
+    """
     from luactl import embedded
 
     server = _server()
@@ -56,7 +64,11 @@ def start(dry_run: DryRun = False, yes: Yes = False) -> None:
 
 @app.command("stop")
 def stop(dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Stop the server; open transactions are rolled back, nothing committed is lost."""
+    """Stop the server; open transactions are rolled back, nothing committed is lost.
+
+    Examples:
+        luactl embedded stop --yes
+    """
     from luactl import embedded
 
     server = _server()
@@ -71,7 +83,11 @@ def stop(dry_run: DryRun = False, yes: Yes = False) -> None:
 def log(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, metavar="N", help="At most N lines.")] = 100,
 ) -> None:
-    """Show the newest lines of the server's log, oldest first."""
+    """Show the newest lines of the server's log, oldest first.
+
+    Examples:
+        luactl embedded log -n 20
+    """
     from luactl import embedded
 
     show(({"line": line} for line in embedded.log_lines(_server(), lines)), (("line", "LINE"),))

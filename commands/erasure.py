@@ -88,6 +88,9 @@ def run(
     """Erase a person: contact and interactions go, their keys are destroyed, what a duty keeps is hidden.
 
     Run again, it finishes what was cut short, and writes the certificate of a finished erasure anew.
+
+    Examples:
+        luactl erasure run --tenant smile --subject 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --instruction T-12
     """
     from luactl import erasure
     from luactl.config import find_paths
@@ -114,7 +117,11 @@ def run(
 
 @app.command("list")
 def list_(tenant: TenantSlug, limit: Limit = 0) -> None:
-    """List the erasures of a tenant, newest first."""
+    """List the erasures of a tenant, newest first.
+
+    Examples:
+        luactl erasure list --tenant smile
+    """
     from luactl import erasure
     from luactl.tenant import find
 
@@ -127,7 +134,11 @@ def list_(tenant: TenantSlug, limit: Limit = 0) -> None:
 
 @app.command("show")
 def show_(erasure_id: Id) -> None:
-    """Show one erasure: what went, what stays, and what its certificate states."""
+    """Show one erasure: what went, what stays, and what its certificate states.
+
+    Examples:
+        luactl erasure show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
+    """
     from luactl import erasure
 
     with session("erasure show") as s:
@@ -139,6 +150,9 @@ def verify(erasure_id: Id) -> None:
     """Try to reach an erased person: rows, keys in database, book and holders, hidden invoices.
 
     Exit code 6 says that something was reached.
+
+    Examples:
+        luactl erasure verify 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
     """
     from luactl import erasure
 

@@ -36,6 +36,10 @@ def init(
     """Make the database and keys of a profile, or adopt a server by its DSN.
 
     Run it again to finish what was interrupted: it makes what is missing and writes over nothing.
+
+    Examples:
+        luactl init
+        luactl init --dsn 'host=db.example.com dbname=lua user=postgres' --login ida --yes
     """
     from luactl import config
     from luactl import init as engine

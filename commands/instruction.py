@@ -51,7 +51,11 @@ def add(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Record an instruction of a tenant, in force from now on."""
+    """Record an instruction of a tenant, in force from now on.
+
+    Examples:
+        luactl instruction add --tenant smile --reference DPA-2 --purpose support --given-by office
+    """
     from luactl import instruction
     from luactl.tenant import find
 
@@ -67,7 +71,11 @@ def add(
 
 @app.command("list")
 def list_(tenant: TenantSlug) -> None:
-    """List the instructions of a tenant, oldest first."""
+    """List the instructions of a tenant, oldest first.
+
+    Examples:
+        luactl instruction list --tenant smile
+    """
     from luactl import instruction
     from luactl.tenant import find
 

@@ -25,7 +25,11 @@ VERIFICATION = (("epoch", "EPOCH"), ("nodes", "NODES"), ("claims", "CLAIMS"), ("
 
 @app.command("status")
 def status_() -> None:
-    """Show at which epoch the database, the key holders and the key books stand."""
+    """Show at which epoch the database, the key holders and the key books stand.
+
+    Examples:
+        luactl key status
+    """
     from luactl import key
 
     with session("key status") as opened:
@@ -43,7 +47,11 @@ def status_() -> None:
 
 @app.command("recover")
 def recover_(dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Finish or undo a change of the key tree that was cut short: old roots are destroyed for good."""
+    """Finish or undo a change of the key tree that was cut short: old roots are destroyed for good.
+
+    Examples:
+        luactl key recover --dry-run
+    """
     from luactl import key
 
     with session("key recover") as opened:
@@ -60,7 +68,11 @@ def recover_(dry_run: DryRun = False, yes: Yes = False) -> None:
 
 @app.command("verify")
 def verify_() -> None:
-    """Open every node and every claimed key of the tree, and compare holders and key books with it."""
+    """Open every node and every claimed key of the tree, and compare holders and key books with it.
+
+    Examples:
+        luactl key verify
+    """
     from luactl import key
 
     with session("key verify") as opened:

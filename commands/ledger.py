@@ -27,7 +27,11 @@ CheckpointFile = Annotated[
 
 @app.command("status")
 def status() -> None:
-    """Show how far the log is signed, what waits, and what the anchors know."""
+    """Show how far the log is signed, what waits, and what the anchors know.
+
+    Examples:
+        luactl ledger status
+    """
     from luactl import ledger
 
     with session("ledger status") as s:
@@ -40,7 +44,12 @@ def status() -> None:
 
 @app.command("verify")
 def verify(checkpoint: CheckpointFile = None) -> None:
-    """Recompute every entry, hash, root and signature, and compare with every anchor; exit 6 if wrong."""
+    """Recompute every entry, hash, root and signature, and compare with every anchor; exit 6 if wrong.
+
+    Examples:
+        luactl ledger verify
+        luactl ledger verify --checkpoint /mnt/elsewhere/checkpoint
+    """
     from luactl import ledger
     from luactl.errors import Exit
 
@@ -62,7 +71,11 @@ def verify(checkpoint: CheckpointFile = None) -> None:
 
 @app.command("show")
 def show(id: EntryId) -> None:
-    """Show one entry as it was signed, with its proof."""
+    """Show one entry as it was signed, with its proof.
+
+    Examples:
+        luactl ledger show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 -o json
+    """
     from luactl import ledger
     from luactl.errors import Exit
 
@@ -74,7 +87,11 @@ def show(id: EntryId) -> None:
 
 @app.command("integrate")
 def integrate(dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Give waiting entries their place in the log, sign it, and tell the anchors (on the ledger host)."""
+    """Give waiting entries their place in the log, sign it, and tell the anchors (on the ledger host).
+
+    Examples:
+        luactl ledger integrate --yes
+    """
     from luactl import ledger
 
     with session("ledger integrate") as s:

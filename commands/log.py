@@ -78,7 +78,12 @@ def search(
     until: Until = None,
     limit: Limit = 100,
 ) -> None:
-    """Show entries, newest first."""
+    """Show entries, newest first.
+
+    Examples:
+        luactl log search --since -24h --action 'erasure.*'
+        luactl log search --actor ida --since 2026-03-01 --limit 0 -o jsonl
+    """
     from dataclasses import replace
 
     from luactl import log
@@ -101,7 +106,12 @@ def tail(
     action: Action = None,
     subject: Subject = None,
 ) -> None:
-    """Show the newest entries, oldest first, and with -f what comes after them."""
+    """Show the newest entries, oldest first, and with -f what comes after them.
+
+    Examples:
+        luactl log tail -f
+        luactl log tail -n 50 --tenant smile
+    """
     from time import sleep
 
     from luactl import log

@@ -52,6 +52,8 @@ def _verbs(path: list[str], command: Any, parent: Any) -> Iterator[str]:
         return
     yield f".SS {escape(' '.join(['luactl', *path, *command.collect_usage_pieces(ctx)]))}"
     yield escape(command.help or "")
+    for line in command.examples:
+        yield from (".PP", ".nf", ".RS", escape(line), ".RE", ".fi")
     records = (param.get_help_record(ctx) for param in command.params)
     yield from _terms([record for record in records if record is not None])
 

@@ -35,7 +35,11 @@ Name = Annotated[str, typer.Argument(metavar="PROFILE", help="Name of the profil
 
 @app.command("list")
 def list_() -> None:
-    """List the profiles of the system's and your own config file, and which one is chosen here."""
+    """List the profiles of the system's and your own config file, and which one is chosen here.
+
+    Examples:
+        luactl profile list
+    """
     from luactl import profile
     from luactl.config import find_paths
 
@@ -51,7 +55,12 @@ def show(
         bool, typer.Option("--origin", help="Say of each setting which file or variable it comes from.")
     ] = False,
 ) -> None:
-    """Show every effective setting of a profile, libpq's own ones included, without secrets."""
+    """Show every effective setting of a profile, libpq's own ones included, without secrets.
+
+    Examples:
+        luactl profile show --origin
+        luactl profile show production -o json
+    """
     from luactl import profile
     from luactl.config import find_paths
 
@@ -66,7 +75,11 @@ def show(
 
 @app.command("use")
 def use(name: Name, dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Make a profile the default one. A project's file and LUACTL_PROFILE still go before it."""
+    """Make a profile the default one. A project's file and LUACTL_PROFILE still go before it.
+
+    Examples:
+        luactl profile use staging --yes
+    """
     from luactl import profile
     from luactl.config import find_paths
 
@@ -111,7 +124,12 @@ def add(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Add a profile to your own config file. It makes no database: `luactl init` does."""
+    """Add a profile to your own config file. It makes no database: `luactl init` does.
+
+    Examples:
+        luactl profile add staging --dsn 'service=lua-staging'
+        luactl profile add live --dsn 'host=db.example.com sslmode=verify-full' --production --dry-run
+    """
     from luactl import profile
     from luactl.config import find_paths
 
@@ -123,7 +141,11 @@ def add(
 
 @app.command("remove")
 def remove(name: Name, dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Take a profile out of your own config file; server, keys and data stay where they are."""
+    """Take a profile out of your own config file; server, keys and data stay where they are.
+
+    Examples:
+        luactl profile remove staging
+    """
     from luactl import profile
     from luactl.config import find_paths
 

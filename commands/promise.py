@@ -32,7 +32,11 @@ Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Promis
 
 @app.command("list")
 def list_(page: PageFile = None) -> None:
-    """List the promises of the page, and the probe that tries to break each. Needs no database."""
+    """List the promises of the page, and the probe that tries to break each. Needs no database.
+
+    Examples:
+        luactl promise list
+    """
     from luactl import promise
 
     found = promise.load(page)
@@ -42,7 +46,11 @@ def list_(page: PageFile = None) -> None:
 
 @app.command("show")
 def show(id: Id, page: PageFile = None) -> None:
-    """Show one promise: what is there to keep it, and how one would try to break it. Needs no database."""
+    """Show one promise: what is there to keep it, and how one would try to break it. Needs no database.
+
+    Examples:
+        luactl promise show 3.5
+    """
     from luactl import promise
 
     show_result(promise.load(page).clause(id))
@@ -58,6 +66,10 @@ def prove(
 
     Each promise ends as kept, broken, not observable or waived, and why. The ledger keeps the outcome.
     Exit code 6 says that one is broken.
+
+    Examples:
+        luactl promise prove 3.5 5.4
+        luactl promise prove --all -o json -q
     """
     from luactl import promise
 
@@ -84,7 +96,11 @@ def waive(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Accept for a time that a promise is not kept; what probes find is shown all the same."""
+    """Accept for a time that a promise is not kept; what probes find is shown all the same.
+
+    Examples:
+        luactl promise waive 3.1 --reason 'certificate ordered' --until 2026-12-31 --yes
+    """
     from luactl import promise
 
     found = promise.load(page)
@@ -100,7 +116,11 @@ def waive(
 
 @app.command("unwaive")
 def unwaive(id: Id, page: PageFile = None, dry_run: DryRun = False, yes: Yes = False) -> None:
-    """End the waiver of a promise before its time."""
+    """End the waiver of a promise before its time.
+
+    Examples:
+        luactl promise unwaive 3.1 --yes
+    """
     from luactl import promise
 
     found = promise.load(page)

@@ -43,6 +43,9 @@ def _verb(path: list[str], command: Any, ctx: Any) -> Iterator[str]:
     yield f"    {' '.join(['luactl', *path, *command.collect_usage_pieces(ctx)])}"
     yield ""
     yield " ".join((command.help or "").split())
+    if command.examples:
+        yield ""
+        yield from (f"    {line}" for line in command.examples)
     yield from _table("Argument", _rows(command, ctx, "argument"))
     yield from _table("Option", _rows(command, ctx, "option"))
 

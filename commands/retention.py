@@ -40,7 +40,11 @@ PERIODS = (
 
 @app.command("list")
 def list_(tenant: TenantSlug) -> None:
-    """List a tenant's deletion rules: what starts the clock, and how many months it runs."""
+    """List a tenant's deletion rules: what starts the clock, and how many months it runs.
+
+    Examples:
+        luactl retention list --tenant smile
+    """
     from luactl import retention
     from luactl.tenant import find
 
@@ -60,6 +64,9 @@ def set_(
     """Set how many months a class of data is kept, counted from the end of its month or year.
 
     Refused below what a legal duty demands. A shorter period lets the next purge take more.
+
+    Examples:
+        luactl retention set --tenant smile --class interaction --months 24 --dry-run
     """
     from luactl import retention
     from luactl.tenant import find
@@ -84,7 +91,12 @@ def purge(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Delete what is due: rows in batches, then the period keys, which takes it out of every backup too."""
+    """Delete what is due: rows in batches, then the period keys, which takes it out of every backup too.
+
+    Examples:
+        luactl retention purge --tenant smile --dry-run
+        luactl retention purge --all --yes
+    """
     from luactl import retention
     from luactl.tenant import find
     from luactl.tenant import list_ as tenants

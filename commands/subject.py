@@ -40,6 +40,10 @@ def find(
     """Find a person by one identity. The search is recorded, and so is everybody whom it shows.
 
     Give the identity as `-` so that it stays out of process lists and histories.
+
+    Examples:
+        luactl subject find --tenant smile --email -
+        luactl subject find --tenant smile --external-id 4711 --purpose 'ticket 12' -o json
     """
     from luactl import subject
     from luactl.tenant import find as find_tenant
@@ -54,7 +58,11 @@ def find(
 def show(
     subject: Annotated[str, typer.Argument(metavar="ID", help="The subject's id.")], tenant: TenantSlug
 ) -> None:
-    """Show where a person's data lie: tables, counts, key classes, periods. Opens nothing."""
+    """Show where a person's data lie: tables, counts, key classes, periods. Opens nothing.
+
+    Examples:
+        luactl subject show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --tenant smile
+    """
     from luactl.subject import show as show_subject
     from luactl.tenant import find as find_tenant
 
@@ -65,7 +73,11 @@ def show(
 
 @app.command("reindex")
 def reindex(tenant: TenantSlug, dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Fit the width of a tenant's blind indexes to its present size; may be interrupted and repeated."""
+    """Fit the width of a tenant's blind indexes to its present size; may be interrupted and repeated.
+
+    Examples:
+        luactl subject reindex --tenant smile --dry-run
+    """
     from luactl import subject
     from luactl.tenant import active
 

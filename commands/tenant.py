@@ -56,7 +56,11 @@ def create(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Create a tenant with keys, roles, deletion rules and its first instruction."""
+    """Create a tenant with keys, roles, deletion rules and its first instruction.
+
+    Examples:
+        luactl tenant create smile --name 'Smile GmbH' --country DE --contact dpo@smile.example
+    """
     from luactl import tenant
 
     with session("tenant create") as s:
@@ -82,6 +86,10 @@ def import_(
 
     An equal tenant of that slug is left as it is, so an interrupted import is finished by repeating it.
     Exit code 6 says that some lines were rejected and the rest went in.
+
+    Examples:
+        luactl tenant import tenants.csv --dry-run
+        luactl tenant import - --column slug=Customer --yes < tenants.jsonl
     """
     from luactl import tenant
     from luactl.table import parse_choices
@@ -94,7 +102,12 @@ def import_(
 
 @app.command("list")
 def list_() -> None:
-    """List all tenants, oldest first."""
+    """List all tenants, oldest first.
+
+    Examples:
+        luactl tenant list
+        luactl tenant list -o csv > tenants.csv
+    """
     from luactl import tenant
 
     with session("tenant list") as s:
@@ -103,7 +116,11 @@ def list_() -> None:
 
 @app.command("show")
 def show(slug: Slug) -> None:
-    """Show one tenant: age, rules, roles, instructions, rows and sizes, keys, newest and unfinished work."""
+    """Show one tenant: age, rules, roles, instructions, rows and sizes, keys, newest and unfinished work.
+
+    Examples:
+        luactl tenant show smile
+    """
     from luactl import tenant
 
     with session("tenant show") as s:
@@ -117,7 +134,11 @@ def suspend(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Keep a tenant's data from being changed until it is resumed."""
+    """Keep a tenant's data from being changed until it is resumed.
+
+    Examples:
+        luactl tenant suspend smile --reason 'unpaid since March' --dry-run
+    """
     from luactl import tenant
 
     with session("tenant suspend") as s:
@@ -132,7 +153,11 @@ def suspend(
 
 @app.command("resume")
 def resume(slug: Slug, dry_run: DryRun = False, yes: Yes = False) -> None:
-    """Lift a suspension."""
+    """Lift a suspension.
+
+    Examples:
+        luactl tenant resume smile --yes
+    """
     from luactl import tenant
 
     with session("tenant resume") as s:

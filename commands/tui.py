@@ -22,6 +22,10 @@ def tui() -> None:
     """Open the terminal UI: home, tenants, people, erasures, retention, access, log.
 
     It fits 80x24 and 16 colours, needs no mouse, and draws on standard error. `?` shows the keys.
+
+    Examples:
+        luactl tui
+        luactl --profile staging tui
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise UsageError(

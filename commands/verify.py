@@ -32,6 +32,10 @@ def verify(
     """Check a certificate folder: files, signature, and the proof that the log holds its entry.
 
     Exit code 6 says that something is wrong. Needs no database, no profile, no network.
+
+    Examples:
+        luactl verify ./certificate
+        luactl verify ./certificate --key log.vkey -o json
     """
     from luactl.verify import verify_folder
 

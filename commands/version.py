@@ -20,7 +20,12 @@ def version(
         bool, typer.Option("--all", help="Also Python, system, libpq, packages, server and schema.")
     ] = False,
 ) -> None:
-    """Show the version; with --all also those of everything below it, and nothing about anybody."""
+    """Show the version; with --all also those of everything below it, and nothing about anybody.
+
+    Examples:
+        luactl version
+        luactl version --all -o json
+    """
     from luactl import version as engine
 
     show(engine.full(settings().profile) if every else engine.short())
