@@ -131,7 +131,7 @@ def migrate(session: Session, *, dry_run: bool = False) -> Migrated:
     if dry_run:
         names = schema.pending(session.conn)
     else:
-        names = schema.migrate(session.conn, session.clock, remember=_recorder(session))
+        names = schema.migrate(session.conn, session.clock, remember=_recorder(session), step=session.step)
     facts = queries("database").facts(session.conn)
     return Migrated(facts[2], facts[3], tuple(names), schema.newest_version())
 

@@ -6,7 +6,7 @@ Owns transactions, tenant context, time-outs and the loading of named queries. I
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +27,11 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "10min"
 CANCEL_SECONDS = 5.0
+Step = Callable[[str], None]
+
+
+def unheard(_name: str) -> None:
+    """Let a step pass: nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ class Session:
     profile: Profile
     command: str
     on_behalf: str | None = None
+    step: Step = unheard
+    """Hears of each point of a change at which a crash would matter, when it is reached
+    (docs/reference/failures.md names them): a screen shows it, tests strike there."""
 
 
 @cache
@@ -75,6 +83,8 @@ def transaction(
             settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
         session.conn.execute(sql.SQL("; ").join(settings))
         yield session.conn
+        session.step("about to commit")
+    session.step("committed")
 
 
 @contextmanager

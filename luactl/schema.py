@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from .clock import Clock
-from .db import queries
+from .db import Step, queries, unheard
 from .errors import BusyError, RefusedError
 from .exclusive import hold
 
@@ -79,18 +79,21 @@ def migrate(
     *,
     lock_timeout: str = LOCK_TIMEOUT,
     remember: Callable[[Migration], None] = lambda migration: None,
+    step: Step = unheard,
 ) -> list[str]:
     """Bring the database up to date and return what ran, as `0002_lua`; nothing to do is an empty list.
 
     `conn` is in autocommit mode, a superuser's or of the login that `luactl db sql-roles` is for.
-    `remember` is called within the transaction of each migration. Raises BusyError when another migration
-    holds the lock, RefusedError when the database is newer than this luactl or a file that ran has changed
-    since.
+    `remember` is called within the transaction of each migration; `step` is the session's. Raises BusyError
+    when another migration holds the lock, RefusedError when the database is newer than this luactl or a file
+    that ran has changed since.
     """
     with _locked(conn, lock_timeout):
+        step("schema locked")
         with conn.transaction():
             queries("schema").bootstrap(conn)
-        return [_apply(conn, migration, clock, remember) for migration in _missing(conn)]
+        step("committed")
+        return [_apply(conn, migration, clock, remember, step) for migration in _missing(conn)]
 
 
 @contextmanager
@@ -128,6 +131,7 @@ def _apply(
     migration: Migration,
     clock: Clock,
     remember: Callable[[Migration], None],
+    step: Step,
 ) -> str:
     bound = migration.version > 1 and not queries("schema").is_superuser(conn)
     with conn.transaction():
@@ -141,6 +145,8 @@ def _apply(
             conn, version=migration.version, name=migration.name, checksum=migration.checksum, at=clock.now()
         )
         remember(migration)
+        step("about to commit")
+    step("committed")
     return str(migration)
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -18,7 +17,7 @@ import psycopg
 
 from luactl import crm, erasure, retention
 from luactl.clock import ShiftedClock
-from luactl.db import Session
+from luactl.db import Session, Step, unheard
 from luactl.tenant import NewTenant, Tenant, create, find, list_
 
 KILLED = -signal.SIGKILL
@@ -94,9 +93,12 @@ def later(session: Session, years: float) -> Session:
     return replace(session, clock=ShiftedClock(timedelta(days=365.25 * years)))
 
 
-def erase(session: Session, tenant: Tenant, who: UUID, base: Path, **options: Any) -> erasure.ErasureResult:
-    """Plan and run."""
-    return erasure.run(session, erasure.plan(session, tenant, who, "ticket 4711"), base, **options)
+def erase(
+    session: Session, tenant: Tenant, who: UUID, base: Path, step: Step = unheard, **options: Any
+) -> erasure.ErasureResult:
+    """Plan, and run with a listener to the steps."""
+    plan = erasure.plan(session, tenant, who, "ticket 4711")
+    return erasure.run(replace(session, step=step), plan, base, **options)
 
 
 def run_killed(at: str, work: str, *arguments: str) -> int:
@@ -104,14 +106,6 @@ def run_killed(at: str, work: str, *arguments: str) -> int:
     command = [sys.executable, __file__, at, work, *arguments]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     return subprocess.run(command, env=environ, check=False, timeout=60).returncode
-
-
-def _erase(session: Session, step: Callable[[str], None], slug: str, who: str, base: str) -> None:
-    erase(session, find(session, slug), UUID(who), Path(base), step=step)
-
-
-def _purge(session: Session, step: Callable[[str], None]) -> None:
-    retention.purge(session, retention.plan(session, list_(session)), step=step)
 
 
 def main(at: str, work: str, *arguments: str) -> None:
@@ -124,9 +118,11 @@ def main(at: str, work: str, *arguments: str) -> None:
 
     with open_session("test", command="test") as session:
         if work == "erase":
-            _erase(session, step, *arguments)
+            slug, who, base = arguments
+            erase(session, find(session, slug), UUID(who), Path(base), step=step)
         else:
-            _purge(session, step)
+            plan = retention.plan(session, list_(session))
+            retention.purge(replace(session, step=step), plan)
 
 
 if __name__ == "__main__":

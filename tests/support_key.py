@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import psycopg
 from uuid_utils.compat import uuid7
 
 from luactl import key
-from luactl.db import Session, queries, transaction
+from luactl.db import Session, Step, queries, transaction, unheard
 from luactl.key import KeyClass, SubjectKey, TenantDrop, TenantKeys
 
 KILLED = -signal.SIGKILL
@@ -24,7 +25,7 @@ STEPS = (
     "claims given up",
     "rows changed",
     "nodes rewritten",
-    "committed",
+    "epoch committed",
     "book 1 written",
     "book 2 written",
     "read back",
@@ -56,11 +57,11 @@ def add_subjects(
 
 
 def drop_subjects(
-    session: Session, tenant_id: int, ids: Iterable[UUID], step: Callable[[str], None] = lambda _name: None
+    session: Session, tenant_id: int, ids: Iterable[UUID], step: Step = unheard
 ) -> key.EpochChange:
     """Drop the main keys of these subjects."""
     drops = [TenantDrop(tenant_id, [(subject, KeyClass.MAIN) for subject in ids])]
-    return key.drop(session, drops, lambda _epoch: None, step=step)
+    return key.drop(replace(session, step=step), drops, lambda _epoch: None)
 
 
 def epoch_of(session: Session) -> int:

@@ -25,7 +25,7 @@ STEPS = (
     "claims given up",
     "rows changed",
     "nodes rewritten",
-    "committed",
+    "epoch committed",
     "book 1 written",
     "read back",
     "root destroyed at holder 1",
@@ -225,7 +225,7 @@ def test_killed_at_any_step_it_is_finished_by_running_it_again(
 ) -> None:
     who, before = person(session, tenant), counts(admin)
     assert run_killed(step, "erase", "smile", str(who), str(tmp_path)) == KILLED
-    committed = STEPS.index(step) >= STEPS.index("committed")
+    committed = STEPS.index(step) >= STEPS.index("epoch committed")
     assert counts(admin)["crm.contact"] == before["crm.contact"] - committed
     done = erase(session, tenant, who, tmp_path)
     expected = "already erased" if step == "outcome written" else "finished" if committed else "erased"
@@ -238,7 +238,7 @@ def test_killed_at_any_step_it_is_finished_by_running_it_again(
 
 def test_an_unfinished_erasure_is_told(session: Session, tenant: Tenant, tmp_path: Path) -> None:
     who = person(session, tenant)
-    assert run_killed("committed", "erase", "smile", str(who), str(tmp_path)) == KILLED
+    assert run_killed("epoch committed", "erase", "smile", str(who), str(tmp_path)) == KILLED
     assert erasure.plan(session, tenant, who, "ticket 4711").state == "unfinished"
     found = erasure.verify(session, erasure.list_(session, tenant)[0].erasure_id)
     broken = {one.check for one in found.checks if one.state == "broken"}

@@ -136,7 +136,7 @@ def test_killed_anywhere_it_recovers(
     people = add_subjects(keys, session, PEOPLE)
     ids = list(people)
     assert run_killed(at, 1, ids[:2]) == KILLED
-    committed = STEPS.index(at) >= STEPS.index("committed")
+    committed = STEPS.index(at) >= STEPS.index("epoch committed")
     assert epoch_of(session) == 1 + committed
     if STEPS.index(at) < len(STEPS) - 1:
         assert key.status(session).state is State.UNFINISHED
@@ -190,7 +190,7 @@ def test_recovery_destroys_nothing_unless_the_database_opens(
     session: Session, home: Home, keys: TenantKeys, admin: psycopg.Connection
 ) -> None:
     ids = list(add_subjects(keys, session, 2))
-    assert run_killed("committed", 1, ids[:1]) == KILLED
+    assert run_killed("epoch committed", 1, ids[:1]) == KILLED
     admin.execute("UPDATE vault.node SET version = version + 1 WHERE path = ''")
     with pytest.raises(LuactlError, match="does not open"):
         key.recover(session)
@@ -213,7 +213,7 @@ def test_a_book_that_fails_after_the_commit_keeps_the_old_root(
     ids, book = list(people), home.profile.books[1] / "keybook.sqlite"
 
     def spoil(step: str) -> None:
-        if step == "committed":
+        if step == "epoch committed":
             book.write_bytes(b"no longer a key book" * 500)
 
     with pytest.raises(key.UnfinishedError, match=str(book.parent)):

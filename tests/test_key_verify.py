@@ -201,7 +201,7 @@ def test_the_commands_on_a_settled_tree(cli: Cli) -> None:
 
 
 def test_the_commands_after_a_crash(session: Session, people: list[UUID], cli: Cli) -> None:
-    assert run_killed("committed", 1, people[:1]) == KILLED
+    assert run_killed("epoch committed", 1, people[:1]) == KILLED
     status = cli("key", "status")
     assert status.returncode == 6
     assert "luactl key recover" in status.stderr

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,7 +222,7 @@ def test_while_one_is_at_it_nobody_else_is(
 
 @pytest.mark.parametrize(
     ("at", "roots"),
-    [("root placed at holder 1", [1]), ("committed", [1, 2]), ("read back", [1, 2])],
+    [("root placed at holder 1", [1]), ("epoch committed", [1, 2]), ("read back", [1, 2])],
 )
 def test_a_drop_that_loses_its_lock_goes_no_further(
     session: Session, pooled: Home, admin: Connection, at: str, roots: list[int]
@@ -233,7 +234,7 @@ def test_a_drop_that_loses_its_lock_goes_no_further(
             assert admin.execute(LOST).fetchall() == [(True,)]
 
     with pytest.raises(LuactlError, match="held the lock was lost") as caught:
-        key.drop(session, [], lambda _epoch: None, step=lose)
+        key.drop(replace(session, step=lose), [], lambda _epoch: None)
     assert isinstance(caught.value, BusyError if roots == [1] else key.UnfinishedError)
     (holder,) = open_holders(pooled.profile.holders)
     assert holder.epochs() == roots
@@ -253,7 +254,7 @@ def test_a_drop_that_lost_its_lock_spares_the_root_of_the_next_one(session: Sess
             raise BusyError("cut off", hint="run it again")
 
     with pytest.raises(BusyError, match="cut off"):
-        key.drop(session, [], lambda _epoch: None, step=overtake)
+        key.drop(replace(session, step=overtake), [], lambda _epoch: None)
     assert holder.get(tree_id, 2) == theirs
 
 

@@ -23,7 +23,7 @@ STEPS = (
     "root placed at holder 1",
     "claims given up",
     "rows changed",
-    "committed",
+    "epoch committed",
     "book 1 written",
     "root destroyed at holder 1",
 )
@@ -105,7 +105,9 @@ def test_nothing_due_changes_nothing(
 
 def test_small_batches_end_the_same(session: Session, tenant: Tenant, admin: psycopg.Connection[Any]) -> None:
     steps: list[str] = []
-    done = retention.purge(session, retention.plan(session, [tenant]), step=steps.append, batch_rows=1)
+    done = retention.purge(
+        replace(session, step=steps.append), retention.plan(session, [tenant]), batch_rows=1
+    )
     assert steps.count("batch deleted") == 4
     assert (done.interactions, done.invoices, done.invoice_lines) == (2, 2, 2)
     assert retention.plan(session, [tenant]).tenants == ()
@@ -132,7 +134,7 @@ def test_killed_at_any_step_the_next_purge_takes_what_is_left(
     before = counts(admin)
     assert run_killed(step, "purge") == KILLED
     plan = retention.plan(session, [tenant])
-    committed = STEPS.index(step) >= STEPS.index("committed")
+    committed = STEPS.index(step) >= STEPS.index("epoch committed")
     assert [one.unfinished != () for one in plan.tenants] == [committed]
     assert due(plan) == (
         [] if committed else [("interaction", 202003, 0, 0, 0, True), ("invoice", 2016, 0, 0, 0, True)]
@@ -256,7 +258,7 @@ def test_rows_that_come_in_while_it_runs_stop_the_keys(
             written.append(crm.import_interactions(writer, tenant, table(visits), crm.Options()).imported)
 
     with pytest.raises(BusyError, match="1 rows came into due periods"):
-        retention.purge(session, retention.plan(session, [tenant]), step=write)
+        retention.purge(replace(session, step=write), retention.plan(session, [tenant]))
     assert written == [1]
     assert status(session).state == "settled"
     assert due(retention.plan(session, [tenant]))[0] == ("interaction", 202003, 1, 0, 0, True)
@@ -286,7 +288,7 @@ def test_two_purges_at_once(session: Session, tenant: Tenant, login: Callable[..
 
     plan = retention.plan(session, [tenant])
     stale = retention.plan(second, [tenant])
-    assert retention.purge(session, plan, step=race).keys == 2
+    assert retention.purge(replace(session, step=race), plan).keys == 2
     assert tried
     after = retention.purge(second, stale)
     assert (after.interactions, after.invoices, after.keys, after.epoch) == (0, 0, 0, None)

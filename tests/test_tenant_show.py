@@ -51,7 +51,7 @@ def test_unfinished_work_is_told_until_it_is_finished(session: Session, tmp_path
     smile = practice(session)
     who = person(session, smile)
     assert tenant.show(session, "smile").unfinished == ()
-    assert run_killed("committed", "erase", "smile", str(who), str(tmp_path)) == KILLED
+    assert run_killed("epoch committed", "erase", "smile", str(who), str(tmp_path)) == KILLED
     [work] = tenant.show(session, "smile").unfinished
     assert work.kind == "erasure"
     assert work.since - tenant.find(session, "smile").created_at < timedelta(minutes=10)

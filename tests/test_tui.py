@@ -175,7 +175,7 @@ def test_erases_only_after_the_slug_was_typed(
         await typed(pilot, "smile")
         assert erased() == 1
         assert plan.state == "erased"
-        assert {"committed", "outcome written"} <= set(plan.steps)
+        assert {"epoch committed", "outcome written"} <= set(plan.steps)
         (folder,) = (home.paths.data / "certificates").iterdir()
         assert folder.is_dir()
         await go(pilot, Erasures(tenant))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -119,10 +119,7 @@ class Plan(Frame):
         self.state = "running"
         self.retitle()
         self.say("erasing …")
-        heard = self.post_message
-        self.work(
-            partial(_run, plan=self.plan, step=lambda name: heard(Step(name))), about="erase", change=True
-        )
+        self.work(partial(_run, plan=self.plan, heard=self.post_message), about="erase", change=True)
 
     @on(Step)
     def stepped(self, event: Step) -> None:
@@ -154,14 +151,14 @@ def _plan(session: Session, tenant: Tenant, who: UUID, instruction: str) -> Plan
     return Planned(plan(session, tenant, who, instruction))
 
 
-def _run(session: Session, plan: ErasurePlan, step: Callable[[str], object]) -> Erased:
+def _run(session: Session, plan: ErasurePlan, heard: Callable[[Step], object]) -> Erased:
     from luactl.config import find_paths
     from luactl.erasure import run
 
     def told(name: str) -> None:
-        step(name)
+        heard(Step(name))
 
-    return Erased(run(session, plan, find_paths().data / "certificates", step=told))
+    return Erased(run(replace(session, step=told), plan, find_paths().data / "certificates"))
 
 
 def _rows(plan: ErasurePlan) -> list[Row]:

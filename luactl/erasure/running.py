@@ -6,7 +6,7 @@ intent on record says so, the old root is destroyed first and the rest is finish
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +27,6 @@ from .checking import Check, check
 from .planning import ErasurePlan, Going, Staying, count
 
 KIND = "erasure"
-Step = Callable[[str], None]
 
 
 class UnverifiedError(LuactlError):
@@ -58,17 +57,8 @@ class ErasureResult:
     """Why the certificate lacks signature or proof; None when it is complete."""
 
 
-def run(
-    session: Session,
-    plan: ErasurePlan,
-    base: Path,
-    folder: Path | None = None,
-    *,
-    step: Step = lambda _name: None,
-) -> ErasureResult:
+def run(session: Session, plan: ErasurePlan, base: Path, folder: Path | None = None) -> ErasureResult:
     """Erase the person of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
-
-    `step` hears the name of each step that is done.
 
     Raises BusyError when the person's data change or another run erases them, RefusedError off a key host
     or when foreign files stand where the certificate goes, UnverifiedError when something can still be
@@ -80,10 +70,10 @@ def run(
     outcome = "erased" if known is None else "already erased" if known.state == "done" else "finished"
     if known is None or known.state == "intent":
         recover(session)
-    done = known or _erase(session, plan, step)
+    done = known or _erase(session, plan)
     if done.state == "intent":
         done = _conclude(session, plan.tenant, done)
-        step("outcome written")
+        session.step("outcome written")
     else:
         _demand_gone(session, done)  # a record is only a row: nothing is certified anew that can be read
     place = folder or base / str(done.erasure_id)
@@ -96,7 +86,7 @@ def _known(session: Session, plan: ErasurePlan) -> record.Erasure | None:
         return record.of_subject(conn, plan.tenant_id, plan.subject_id)
 
 
-def _erase(session: Session, plan: ErasurePlan, step: Step) -> record.Erasure:
+def _erase(session: Session, plan: ErasurePlan) -> record.Erasure:
     """Drop the keys; rows, record and ledger intent go with them in the one transaction of the epoch."""
     from ..key.drop import drop
     from ..ledger import new_id
@@ -111,7 +101,7 @@ def _erase(session: Session, plan: ErasurePlan, step: Step) -> record.Erasure:
         _change(session, plan, erasure_id, epoch, keys)
 
     subjects = tuple((plan.subject_id, key_class) for key_class in classes)
-    drop(session, [TenantDrop(plan.tenant_id, subjects)], change, step=step)
+    drop(session, [TenantDrop(plan.tenant_id, subjects)], change)
     found = _known(session, plan)
     if found is None:
         raise LuactlError(f"erasure {erasure_id} left no record")
@@ -220,6 +210,7 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
     except psycopg.errors.LockNotAvailable:
         signer, pending = None, "the ledger is being integrated by somebody else"
     certificate.write(folder, act, session.clock.now(), session.actor, evidence, signer)
+    session.step("certificate written")
     return pending
 
 

@@ -152,7 +152,7 @@ def _carry_out(target: Target, steps: list[Step], say: Say) -> None:
     session, wanted = target.session, {step.step for step in steps}
     if "schema" in wanted:
         say("bringing the schema up to date")
-        schema.migrate(session.conn, session.clock)
+        schema.migrate(session.conn, session.clock, step=session.step)
     if "keys" in wanted:
         say("making the keys")
         make_keys(session, target.paths.keys / target.profile.name)
@@ -167,6 +167,7 @@ def _carry_out(target: Target, steps: list[Step], say: Say) -> None:
         admit(conn)
     if "profile" in wanted:
         save_profile(target.paths, profile)
+        session.step("profile written")
 
 
 def _record(target: Target, steps: list[Step]) -> None:
@@ -178,4 +179,5 @@ def _record(target: Target, steps: list[Step]) -> None:
     with transaction(session) as conn:
         if "login" in detail:
             ensure_login(conn, target.login, target.profile.passfile)
+            session.step("login made")
         append(session, Entry("init", object=f"login:{target.login}", detail=detail))

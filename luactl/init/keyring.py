@@ -43,9 +43,10 @@ def make_keys(session: Session, folder: Path) -> None:
             write_private(unfinished, "A key tree is being made; what lies here opens nothing yet.\n")
         create_tree(session)
     with exclusive(session):
-        for book in open_books(session.profile.books):
+        for number, book in enumerate(open_books(session.profile.books), 1):
             book.prepare()
             sync(session, book)
+            session.step(f"book {number} written")
     unfinished.unlink(missing_ok=True)
 
 

@@ -21,8 +21,6 @@ from .root import exclusive, lock_row, place, read_root, wipe
 from .status import State, require, status
 from .tenant import period_space
 
-Step = Callable[[str], None]
-
 
 class UnfinishedError(LuactlError):
     """The keys are dropped in the database, but the old root is not destroyed everywhere."""
@@ -62,7 +60,6 @@ class _Turn:
     epoch: int
     old_top: bytes = field(repr=False)
     new_top: bytes = field(repr=False)
-    step: Step
     lock_timeout: str | None
     committing: bool = False
     placed: list[FileHolder] = field(default_factory=list)
@@ -78,14 +75,12 @@ def drop(
     tenants: Sequence[TenantDrop],
     change: Callable[[int], None],
     *,
-    step: Step = lambda _name: None,
     lock_timeout: str | None = None,
 ) -> EpochChange:
     """Drop keys for good: nobody opens what they sealed, in no copy, with no key that is left.
 
     `change(epoch)` runs inside the epoch's one transaction, after the claims are gone and in the last
-    tenant's context: row changes and the ledger intent. Without keys it still turns the epoch. `step` hears
-    the name of each step that is done.
+    tenant's context: row changes and the ledger intent. Without keys it still turns the epoch.
 
     Raises RefusedError when holders and books are not all at the database's epoch, BusyError when the tree
     is in use. Whatever fails before the commit leaves all as it was; after it, UnfinishedError says that
@@ -93,7 +88,7 @@ def drop(
     """
     demand_places(session.profile)
     with exclusive(session, lock_timeout) as held:
-        turn = _begin(session, held, step, lock_timeout)
+        turn = _begin(session, held, lock_timeout)
         root = bytearray(os.urandom(32))
         turn.new_top = top_key(root, turn.tree, turn.epoch + 1)
         try:
@@ -108,7 +103,7 @@ def drop(
         return _finish(turn, written)
 
 
-def _begin(session: Session, held: Hold, step: Step, lock_timeout: str | None) -> _Turn:
+def _begin(session: Session, held: Hold, lock_timeout: str | None) -> _Turn:
     """Check that nothing is left over from before, and open the old root."""
     found = status(session, count=False)
     require(found, State.SETTLED)
@@ -116,14 +111,14 @@ def _begin(session: Session, held: Hold, step: Step, lock_timeout: str | None) -
     root = read_root(holders, found.tree_id, found.epoch)
     old_top = top_key(root, found.tree_id.bytes, found.epoch)
     wipe(root)
-    return _Turn(session, held, holders, books, found.tree_id, found.epoch, old_top, b"", step, lock_timeout)
+    return _Turn(session, held, holders, books, found.tree_id, found.epoch, old_top, b"", lock_timeout)
 
 
 def _place(turn: _Turn, root: bytearray) -> None:
     """Step 1: the new root, durably, at every holder. What was there before is never taken back."""
     for number, holder in enumerate(turn.holders, 1):
         place(holder, turn.tree_id, turn.epoch + 1, root, turn.placed)
-        turn.step(f"root placed at holder {number}")
+        turn.session.step(f"root placed at holder {number}")
 
 
 def _take_back(turn: _Turn, root: bytearray) -> None:
@@ -149,9 +144,9 @@ def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], 
         # Whoever takes the tree's lock after this goes on to lock that row: he waits for our commit.
         turn.held.check(conn)
         dropped = _give_up(turn, tenants)
-        turn.step("claims given up")
+        session.step("claims given up")
         change(turn.epoch + 1)
-        turn.step("rows changed")
+        session.step("rows changed")
         nodes = _read(turn, [TOP, *dropped])
         written = rewrite(turn.tree, nodes, dropped, turn.old_top, turn.new_top)
         queries("key").turn_epoch(
@@ -162,9 +157,9 @@ def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], 
             versions=[written.versions[path] for path in written.paths],
             blobs=[written.blobs[path] for path in written.paths],
         )
-        turn.step("nodes rewritten")
+        session.step("nodes rewritten")
         turn.committing = True
-    turn.step("committed")
+    session.step("epoch committed")
     return written
 
 
@@ -233,14 +228,14 @@ def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
         books = []
         for number, book in enumerate(turn.books, 1):
             books.append((book, sync(turn.session, book)))
-            turn.step(f"book {number} written")
+            turn.session.step(f"book {number} written")
         _read_back(turn, written, books)
-        turn.step("read back")
+        turn.session.step("read back")
         answers = []
         for number, holder in enumerate(turn.holders, 1):
             turn.held.check(turn.session.conn)
             answers.append(destroy(holder, turn.epoch))
-            turn.step(f"root destroyed at holder {number}")
+            turn.session.step(f"root destroyed at holder {number}")
     except (LuactlError, OSError) as problem:
         raise UnfinishedError(
             f"the keys are dropped, but the old root is not destroyed everywhere: {problem}",

@@ -98,19 +98,22 @@ def recover(
 def _carry_out(session: Session, held: Hold, plan: Recovery) -> tuple[Destroyed, ...]:
     books = open_books(session.profile.books)
     wanted = {action.where for action in plan.actions if action.what == "sync"}
-    for book in books:
+    for number, book in enumerate(books, 1):
         if book.name in wanted:
             book.prepare()
             sync(session, book)
+            session.step(f"book {number} written")
     top = _require_database_opens(session)
     for book in books:
         _require_book_opens(book, top)
-    holders = {holder.name: holder for holder in open_holders(session.profile.holders)}
+    holders = {one.name: (n, one) for n, one in enumerate(open_holders(session.profile.holders), 1)}
     answers = []
     for action in plan.actions:
         if action.what == "destroy":
+            number, holder = holders[action.where]
             held.check(session.conn)
-            answers.append(destroy(holders[action.where], action.epoch))
+            answers.append(destroy(holder, action.epoch))
+            session.step(f"root destroyed at holder {number}")
     return tuple(answers)
 
 

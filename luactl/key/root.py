@@ -95,6 +95,7 @@ def _busy() -> BusyError:
 def exclusive(session: Session, lock_timeout: str | None = None) -> Iterator[Hold]:
     """Hold the tree alone over several transactions. Raises BusyError after the lock time-out."""
     with hold(session.conn, TREE_LOCK, _busy(), lock_timeout=lock_timeout) as held:
+        session.step("tree locked")
         yield held
 
 

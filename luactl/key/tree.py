@@ -161,8 +161,9 @@ def create_tree(session: Session) -> UUID:
     placed: list[FileHolder] = []
     try:
         with transaction(session) as conn:
-            for holder in holders:
+            for number, holder in enumerate(holders, 1):
                 place(holder, tree_id, 1, root, placed)
+                session.step(f"root placed at holder {number}")
             queries("key").insert_tree(conn, tree_id=tree_id, at=session.clock.now())
             blob = seal_node(tree_id.bytes, TOP, 1, top_key(root, tree_id.bytes, 1), fresh_keys())
             list(queries("key").insert_nodes(conn, paths=[TOP], blobs=[blob]))
@@ -172,8 +173,9 @@ def create_tree(session: Session) -> UUID:
         raise
     finally:
         wipe(root)
-    for book in books:
+    for number, book in enumerate(books, 1):
         sync(session, book)
+        session.step(f"book {number} written")
     return tree_id
 
 

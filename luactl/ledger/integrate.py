@@ -70,6 +70,7 @@ def _lock(session: Session) -> Iterator[None]:
     """Hold the integrator's lock: taken before any snapshot that counts, kept until the anchors know."""
     busy = BusyError("another process is integrating the ledger", hint="run it again; nothing was changed")
     with hold(session.conn, LEDGER_LOCK, busy):
+        session.step("log locked")
         yield
 
 
@@ -125,13 +126,14 @@ def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -
     """
     row = queries("ledger").newest_checkpoint(session.conn)
     failed: list[AnchorError] = []
-    for anchor in reached:
+    for number, anchor in enumerate(reached, 1):
         try:
             known = anchor.newest(signer.verifier)
             if known is not None:
                 _check_known(session, signer, anchor, known)
             if row is not None and (known is None or known.size < row[0]):
                 anchor.hand_over(open_checkpoint(row[2], [signer.verifier]))
+                session.step(f"anchor {number} written")
         except AnchorError as error:
             failed.append(error)
     return failed

@@ -98,6 +98,7 @@ def create_origin(session: Session) -> Origin:
     elif origin is None:
         signer = Signer(PREFIX + secrets.token_hex(4), secrets.token_bytes(32))
         _write_key(path, signer)
+        session.step("signing key written")
     else:
         return origin
     if origin is not None:
@@ -107,8 +108,9 @@ def create_origin(session: Session) -> Origin:
             f"{signer.name} has signed checkpoints before, for another database",
             hint=f"move {path} and its anchors away; a new log gets a new name and key",
         )
-    for anchor in anchors(session.profile.anchors):
+    for number, anchor in enumerate(anchors(session.profile.anchors), 1):
         anchor.create()
+        session.step(f"anchor {number} made")
     return origin or _insert(session, signer)
 
 

@@ -28,7 +28,6 @@ from .rule import due
 
 BATCH_ROWS = 5000
 PURGE_LOCK = int.from_bytes(b"lua/purg", "big")
-Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,6 @@ class _Run:
     plan: PurgePlan
     purge_id: UUID
     progress: Callable[[int], None]
-    step: Step
     batch_rows: int
 
     def append(self, tenant_id: int, outcome: Literal["done", "intent"], detail: dict[str, Any]) -> None:
@@ -101,16 +99,15 @@ def purge(
     plan: PurgePlan,
     progress: Callable[[int], None] = lambda _: None,
     *,
-    step: Step = lambda _name: None,
     batch_rows: int = BATCH_ROWS,
 ) -> PurgeResult:
-    """Carry out a plan; `progress` gets the rows of each batch, `step` the name of each step done.
+    """Carry out a plan; `progress` gets the rows of each batch.
 
     Raises BusyError when another purge runs, when rules changed since the plan, or when rows came into a due
     period after its batches: then no key is dropped, and running it again takes them. Raises RefusedError
     before anything is deleted where the keys cannot be dropped.
     """
-    run = _Run(session, plan, new_id(session.clock.now()), progress, step, batch_rows)
+    run = _Run(session, plan, new_id(session.clock.now()), progress, batch_rows)
     with _alone(session):
         if any(period.key for period in plan.periods):
             recover(session)  # where keys are out of reach, no row goes either
@@ -139,6 +136,7 @@ def _alone(session: Session) -> Iterator[None]:
         "another purge is running", hint="wait for it to end; `luactl log search --action retention.purge`"
     )
     with hold(session.conn, PURGE_LOCK, busy, wait=False):
+        session.step("purge locked")
         yield
 
 
@@ -165,7 +163,7 @@ def _delete(run: _Run, tenant: TenantPurge) -> tuple[int, int, int]:
         for one in counts:
             total = (total[0] + one[0], total[1] + one[1], total[2] + one[2])
         run.progress(sum(piece.rows for piece in batch))
-        run.step("batch deleted")
+        run.session.step("batch deleted")
     return total
 
 
@@ -226,7 +224,7 @@ def _drop(run: _Run, drops: Sequence[TenantDrop]) -> int:
             _record_intent(run, one, epoch)
 
     recover(run.session)
-    epoch = drop(run.session, drops, change, step=run.step).epoch_to
+    epoch = drop(run.session, drops, change).epoch_to
     for one in drops:
         _record_outcome(run.session, one.tenant_id, run.purge_id, epoch)
     return epoch
