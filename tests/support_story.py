@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Connection, TestServer
+from support_shape import merged, shape
 
 LEDGER_ROWS = {("ledger.entry", "insert"), ("ledger.pending", "insert")}
 REFERENCE = ("crm.subject", "update")
@@ -27,6 +28,13 @@ class World:
     login: str
     people: dict[str, str] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each command showed: keys and types of its `data` and `plan`."""
+
+    def show(self, command: str, what: str, data: Any) -> None:
+        """Keep the shape of what a command showed, merged with what it showed before."""
+        told = self.shapes.setdefault(command, {})
+        told[what] = merged(told[what], shape(data)) if what in told else shape(data)
 
     def file(self, name: str, text: str) -> str:
         path = self.folder / name

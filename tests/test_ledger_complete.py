@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from conftest import Connection, Home, TestServer
+from support_shape import check_shape
 from support_story import LEDGER_ROWS, REFERENCE, Case, World
 from support_story_table import FILES, OWN_HOME, READS, SCREENS, SERVER, TABLE
 from support_whole import Changed, Done, changes, luactl, snapshot, verbs
@@ -128,6 +129,7 @@ def dry_run(command: str, args: Sequence[str], w: World) -> None:
         before = snapshot(w.admin)
         done = luactl(*command.split(), *args, "--dry-run", "-o", "json")
         assert done.code == 0, (command, done.err)
+        w.show(command, "plan", done.data)
         assert changes(before, snapshot(w.admin)) == []
 
 
@@ -144,6 +146,7 @@ def tell(command: str, case: Case, w: World, opening: Opening) -> None:
     assert done.code == 0, (command, done.err)
     found = changes(before, after := snapshot(w.admin))
     case.keep(w, done.data)
+    w.show(command, "data", done.data)
     check_changes(command, case, w, found, done)
     assert bool(opening.opened > opened) <= bool(case.opens or READS in {r.action for r in case.rules})
     if (case.rules or case.covers) and not case.anew:
@@ -166,6 +169,8 @@ def test_the_ledger_holds_what_every_command_changed(
                 tell(command, case, w, opening)
     assert opening.opened > 0
     assert luactl("ledger", "verify").code == 0
+    for command, told in w.shapes.items():
+        check_shape(command, told)
 
 
 def test_the_servers_commands_change_no_row(running_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
