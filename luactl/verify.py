@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LONGEST_KEY_FILE = 4096
 MOST_FILES = 64
 LARGEST_FOLDER = 32 << 20
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class _Check:
 
     folder: Path
     data: dict[str, bytes] = field(default_factory=dict)
+    """What was kept, by file: all but large files of data."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """SHA-256 in hex of every file that was read."""
     findings: list[Finding] = field(default_factory=list)
 
     def wrong(self, file: str, what: str) -> None:
@@ -114,7 +118,7 @@ def verify_folder(folder: Path, key: str | None = None) -> Verdict:
         pinned=pinned is not None,
         index=found.ledger[1] if found and found.ledger else None,
         size=found.ledger[2] if found and found.ledger else None,
-        files=len(check.data),
+        files=len(check.digests),
         findings=tuple(check.findings),
         ok=not check.findings,
     )
@@ -144,7 +148,7 @@ def _read(check: _Check) -> None:
     with os.scandir(check.folder) as entries:
         listed = sorted(islice(entries, MOST_FILES + 1), key=lambda one: one.name)
     for entry in listed:
-        if len(check.data) == MOST_FILES or sum(map(len, check.data.values())) > LARGEST_FOLDER:
+        if len(check.digests) == MOST_FILES or sum(map(len, check.data.values())) > LARGEST_FOLDER:
             check.wrong(entry.name, f"was not read: more than {MOST_FILES} files or {LARGEST_FOLDER} bytes")
             break
         mode = entry.stat(follow_symlinks=False).st_mode
@@ -161,13 +165,17 @@ def _read_file(check: _Check, name: str) -> None:
         descriptor = os.open(check.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             data = file.read(man.LARGEST_FILE + 1)
+            digest = sha256(data)
+            while len(data) > man.LARGEST_FILE and (more := file.read(CHUNK)):
+                digest.update(more)
     except OSError as error:
         check.wrong(name, f"cannot be read: {error.strerror}")
         return
-    if len(data) > man.LARGEST_FILE:
-        check.wrong(name, f"is larger than {man.LARGEST_FILE} bytes")
-    else:
+    check.digests[name] = digest.hexdigest()
+    if len(data) <= man.LARGEST_FILE:
         check.data[name] = data
+    elif name in man.OWN_FILES:
+        check.wrong(name, f"is larger than {man.LARGEST_FILE} bytes")
 
 
 def _manifest(check: _Check) -> man.Manifest | None:
@@ -185,12 +193,12 @@ def _files(check: _Check, found: man.Manifest) -> None:
     """Compare the folder with the manifest, both ways."""
     named = {finding.file for finding in check.findings}
     for name, digest in found.files.items():
-        if name not in check.data:
+        if name not in check.digests:
             if name not in named:
                 check.wrong(name, "is missing")
-        elif sha256(check.data[name]).hexdigest() != digest:
+        elif check.digests[name] != digest:
             check.wrong(name, "was changed: its SHA-256 is not the manifest's")
-    for name in check.data.keys() - found.files.keys() - {man.MANIFEST, man.SIGNATURE}:
+    for name in check.digests.keys() - found.files.keys() - {man.MANIFEST, man.SIGNATURE}:
         check.wrong(name, "is not in the manifest")
     for name in {man.CERTIFICATE, man.DOCUMENT} - found.files.keys():
         check.wrong(man.MANIFEST, f"does not name {name}")

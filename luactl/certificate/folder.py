@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +39,16 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that was written beforehand, and is moved into the folder."""
+
+    path: Path
+    """Where it lies, on the same file system."""
+    sha256: str
+    """In hex."""
+
+
+@dataclass(frozen=True)
 class Act:
     """What is certified."""
 
@@ -48,6 +58,8 @@ class Act:
     """certificate.json: canonical JSON; the ledger entry holds its SHA-256."""
     document: str
     """certificate.md: the same for people."""
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    """Data that are handed over with it, by file name."""
 
 
 def write(
@@ -64,7 +76,7 @@ def write(
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _fill(fresh, files)
+        _fill(fresh, files, act.attachments)
         _swap(fresh, folder)
     except OSError as error:
         raise LuactlError(
@@ -88,6 +100,7 @@ def _contents(
         files[man.VKEY] = f"{evidence.vkey}\n".encode()
         place = (evidence.origin, evidence.index, evidence.size)
     digests = {name: sha256(data).hexdigest() for name, data in files.items()}
+    digests |= {name: attached.sha256 for name, attached in act.attachments.items()}
     listed = man.Manifest(act.kind, act.id, man.instant(made_at), made_by, place, digests)
     files[man.MANIFEST] = listed.to_bytes()
     if signer is not None:
@@ -116,8 +129,8 @@ def check_free(folder: Path, id: str | None) -> None:
         raise RefusedError(f"{folder} holds another certificate or foreign files", hint=hint)
 
 
-def _fill(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files durably into a new folder of our own."""
+def _fill(folder: Path, files: dict[str, bytes], attachments: Mapping[str, Attachment]) -> None:
+    """Write all files durably into a new folder of our own, and move the attachments there."""
     folder.mkdir(mode=0o700)
     for name, data in files.items():
         descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -125,6 +138,8 @@ def _fill(folder: Path, files: dict[str, bytes]) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+    for name, attached in attachments.items():
+        attached.path.rename(folder / name)
     sync_directory(folder)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 CERTIFICATE, DOCUMENT = "certificate.json", "certificate.md"
 ENTRY, PROOF, VKEY = "entry.json", "entry.tlog-proof", "log.vkey"
+OWN_FILES = frozenset({MANIFEST, SIGNATURE, CERTIFICATE, DOCUMENT, ENTRY, PROOF, VKEY})
+"""What a certificate itself consists of; everything else is data that is handed over with it."""
 SIGNED_HEADER = "luactl/manifest/1"
 LARGEST_FILE = 4 << 20
 _NAME = re.compile("[a-z0-9][a-z0-9-]*(\\.[a-z0-9-]+)+")
@@ -27,7 +29,7 @@ class Manifest:
     """What a folder holds and where its ledger entry stands."""
 
     kind: str
-    """What is certified: erasure."""
+    """What is certified: erasure or export."""
     id: str
     """Id of the certified act (UUID)."""
     made_at: str
