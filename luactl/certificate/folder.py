@@ -81,7 +81,7 @@ def write(
     except OSError as error:
         raise LuactlError(
             f"the certificate could not be written to {folder}: {error.strerror}",
-            hint="the erasure itself stands; give another folder with --certificate and run it again",
+            hint="what it certifies stands; make room or name another folder, and run it again",
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-import psycopg
-
 from .. import certificate
+from ..certificate.evidence import prove
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, Exit, LuactlError
 from ..key.classes import KeyClass, TenantDrop
@@ -200,42 +199,10 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
     result = done.result or {}
     facts, entry_id = result["facts"], UUID(result["entry"])
     act = certificate.Act(KIND, str(done.erasure_id), certificate.canonical(facts), statement.document(facts))
-    evidence, pending = None, None
-    signer = None
-    try:
-        signer = _signer(session, entry_id)
-        evidence = _evidence(session, entry_id)
-    except LuactlError as error:  # the erasure stands; its certificate can be completed at any time
-        signer, pending = None, error.what
-    except psycopg.errors.LockNotAvailable:
-        signer, pending = None, "the ledger is being integrated by somebody else"
-    certificate.write(folder, act, session.clock.now(), session.actor, evidence, signer)
+    proven = prove(session, entry_id)  # the erasure stands; its certificate can be completed at any time
+    certificate.write(folder, act, session.clock.now(), session.actor, proven.evidence, proven.signer)
     session.step("certificate written")
-    return pending
-
-
-def _signer(session: Session, entry_id: UUID) -> Any:
-    """Return this host's signing key, once the log covers the entry.
-
-    Raises RefusedError off the ledger host.
-    """
-    from ..ledger import integrate
-    from ..ledger.origin import own_signer
-
-    signer = own_signer(session)
-    integrate(session)
-    return signer
-
-
-def _evidence(session: Session, entry_id: UUID) -> certificate.Evidence:
-    from ..ledger import prove
-    from ..ledger.note import Verifier
-
-    proof = prove(session, entry_id)
-    origin = Verifier.parse(proof.vkey).name
-    return certificate.Evidence(
-        proof.body, origin, proof.index, proof.size, proof.hashes, proof.checkpoint, proof.vkey
-    )
+    return proven.pending
 
 
 def _result(

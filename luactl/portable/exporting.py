@@ -1,0 +1,183 @@
+"""Handing over everything that a tenant keeps: data, a receipt, and the ledger entry that names both.
+
+The people come last. So everybody whose rows were written is among them; and whoever was erased while the
+rest was written is noticed: then nothing is handed over.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from .. import certificate
+from ..certificate.evidence import prove
+from ..certificate.folder import Attachment
+from ..db import Session, queries, transaction
+from ..errors import BusyError, LuactlError, RefusedError
+from ..table import Progress, nothing
+from . import pages, receipt
+from .sheet import Sheet
+
+if TYPE_CHECKING:
+    from ..tenant import Tenant
+
+KIND = "export"
+PURPOSE = "return of the tenant's data"
+NEEDED = (("contacts", "lua_operator"), ("interactions", "lua_operator"), ("invoices", "lua_accounting"))
+FILES = ("contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "subjects.jsonl", "tenant.json")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of data."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+    """In hex; of a plan empty."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was handed over, or what would be."""
+
+    export_id: UUID | None
+    """None as long as it is planned."""
+    tenant: str
+    """Slug."""
+    folder: str
+    """Where it lies."""
+    purpose: str
+    """Why the data were read, as the ledger says it."""
+    files: tuple[File, ...]
+    pending: str | None
+    """Why the receipt lacks signature or proof; None when it is complete."""
+
+
+def export(
+    session: Session,
+    tenant: Tenant,
+    folder: Path,
+    purpose: str = PURPOSE,
+    *,
+    dry_run: bool = False,
+    progress: Progress = nothing,
+) -> Export:
+    """Write everything that the tenant keeps into a new folder of mode 0700; `progress` is told rows.
+
+    Every value is opened after its reading was recorded. Raises RefusedError when the login may not read all
+    of it, off a key host, or when something stands in the folder's place; BusyError when somebody was erased
+    meanwhile; LuactlError when the disk does not take it. Whatever it raises, no folder is left.
+    """
+    from ..ledger import new_id
+
+    certificate.check_free(folder, None)
+    with transaction(session, tenant.tenant_id) as conn:
+        _demand_rights(queries("portable").may(conn))
+        counts = queries("portable").counts(conn, tenant_id=tenant.tenant_id)
+        erased = queries("portable").erased(conn, tenant_id=tenant.tenant_id)
+    if dry_run:
+        return Export(None, tenant.slug, str(folder), purpose, _planned(counts), None)
+    export_id = new_id(session.clock.now())
+    with _beside(folder) as place:
+        files = _write_files(session, tenant, place, purpose, progress)
+        with transaction(session, tenant.tenant_id) as conn:
+            if queries("portable").erased(conn, tenant_id=tenant.tenant_id) != erased:
+                raise BusyError(
+                    "somebody was erased while their data were written; nothing was handed over",
+                    hint="run it again",
+                )
+        stated = receipt.facts(session, tenant, export_id, purpose, files)
+        pending = _hand_over(session, tenant, export_id, stated, files, place, folder)
+    return Export(export_id, tenant.slug, str(folder), purpose, files, pending)
+
+
+def _demand_rights(may: tuple[bool, ...]) -> None:
+    """Raise RefusedError unless all kinds of data can be read: half of it would be no return."""
+    for (what, role), allowed in zip(NEEDED, may[:3], strict=True):
+        if not allowed:
+            raise RefusedError(
+                f"this login may not read {what}, so not all of the tenant's data could be handed over",
+                hint=f"run it as a login that also has {role}",
+            )
+
+
+def _planned(counts: tuple[int, ...]) -> tuple[File, ...]:
+    people, contacts, interactions, invoices, _lines = counts
+    rows = (contacts, interactions, invoices, people, 1)
+    return tuple(File(name, count, 0, "") for name, count in zip(FILES, rows, strict=True))
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Give a new directory beside the folder to write in; what is left of it is removed in the end."""
+    resolved = folder.resolve()
+    place = resolved.with_name(f".{resolved.name}.{os.getpid()}.data")
+    try:
+        resolved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.mkdir(mode=0o700)
+        yield place
+    except OSError as error:
+        raise LuactlError(
+            f"the export could not be written to {folder}: {error.strerror}",
+            hint="make room, or name another folder, and run it again",
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _write_files(
+    session: Session, tenant: Tenant, place: Path, purpose: str, progress: Progress
+) -> tuple[File, ...]:
+    sources: tuple[Callable[[], Iterable[dict[str, Any]]], ...] = (
+        lambda: pages.contacts(session, tenant, purpose),
+        lambda: pages.interactions(session, tenant, purpose),
+        lambda: pages.invoices(session, tenant, purpose),
+        lambda: pages.subjects(session, tenant),
+        lambda: [receipt.register(session, tenant)],
+    )
+    written = []
+    for name, rows in zip(FILES, sources, strict=True):
+        with Sheet(place / name) as sheet:
+            for row in rows():
+                sheet.add(row)
+                progress(1)
+        written.append(File(name, sheet.rows, sheet.bytes, sheet.sha256))
+        session.conn.execute("SELECT 1")  # a connection that was lost while the disk was slow shows here
+    return tuple(written)
+
+
+def _hand_over(
+    session: Session,
+    tenant: Tenant,
+    export_id: UUID,
+    stated: dict[str, Any],
+    files: tuple[File, ...],
+    place: Path,
+    folder: Path,
+) -> str | None:
+    """Record the export, then put the folder in its place; returns why the receipt is pending, or None."""
+    from ..ledger import Entry, append
+
+    stated_bytes = certificate.canonical(stated)
+    detail = {"certificate": sha256(stated_bytes).hexdigest(), "rows": sum(file.rows for file in files)}
+    entry = Entry(
+        "tenant.export", tenant.tenant_id, f"{KIND}:{export_id}", purpose=stated["purpose"], detail=detail
+    )
+    with transaction(session) as conn:
+        conn.execute("SET LOCAL synchronous_commit = on")
+        entry_id = append(session, entry)
+    attached = {file.name: Attachment(place / file.name, file.sha256) for file in files}
+    act = certificate.Act(KIND, str(export_id), stated_bytes, receipt.document(stated), attached)
+    proven = prove(session, entry_id)
+    certificate.write(folder, act, session.clock.now(), session.actor, proven.evidence, proven.signer)
+    session.step("export written")
+    return proven.pending

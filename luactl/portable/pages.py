@@ -1,0 +1,116 @@
+"""The rows of a tenant, page by page, opened: each page's reading is on record before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ..crm.opening import Column, Sealed, record_and_open
+from ..db import Session, queries, transaction
+from ..key.classes import KeyClass, RetentionClass
+
+if TYPE_CHECKING:
+    from ..tenant import Tenant
+
+PAGE = 2_000
+_FIRST = UUID(int=0)
+CONTACT = Column("crm.contact", "personal", KeyClass.MAIN, RetentionClass.CONTACT)
+INTERACTION = Column("crm.interaction", "personal", KeyClass.MAIN, RetentionClass.INTERACTION)
+INVOICE = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE)
+LINE = Column("crm.invoice_line", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE)
+Row = dict[str, Any]
+
+
+def _pages(session: Session, tenant: Tenant, query: str) -> Iterator[Sequence[Any]]:
+    """Yield pages of rows in the order of their ids, which stand first in each."""
+    ask: Callable[..., Any] = getattr(queries("portable"), query)
+    after = _FIRST
+    while True:
+        with transaction(session, tenant.tenant_id) as conn:
+            rows = list(ask(conn, tenant_id=tenant.tenant_id, after=after, limit=PAGE))
+        if not rows:
+            return
+        yield rows
+        after = rows[-1][0]
+
+
+def subjects(session: Session, tenant: Tenant) -> Iterator[Row]:
+    """Yield every person, the erased ones among them: no more than ids, status and times."""
+    for page in _pages(session, tenant, "subjects_after"):
+        for subject_id, status, created_at, erased_at in page:
+            yield {
+                "subject_id": subject_id,
+                "status": status,
+                "created_at": created_at,
+                "erased_at": erased_at,
+            }
+
+
+def contacts(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
+    """Yield the contacts of living people, opened."""
+    for page in _pages(session, tenant, "contacts_after"):
+        sealed = [Sealed(row[1], row[0], row[2]) for row in page]
+        opened = record_and_open(session, tenant, CONTACT, sealed, purpose)
+        for row, fields in zip(page, opened, strict=True):
+            if fields is not None:
+                yield {
+                    "contact_id": row[0],
+                    "subject_id": row[1],
+                    "created_at": row[3],
+                    "updated_at": row[4],
+                    "fields": fields,
+                }
+
+
+def interactions(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
+    """Yield what passed between the tenant and living people, opened."""
+    for page in _pages(session, tenant, "interactions_after"):
+        sealed = [Sealed(row[1], row[0], row[2], row[3]) for row in page]
+        opened = record_and_open(session, tenant, INTERACTION, sealed, purpose)
+        for row, fields in zip(page, opened, strict=True):
+            if fields is not None:
+                yield {
+                    "interaction_id": row[0],
+                    "subject_id": row[1],
+                    "kind": row[4],
+                    "occurred_at": row[5],
+                    "created_at": row[6],
+                    "fields": fields,
+                }
+
+
+def invoices(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
+    """Yield invoices with their lines, opened; those of erased people too that a duty keeps."""
+    for page in _pages(session, tenant, "invoices_after"):
+        sealed = [Sealed(row[1], row[0], row[2], row[3]) for row in page]
+        opened = record_and_open(session, tenant, INVOICE, sealed, purpose)
+        lines = _lines(session, tenant, page, purpose)
+        for row, fields in zip(page, opened, strict=True):
+            if fields is not None:
+                yield {
+                    "invoice_id": row[0],
+                    "subject_id": row[1],
+                    "number": row[4],
+                    "issued_on": row[5],
+                    "currency": row[6],
+                    "total": row[7],
+                    "retained_at": row[8],
+                    "created_at": row[9],
+                    "fields": fields,
+                    "lines": lines.get(row[0], []),
+                }
+
+
+def _lines(session: Session, tenant: Tenant, page: Sequence[Any], purpose: str) -> dict[UUID, list[Row]]:
+    """Return the lines of a page of invoices, opened, by invoice."""
+    of = {row[0]: (row[1], row[3]) for row in page}
+    with transaction(session, tenant.tenant_id) as conn:
+        rows = list(queries("portable").lines_of(conn, tenant_id=tenant.tenant_id, invoice_ids=list(of)))
+    sealed = [Sealed(of[row[0]][0], f"{row[0]}/{row[1]}", row[4], of[row[0]][1]) for row in rows]
+    found: dict[UUID, list[Row]] = {}
+    for row, fields in zip(rows, record_and_open(session, tenant, LINE, sealed, purpose), strict=True):
+        if fields is not None:
+            line = {"line_no": row[1], "quantity": row[2], "unit_price": row[3], "fields": fields}
+            found.setdefault(row[0], []).append(line)
+    return found
