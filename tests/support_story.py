@@ -57,6 +57,8 @@ class Rule:
     action: str
     outcomes: tuple[str, ...] = ("done",)
     by: str | None = None
+    ours: bool = False
+    """Of changes in files: whether they are about the tenant of the story."""
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,32 @@ TABLE: dict[str, tuple[Case, ...]] = {
             prepare=narrow,
         ),
     ),
+    "tenant export": (
+        Case(
+            lambda w: ("smile", str(w.folder / "export")),
+            (
+                Rule("", "files", "tenant.export", ours=True),
+                *(Rule("", "files", READS, ours=True) for _table in range(4)),
+            ),
+            covering({REFERENCE}, INTEGRATED),
+            again=5,
+            empty=True,
+        ),
+    ),
+    "tenant import-data": (
+        Case(
+            lambda w: (str(w.folder / "export"), "--as", "twin"),
+            (
+                Rule("lua.tenant", "insert", "tenant.create"),
+                Rule("lua.tenant", "insert", "instruction.add"),  # the second one of the two it had
+                *(
+                    Rule(f"crm.{name}", "insert", "tenant.import-data", by="entry_id")
+                    for name in ("subject", "contact", "interaction", "invoice")
+                ),
+            ),
+            covering(TENANT_ROWS, rows("crm.contact_key", "crm.invoice_line"), KEYS_CLAIMED),
+        ),
+    ),
     "version": (Case(), Case(lambda w: ("--all",))),
     "completion bash": (Case(),),
     "completion zsh": (Case(),),

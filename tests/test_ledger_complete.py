@@ -46,7 +46,7 @@ def expected(
     for rule in case.rules:
         rows_of = [one.fields for one in found if (one.table, one.how) == (rule.table, rule.how)]
         if rule.how == "files":
-            rows_of = [{}]
+            rows_of = [{"tenant_id": tenant_of(w)} if rule.ours else {}]
         units = {str(one.get(rule.by)) if rule.by else str(one): one for one in rows_of}
         for row in units.values():
             called.update((rule.action, out, row.get("tenant_id", 0), actor) for out in rule.outcomes)
