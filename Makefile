@@ -8,6 +8,9 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 DEV := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")
 VENV := .venv
 RUN := $(VENV)/bin
+# Each worker has a server of its own, and takes over tests of a slower one when its own are done.
+JOBS := logical
+PARALLEL := $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 SOURCES := luactl commands tui tests bench
 
 .PHONY: help install demo test test-long test-matrix check lint format types imports bench docs man lock clean
@@ -21,10 +24,11 @@ demo: install  ## See luactl do its main job on a real, throw-away Postgres
 	$(RUN)/luactl demo
 
 test: install  ## Run the tests
-	$(RUN)/python -m pytest -q -m "not long"
+	$(PARALLEL) -m "not long and not alone"
 
 test-long: install  ## Run the tests that take minutes
-	$(RUN)/python -m pytest -q -m long
+	$(PARALLEL) -m "long and not alone"
+	$(RUN)/python -m pytest -q -m alone
 
 test-matrix: install  ## Run what depends on the server's version on Postgres 15 and 18
 	@set -e; for version in 15 18; do \

@@ -16,8 +16,6 @@ ATTEMPTS = 5
 NAMES = [module.__name__.rpartition(".")[2] for module in measures()]
 # Limits that are not kept yet, and the ratio that must not get worse meanwhile (`make bench` fails).
 NOT_YET = {"tui_paint": 1.6}
-# The terminal UI's measures wait for screens to be drawn, so they take long.
-CASES = [pytest.param(name, marks=pytest.mark.long) if name.startswith("tui_") else name for name in NAMES]
 
 
 def small(name: str) -> float:
@@ -35,7 +33,8 @@ def small(name: str) -> float:
     return float(line["ratio"] / NOT_YET.get(name, line["limit"]))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.alone
+@pytest.mark.parametrize("name", NAMES)
 def test_measure_keeps_its_limit(name: str) -> None:
     # A loaded machine can spoil one round; ours being too slow spoils all.
     results: list[float] = []
