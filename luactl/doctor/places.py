@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..profile.place import directories
 from ..profile.production import problems
 from .finding import Finding, Look
 
@@ -46,7 +47,7 @@ def _private(path: Path, forbidden: int, mode: str) -> Iterator[Finding]:
 
 def disk_space(look: Look) -> Iterator[Finding]:
     """Yield the disks of config, data, holders and books that are nearly full."""
-    holders = [Path(one.removeprefix("file:")) for one in look.profile.holders]
+    holders = directories(look.profile.holders)
     seen = set()
     for place in (look.paths.config, look.paths.data, look.paths.keys, *holders, *look.profile.books):
         disk = next(one for one in (place, *place.parents) if one.exists())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..certificate.manifest import instant
 from ..db import Session, queries, transaction
@@ -18,8 +18,10 @@ from .checking import Check
 from .planning import TABLES, Going, Staying
 from .record import Erasure
 
+if TYPE_CHECKING:
+    from ..key.holder import Destroyed
+
 METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
-CLEAR = "Clear (key file overwritten)"
 NO_LEVEL = "no level claimed"
 EXPOSURE = (
     "Backups, standbys, the write-ahead log and dead rows of the database may still hold this person's rows. "
@@ -72,6 +74,7 @@ def facts(
     session: Session, tenant: str, erasure: Erasure, checks: Sequence[Check], at: datetime
 ) -> dict[str, Any]:
     """Return certificate.json as a mapping."""
+    holders = _holders(session, erasure)
     with transaction(session) as conn:
         system, database, tree_id, _epoch = queries("erasure").system(conn)
     who = {"tenant_id": erasure.tenant_id, "subject_id": erasure.subject_id}
@@ -96,27 +99,51 @@ def facts(
             for table, rows in sorted(erasure.plan["going"].items())
         ],
         "keys": [{"class": one["class"], "version": one["version"]} for one in erasure.plan["keys"]],
-        "holders": _holders(session, erasure),
+        "holders": holders,
         "books": [str(book) for book in session.profile.books],
         "retained": erasure.plan["staying"],
         "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
-        "remaining_exposure": list(EXPOSURE),
+        "remaining_exposure": _exposure(holders),
     }
 
 
 def _holders(session: Session, erasure: Erasure) -> list[dict[str, Any]]:
-    """Return, for each holder of the root, that the old one is gone and at what level it can be said."""
-    from ..key.holder import open_holders
+    """Return what each holder of the root answered: gone, or gone from when on, at what level."""
+    from ..key.fate import fate
 
     return [
         {
-            "holder": holder.name,
-            "file_system": holder.file_system.kind,
-            "old_root": "destroyed" if all(e >= erasure.epoch for e in holder.epochs()) else "present",
-            "level": CLEAR if holder.file_system.level else NO_LEVEL,
+            "holder": answer.holder,
+            "file_system": answer.file_system,
+            "old_root": answer.state,
+            "level": _level(answer),
+            "scheduled_at": _instant(answer.scheduled_at),
+            "effective_at": _instant(answer.effective_at),
         }
-        for holder in open_holders(session.profile.holders)
+        for answer in fate(session, erasure.epoch - 1)
     ]
+
+
+def _level(answer: Destroyed) -> str:
+    if answer.level is None:
+        return NO_LEVEL
+    how = "key file overwritten" if answer.holder.startswith("file:") else "as the holder states"
+    return f"{answer.level.capitalize()} ({how})"
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return None if moment is None else instant(moment)
+
+
+def _exposure(holders: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what remains possible, and until when."""
+    pending = [
+        f"{one['holder']} destroys the old root at {one['effective_at']}: until then whoever rules over it can "
+        "bring it back, and with it what lies in old copies."
+        for one in holders
+        if one["old_root"] == "scheduled"
+    ]
+    return [*pending, *EXPOSURE]
 
 
 def document(stated: dict[str, Any]) -> str:
@@ -171,7 +198,8 @@ def _erased(stated: dict[str, Any]) -> list[str]:
 
 def _holders_text(stated: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {_cell(one['holder'])} | {one['old_root']} | {one['level']} | {one['file_system']} |"
+        f"| {_cell(one['holder'])} | {one['old_root']} | {one['level']} "
+        f"| {_cell(one['file_system'])} | {one['scheduled_at']} | {one['effective_at']} |"
         for one in stated["holders"]
     ]
     return [
@@ -179,8 +207,8 @@ def _holders_text(stated: dict[str, Any]) -> list[str]:
         "",
         f"The root secret of epoch {stated['epoch']['from']}, below which those keys hung, at each holder:",
         "",
-        "| Holder | Old root | Level | File system |",
-        "|---|---|---|---|",
+        "| Holder | Old root | Level | Kept on | Asked | Effective |",
+        "|---|---|---|---|---|---|",
         *rows,
         "",
     ]

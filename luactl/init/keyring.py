@@ -54,9 +54,7 @@ def _in_use(session: Session) -> bool:
     from ..key.book import open_books
     from ..key.holder import open_holders
 
-    held = any(
-        holder.directory.exists() and holder.epochs() for holder in open_holders(session.profile.holders)
-    )
+    held = any(holder.exists() and holder.epochs() for holder in open_holders(session.profile.holders))
     return held or any(book.file.exists() for book in open_books(session.profile.books))
 
 
@@ -66,7 +64,7 @@ def _clear(session: Session) -> None:
     from ..key.holder import open_holders
 
     for holder in open_holders(session.profile.holders):
-        for epoch in holder.epochs() if holder.directory.exists() else ():
+        for epoch in holder.epochs() if holder.exists() else ():
             holder.destroy(epoch)
     for book in open_books(session.profile.books):
         book.file.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from ..exclusive import Hold
 from ..profile.production import demand_places
 from .book import Book, BookState, open_books, sync
 from .classes import SealError, TenantDrop, split_period
-from .holder import Destroyed, FileHolder, ForeignRootError, UnusableRootError, open_holders
+from .fate import destroy, remember
+from .holder import Destroyed, ForeignRootError, Holder, HolderError, UnusableRootError, open_holders
 from .node import OpenNode, top_key
 from .path import TOMBSTONE_SLOT, TOP, Counter, ancestors, locate, tenant_nodes
 from .rewrite import Rewritten, open_all, period_mark, rewrite, subject_mark
@@ -54,7 +56,7 @@ class _Turn:
 
     session: Session
     held: Hold
-    holders: list[FileHolder]
+    holders: list[Holder]
     books: list[Book]
     tree_id: UUID
     epoch: int
@@ -62,7 +64,7 @@ class _Turn:
     new_top: bytes = field(repr=False)
     lock_timeout: str | None
     committing: bool = False
-    placed: list[FileHolder] = field(default_factory=list)
+    placed: list[Holder] = field(default_factory=list)
     keys_dropped: int = 0
 
     @property
@@ -122,16 +124,23 @@ def _place(turn: _Turn, root: bytearray) -> None:
 
 
 def _take_back(turn: _Turn, root: bytearray) -> None:
-    """Destroy the new root where we placed it; never another's, who has had the tree since we lost it."""
+    """Destroy the new root where we placed it; never another's, who has had the tree since we lost it.
+
+    A holder that does not answer keeps it, and `recover` has it destroyed.
+    """
     for holder in turn.placed:
-        try:
-            ours = holder.get(turn.tree_id, turn.epoch + 1) == root
-        except (FileNotFoundError, ForeignRootError):
-            continue
-        except UnusableRootError:
-            ours = True  # of no use to anybody
-        if ours:
-            holder.destroy(turn.epoch + 1)
+        with suppress(HolderError):
+            if _is_ours(turn, holder, root):
+                holder.destroy(turn.epoch + 1)
+
+
+def _is_ours(turn: _Turn, holder: Holder, root: bytearray) -> bool:
+    try:
+        return holder.get(turn.tree_id, turn.epoch + 1) == root
+    except (FileNotFoundError, ForeignRootError):
+        return False
+    except UnusableRootError:
+        return True  # of no use to anybody
 
 
 def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], None]) -> Rewritten:
@@ -234,8 +243,9 @@ def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
         answers = []
         for number, holder in enumerate(turn.holders, 1):
             turn.held.check(turn.session.conn)
-            answers.append(destroy(holder, turn.epoch))
+            answers.append(destroy(turn.session, holder, turn.tree_id, turn.epoch))
             turn.session.step(f"root destroyed at holder {number}")
+        remember(turn.session, answers)
     except (LuactlError, OSError) as problem:
         raise UnfinishedError(
             f"the keys are dropped, but the old root is not destroyed everywhere: {problem}",
@@ -250,14 +260,6 @@ def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
         tuple(answers),
         tuple(BookWritten(book.name, state.epoch, state.change) for book, state in books),
     )
-
-
-def destroy(holder: FileHolder, epoch: int) -> Destroyed:
-    """Have a holder destroy a root, and look whether it is gone. Raises LuactlError, OSError."""
-    answer = holder.destroy(epoch)
-    if epoch in holder.epochs():
-        raise LuactlError(f"key holder {holder.name} still has the root of epoch {epoch}")
-    return answer
 
 
 def _read_back(turn: _Turn, written: Rewritten, books: Sequence[tuple[Book, BookState]]) -> None:

@@ -1,6 +1,7 @@
-"""Holders of the root secret: directories which keep one file an epoch, and can forget it (formats.md, 2.4).
+"""Holders of the root secret: what keeps one root an epoch, and can forget it (formats.md, 2.4).
 
-Owns those files and nothing else. A root is handed out as a bytearray, so that who used it can wipe it.
+Owns the protocol that all holders speak, the bytes of a slot, and the holders that are directories; those that
+are programs are `command`'s. A root is handed out as a bytearray, so that who used it can wipe it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from ..disk import sync_directory
 from ..errors import RefusedError
+from ..profile.place import check, command_line, directory
 from .filesystem import FileSystem, find
 
 MAGIC = b"LUAROOT1"
@@ -24,27 +28,99 @@ _NAME = re.compile(r"root-([0-9]{20})\.key")
 
 @dataclass(frozen=True)
 class Destroyed:
-    """A holder's answer: the root of that epoch is gone, at the level that the place allows to claim."""
+    """A holder's answer: the root of that epoch is gone, or will be at a stated time; it gives it no more."""
 
     holder: str
     epoch: int
     state: str
+    """destroyed, or scheduled."""
     level: str | None
+    """What NIST SP 800-88 calls it (clear, purge); None where no level is claimed."""
     file_system: str
+    """What it lay on: a file system, or what a program says of itself."""
+    scheduled_at: datetime | None = None
+    """When the destruction was asked for."""
+    effective_at: datetime | None = None
+    """From when on nobody can bring the root back."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """What a holder keeps roots on, and the level of destruction that it can claim there."""
+
+    kind: str
+    level: str | None
 
 
 class UnusableRootError(RefusedError):
-    """A slot file is torn, corrupt, of another tree, or open to others."""
+    """A slot is torn, corrupt, of another tree, or open to others."""
 
 
 class ForeignRootError(UnusableRootError):
-    """A slot file holds the root of another tree, whose data nothing else may be able to open."""
+    """A slot holds the root of another tree, whose data nothing else may be able to open."""
+
+
+class HolderError(RefusedError):
+    """A holder does not answer as it must: what it holds is not known."""
+
+
+class Holder(Protocol):
+    """Whatever keeps roots: one slot of 256 bytes for each epoch, never overwritten, forgotten on demand."""
+
+    @property
+    def name(self) -> str:
+        """The holder as the profile writes it."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is anything to ask yet."""
+        ...
+
+    def prepare(self) -> None:
+        """Make it ready to take its first root. Raises OSError, HolderError."""
+        ...
+
+    def medium(self) -> Medium:
+        """Return what it keeps roots on. Raises HolderError."""
+        ...
+
+    def epochs(self) -> list[int]:
+        """Return the epochs whose root it would give, whole or not. Raises RefusedError."""
+        ...
+
+    def put(self, tree_id: UUID, epoch: int, root: bytes | bytearray) -> None:
+        """Keep a root durably. Raises FileExistsError when it has that epoch, OSError, HolderError."""
+        ...
+
+    def get(self, tree_id: UUID, epoch: int) -> bytearray:
+        """Return a root: 32 bytes. Raises FileNotFoundError, UnusableRootError, HolderError."""
+        ...
+
+    def destroy(self, epoch: int) -> Destroyed:
+        """Forget a root; asked again it gives the same answer. Raises OSError, HolderError."""
+        ...
 
 
 def pack(tree_id: UUID, epoch: int, root: bytes | bytearray) -> bytearray:
     """Return the 256 bytes of a slot file."""
     body = bytearray(MAGIC + tree_id.bytes + epoch.to_bytes(8, "big") + root + bytes(160))
     return body + sha256(body).digest()
+
+
+def unpack(holder: str, tree_id: UUID, epoch: int, raw: bytearray) -> bytearray:
+    """Return the root in the bytes of a slot, which are wiped. Raises UnusableRootError."""
+    what, kind = None, UnusableRootError
+    if raw[:8] == MAGIC and raw[8:24] != tree_id.bytes:
+        what, kind = f"key holder {holder} holds the root of another database", ForeignRootError
+    elif len(raw) != FILE_SIZE or raw[:8] != MAGIC or sha256(raw[:224]).digest() != raw[224:]:
+        what = f"key holder {holder}: the root of epoch {epoch} is torn or corrupt"
+    elif int.from_bytes(raw[24:32], "big") != epoch:
+        what = f"key holder {holder}: the slot of epoch {epoch} holds another epoch"
+    root = raw[32:64]
+    raw[:] = bytes(len(raw))
+    if what:
+        raise kind(what, hint="name the right place in the profile, or recover from another holder")
+    return root
 
 
 @dataclass(frozen=True)
@@ -62,6 +138,14 @@ class FileHolder:
     def file_system(self) -> FileSystem:
         """What the directory lies on."""
         return find(self.directory)
+
+    def exists(self) -> bool:
+        """Whether the directory is there."""
+        return self.directory.exists()
+
+    def medium(self) -> Medium:
+        """Return the directory's file system."""
+        return Medium(self.file_system.kind, self.file_system.level)
 
     def _file(self, epoch: int) -> Path:
         return self.directory / f"root-{epoch:020d}.key"
@@ -97,23 +181,12 @@ class FileHolder:
     def get(self, tree_id: UUID, epoch: int) -> bytearray:
         """Return the root of an epoch: 32 bytes. Raises FileNotFoundError, UnusableRootError."""
         raw, mode = self._read(epoch)
-        what, kind = None, UnusableRootError
-        if raw[:8] == MAGIC and raw[8:24] != tree_id.bytes:
-            what, kind = f"key holder {self.name} holds the root of another database", ForeignRootError
-        elif mode & 0o077:
-            what = f"key holder {self.name}: others may read the root of epoch {epoch}"
-        elif len(raw) != FILE_SIZE or raw[:8] != MAGIC or sha256(raw[:224]).digest() != raw[224:]:
-            what = f"key holder {self.name}: the root of epoch {epoch} is torn or corrupt"
-        elif int.from_bytes(raw[24:32], "big") != epoch:
-            what = f"key holder {self.name}: the file of epoch {epoch} holds another epoch"
-        root = raw[32:64]
-        raw[:] = bytes(len(raw))
-        if what:
-            hint = "name the right directory in the profile, or recover from another holder"
-            if mode & 0o077:
-                hint = "chmod 600 the file, find out who read it, and rotate the root"
-            raise kind(what, hint=hint)
-        return root
+        if mode & 0o077 and bytes(raw[8:24]) in (b"", tree_id.bytes):
+            raise UnusableRootError(
+                f"key holder {self.name}: others may read the root of epoch {epoch}",
+                hint="chmod 600 the file, find out who read it, and rotate the root",
+            )
+        return unpack(self.name, tree_id, epoch, raw)
 
     def _read(self, epoch: int) -> tuple[bytearray, int]:
         """Return the bytes and the mode of a slot file."""
@@ -145,19 +218,22 @@ class FileHolder:
         return answer
 
 
-def open_holders(names: Sequence[str]) -> list[FileHolder]:
+def open_holders(names: Sequence[str]) -> list[Holder]:
     """Return the holders of a profile. Raises RefusedError for none, or for a kind that is not known."""
     if not names:
         raise RefusedError(
             "this host holds no keys, so nothing sealed can be opened here",
-            hint="work on a key host, or name its holders in the profile",
+            hint="work on a key host, or have keys released to you: docs/how-to/release-keys.md",
         )
-    found = []
-    for name in names:
-        kind, _, place = name.partition(":")
-        if kind != "file" or not place.startswith("/"):
-            raise RefusedError(
-                f"key holder {name!r} is of no known kind", hint="write file:/absolute/directory"
-            )
-        found.append(FileHolder(Path(place)))
-    return found
+    return [open_holder(name) for name in names]
+
+
+def open_holder(name: str) -> Holder:
+    """Return the holder of that name. Raises RefusedError for a kind that is not known."""
+    check(name)
+    words, folder = command_line(name), directory(name)
+    if folder is not None:
+        return FileHolder(folder)
+    from .command import CommandHolder
+
+    return CommandHolder(words or ())

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
+from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError
 from ..exclusive import Hold
 from .book import Book, open_books, sync
 from .classes import SealError
-from .drop import destroy
+from .fate import destroy, remember
 from .holder import Destroyed, open_holders
 from .node import OpenNode, top_key
 from .path import TOP
@@ -103,7 +104,7 @@ def _carry_out(session: Session, held: Hold, plan: Recovery) -> tuple[Destroyed,
             book.prepare()
             sync(session, book)
             session.step(f"book {number} written")
-    top = _require_database_opens(session)
+    tree_id, top = _require_database_opens(session)
     for book in books:
         _require_book_opens(book, top)
     holders = {one.name: (n, one) for n, one in enumerate(open_holders(session.profile.holders), 1)}
@@ -112,13 +113,14 @@ def _carry_out(session: Session, held: Hold, plan: Recovery) -> tuple[Destroyed,
         if action.what == "destroy":
             number, holder = holders[action.where]
             held.check(session.conn)
-            answers.append(destroy(holder, action.epoch))
+            answers.append(destroy(session, holder, tree_id, action.epoch))
             session.step(f"root destroyed at holder {number}")
+    remember(session, [answer for answer in answers if answer.epoch < plan.epoch])
     return tuple(answers)
 
 
-def _require_database_opens(session: Session) -> bytes:
-    """Open all of the database's top node under the root of its epoch; return the top key."""
+def _require_database_opens(session: Session) -> tuple[UUID, bytes]:
+    """Open all of the database's top node under the root of its epoch; return tree id and top key."""
     rows = list(queries("key").fetch_nodes(session.conn, paths=[TOP]))
     tree_id, epoch, path, version, blob = rows[0]
     if path is None:
@@ -127,7 +129,7 @@ def _require_database_opens(session: Session) -> bytes:
     key = top_key(root, tree_id.bytes, epoch)
     wipe(root)
     OpenNode(tree_id.bytes, TOP, version, blob, key).keys()
-    return key
+    return tree_id, key
 
 
 def _require_book_opens(book: Book, top: bytes) -> None:

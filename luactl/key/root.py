@@ -12,7 +12,7 @@ import psycopg
 from ..db import Session, queries
 from ..errors import BusyError, RefusedError
 from ..exclusive import Hold, hold
-from .holder import FileHolder, UnusableRootError
+from .holder import Holder, HolderError, UnusableRootError
 
 TREE_LOCK = int.from_bytes(b"lua/tree", "big")
 
@@ -21,18 +21,18 @@ class NoRootError(RefusedError):
     """No holder has the root of that epoch."""
 
 
-def read_root(holders: Sequence[FileHolder], tree_id: UUID, epoch: int) -> bytearray:
+def read_root(holders: Sequence[Holder], tree_id: UUID, epoch: int) -> bytearray:
     """Return the root of an epoch from the first holder that has it: 32 bytes, to be wiped after use.
 
-    Raises UnusableRootError naming the holder whose file is torn, corrupt or foreign when no other holder
-    has a good one, NoRootError when none has any.
+    Raises UnusableRootError naming the holder whose slot is torn, corrupt or foreign, or HolderError the one
+    that does not answer, when no other holder has a good one; NoRootError when none has any.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    problem: UnusableRootError | None = None
+    problem: UnusableRootError | HolderError | None = None
     for holder in holders:
         try:
             return holder.get(tree_id, epoch)
-        except UnusableRootError as found:
+        except (UnusableRootError, HolderError) as found:
             problem = problem or found
         except FileNotFoundError:
             continue
@@ -45,11 +45,11 @@ def read_root(holders: Sequence[FileHolder], tree_id: UUID, epoch: int) -> bytea
     )
 
 
-def place(holder: FileHolder, tree_id: UUID, epoch: int, root: bytearray, placed: list[FileHolder]) -> None:
+def place(holder: Holder, tree_id: UUID, epoch: int, root: bytearray, placed: list[Holder]) -> None:
     """Give a holder a new root, and see that it gives the same back; `placed` remembers whom to clean up.
 
     Raises RefusedError when it has that epoch already (it is named twice, or another database uses it),
-    UnusableRootError when it does not keep what it takes, OSError.
+    UnusableRootError when it does not keep what it takes, HolderError, OSError.
     """
     try:
         placed.append(holder)
@@ -60,7 +60,10 @@ def place(holder: FileHolder, tree_id: UUID, epoch: int, root: bytearray, placed
             f"key holder {holder.name} has a root of epoch {epoch} already",
             hint="is it named twice, by a link perhaps, or used by another database?",
         ) from None
-    kept = holder.get(tree_id, epoch)
+    try:
+        kept = holder.get(tree_id, epoch)
+    except FileNotFoundError:
+        kept = bytearray()
     if kept != root:
         raise UnusableRootError(f"key holder {holder.name} does not give back the root that it took")
     wipe(kept)

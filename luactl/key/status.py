@@ -9,7 +9,7 @@ from uuid import UUID
 from ..db import Session, queries
 from ..errors import RefusedError
 from .book import EMPTY, Book, open_books
-from .holder import FileHolder, ForeignRootError, UnusableRootError, open_holders
+from .holder import ForeignRootError, Holder, HolderError, Medium, UnusableRootError, open_holders
 from .root import wipe
 
 
@@ -60,7 +60,7 @@ class KeyStatus:
     books: tuple[BookStatus, ...]
 
 
-def _holder(holder: FileHolder, tree_id: UUID) -> HolderStatus:
+def _holder(holder: Holder, tree_id: UUID) -> HolderStatus:
     whole, broken, foreign, problem = [], [], [], None
     try:
         epochs = holder.epochs()
@@ -73,13 +73,23 @@ def _holder(holder: FileHolder, tree_id: UUID) -> HolderStatus:
         except ForeignRootError as found:
             foreign.append(epoch)
             problem = problem or found.what
-        except UnusableRootError as found:
+        except (UnusableRootError, HolderError) as found:
             broken.append(epoch)
             problem = problem or found.what
-    system = holder.file_system
+        except FileNotFoundError:
+            broken.append(epoch)
+            problem = problem or f"key holder {holder.name} lists epoch {epoch}, but does not give its root"
+    medium = _medium(holder)
     return HolderStatus(
-        holder.name, tuple(whole), tuple(broken), problem, system.kind, system.level, tuple(foreign)
+        holder.name, tuple(whole), tuple(broken), problem, medium.kind, medium.level, tuple(foreign)
     )
+
+
+def _medium(holder: Holder) -> Medium:
+    try:
+        return holder.medium()
+    except HolderError:
+        return Medium("unknown", None)  # what is wrong with it shows in its epochs
 
 
 def _book(book: Book) -> BookStatus:

@@ -16,7 +16,7 @@ from ..errors import BusyError, RefusedError
 from ..profile.production import demand_places
 from .book import EMPTY, Book, open_books, sync
 from .classes import SealError
-from .holder import FileHolder, open_holders
+from .holder import Holder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
 from .pack import pack_blobs, teach
 from .path import TOP, ancestors
@@ -158,7 +158,7 @@ def create_tree(session: Session) -> UUID:
         raise RefusedError("this database has a key tree already")
     _prepare(holders, books)
     tree_id, root = uuid7(), bytearray(os.urandom(32))
-    placed: list[FileHolder] = []
+    placed: list[Holder] = []
     try:
         with transaction(session) as conn:
             for number, holder in enumerate(holders, 1):
@@ -179,7 +179,7 @@ def create_tree(session: Session) -> UUID:
     return tree_id
 
 
-def _prepare(holders: Sequence[FileHolder], books: Sequence[Book]) -> None:
+def _prepare(holders: Sequence[Holder], books: Sequence[Book]) -> None:
     """Create the directories; refuse any that another database may depend on."""
     for holder in holders:
         holder.prepare()

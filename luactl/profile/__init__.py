@@ -29,6 +29,7 @@ from ..config import (
 )
 from ..errors import NotFoundError, RefusedError, UsageError
 from .libpq import Setting, effective
+from .place import check as check_holder
 
 __all__ = ["Change", "Listed", "NewProfile", "Shown", "add", "list_", "remove", "show", "use"]
 
@@ -192,7 +193,9 @@ def _made(paths: Paths, new: NewProfile, environ: Mapping[str, str]) -> Profile:
             "exactly one of --dsn and --server is needed",
             hint="--dsn names a server of your own, --server the profile whose embedded server is to be used",
         )
-    named = (new.signing_key, new.passfile, *new.books, *(one.removeprefix("file:") for one in new.holders))
+    for holder in new.holders:
+        check_holder(holder)
+    named = (new.signing_key, new.passfile, *new.books)
     for place in named:
         if place is not None and not Path(place).is_absolute():
             raise UsageError(f"{place!r} is no absolute path", hint="write it from the root on")

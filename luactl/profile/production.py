@@ -16,6 +16,7 @@ import psycopg
 
 from ..config import Profile, find_paths
 from ..errors import RefusedError
+from .place import directories
 
 LEAST = 2
 
@@ -67,7 +68,7 @@ def problems(
     profile: Profile, environ: Mapping[str, str] = os.environ, device: Callable[[Path], int] = device
 ) -> Iterator[str]:
     """Yield what is wrong with the places of a profile's keys, by the demands of production."""
-    holders = [Path(one.removeprefix("file:")) for one in profile.holders if one.startswith("file:")]
+    holders = directories(profile.holders)
     for kind, places in (("holders of the root", profile.holders), ("key books", profile.books)):
         if len(places) < LEAST:
             yield f"it has {len(places)} {kind}, and needs {LEAST}"

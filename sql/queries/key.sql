@@ -118,3 +118,15 @@ SELECT tenant_id, mark, epoch, dropped_at FROM vault.tombstones(:epoch::bigint);
 -- name: claimed
 -- Every claim of every tenant: which number of which space holds a living key.
 SELECT tenant_id, key_no, space, slot_no FROM vault.claimed();
+
+-- name: insert_fates!
+-- What holders answered when they were told to destroy a root; the first answer stays.
+INSERT INTO vault.fate (epoch, holder, state, level, medium, scheduled_at, effective_at)
+SELECT * FROM unnest(:epochs::bigint[], :holders::text[], :states::text[], :levels::text[], :media::text[],
+                     :scheduled::timestamptz[], :effective::timestamptz[])
+ON CONFLICT DO NOTHING;
+
+-- name: fates
+-- What became of the root of an epoch, by holder.
+SELECT holder, epoch, state, level, medium, scheduled_at, effective_at FROM vault.fate
+WHERE epoch = :epoch::bigint ORDER BY holder;
