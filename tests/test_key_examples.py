@@ -1,6 +1,6 @@
 """The worked examples of docs/how-to/holders: their shell is sound, and they speak the protocol.
 
-`vault` and `systemd-creds` are stood in for by programs that keep to the parts of their interfaces which are used.
+`vault` and `systemd-creds` are stood in for by programs that keep to what is used of their interfaces.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ echo "$*" >> "$STORE/../arguments"
 [ "$1" = kv ] || exit 1
 case "$2 $3" in
     'list -mount=secret')
-        ls -A "$STORE/$5" 2> /dev/null | grep -q . || { echo "No value found at secret/metadata/$5" >&2; exit 2; }
+        [ "$(ls "$STORE/$5" 2> /dev/null)" ] || { echo "No value found at secret/metadata/$5" >&2; exit 2; }
         printf '[\\n'; ls "$STORE/$5" | sed 's/.*/  "&",/; $ s/,$//'; printf ']\\n' ;;
     'get -mount=secret')
         [ -e "$STORE/$5" ] || { echo "No value found at secret/data/$5" >&2; exit 2; }
         [ "$4" = -field=root ] && cat "$STORE/$5" ;;
     'put -mount=secret')
         [ "$4 $6" = '-cas=0 root=-' ] || exit 1
-        [ -e "$STORE/$5" ] && { echo '* check-and-set parameter did not match the current version' >&2; exit 2; }
+        [ -e "$STORE/$5" ] && { echo '* check-and-set parameter did not match' >&2; exit 2; }
         mkdir -p "$(dirname "$STORE/$5")"; cat > "$STORE/$5" ;;
     'metadata get') [ -e "$STORE/$5" ] || { echo "No value found at secret/metadata/$5" >&2; exit 2; } ;;
     'metadata delete') rm -f "$STORE/$5" ;;
@@ -50,7 +50,8 @@ CREDS = """\
 # Stands in for `systemd-creds`: seals by putting the name before the bytes, and opens only under that name.
 case "$1" in
     encrypt) [ "$2 $4" = '--with-key=tpm2 -' ] || exit 1; { echo "${3#--name=}"; cat; } > "$5" ;;
-    decrypt) [ "$(head -n 1 "$3")" = "${2#--name=}" ] || { echo 'wrong name' >&2; exit 1; }; tail -n +2 "$3" ;;
+    decrypt) [ "$(head -n 1 "$3")" = "${2#--name=}" ] || { echo 'wrong name' >&2; exit 1; }
+        tail -n +2 "$3" ;;
     *) exit 1 ;;
 esac
 """

@@ -138,8 +138,8 @@ def _instant(moment: datetime | None) -> str | None:
 def _exposure(holders: Sequence[dict[str, Any]]) -> list[str]:
     """Return what remains possible, and until when."""
     pending = [
-        f"{one['holder']} destroys the old root at {one['effective_at']}: until then whoever rules over it can "
-        "bring it back, and with it what lies in old copies."
+        f"{one['holder']} destroys the old root at {one['effective_at']}: until then whoever rules over it "
+        "can bring it back, and with it what lies in old copies."
         for one in holders
         if one["old_root"] == "scheduled"
     ]

@@ -1,7 +1,7 @@
 """Holders that are programs: TPM, PKCS#11, Vault, KMS … (docs/reference/holder-protocol.md).
 
-One process a request. The root goes through standard input and output only; whatever a program does other than
-answer as it must is a HolderError, which names it and says what it did.
+One process a request. The root goes through standard input and output only; whatever a program does other
+than answer as it must is a HolderError, which names it and says what it did.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class CommandHolder:
         lines = said.split("\n")
         if lines[0] != GREETING or lines[-2:] != ["end", ""]:
             raise HolderError(
-                f"key holder {self.name} broke off, or does not speak the protocol, when asked to {request[0]}",
+                f"key holder {self.name} broke off, or does not speak the protocol: {request[0]}",
                 hint=HINT,
             )
         return lines[1:-2]

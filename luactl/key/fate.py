@@ -1,6 +1,6 @@
 """What became of old roots: destroyed or scheduled, by whom, when, at which level. For certificates.
 
-A row of `vault.fate` is a holder's answer, written once; a holder that was not asked before a crash is asked again.
+A row of `vault.fate` is a holder's answer, written once; who was not asked before a crash is asked again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Holders of the root secret: what keeps one root an epoch, and can forget it (formats.md, 2.4).
 
-Owns the protocol that all holders speak, the bytes of a slot, and the holders that are directories; those that
-are programs are `command`'s. A root is handed out as a bytearray, so that who used it can wipe it.
+Owns what all holders can be asked, the bytes of a slot, and the holders that are directories; those that are
+programs are `command`'s. A root is handed out as a bytearray, so that who used it can wipe it.
 """
 
 from __future__ import annotations
