@@ -1,7 +1,7 @@
 """`luactl completion`: completion for bash, zsh and fish.
 
 The scripts ask `luactl completion words` what may come next; it walks the command tree, loading only the
-nouns on the way, and asks the database for slugs and logins alone.
+nouns on the way, and asks the database for slugs, logins and ids alone.
 """
 
 from __future__ import annotations
@@ -47,9 +47,14 @@ FISH = """\
 function __luactl_words
     set -l before (commandline -opc)
     set -l current (commandline -ct)
-    $before[1] completion words -- $before[2..-1] "$current" 2>/dev/null
+    set -l found ($before[1] completion words -- $before[2..-1] "$current" 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path "$current"
+    end
 end
-complete -c luactl -a '(__luactl_words)'
+complete -c luactl -f -a '(__luactl_words)'
 """
 Candidate = tuple[str, str]
 """A word, and what it means."""
@@ -129,6 +134,7 @@ class _Walk:
         from .main import program
 
         self.command: Any = program()
+        self.noun = ""
         self.position = 0
         self.waiting: Any = None
         """The option whose value comes next."""
@@ -145,6 +151,7 @@ class _Walk:
                 if equals:
                     self._take_value(value)
         elif hasattr(self.command, "list_commands"):
+            self.noun = self.noun or word
             self.command = self.command.get_command(None, word)
         else:
             self.position += 1
@@ -177,8 +184,9 @@ class _Walk:
             yield from self._commands()
             return
         arguments = [one for one in self.command.params if one.param_type_name == "argument"]
-        if self.position < len(arguments):
-            yield from self.values(arguments[self.position], current)
+        repeated = arguments[-1:] if arguments and arguments[-1].nargs == -1 else []
+        for argument in [*arguments[self.position :], *repeated][:1]:
+            yield from self.values(argument, current)
 
     def _commands(self) -> Iterator[Candidate]:
         from .main import NOUNS, Program
@@ -204,7 +212,21 @@ class _Walk:
 
             kind, told = ("slugs", "tenant") if param.metavar == "SLUG" else ("logins", "login")
             return [(one, told) for one in names(kind, current, settings().profile)]  # type: ignore[arg-type]
-        return []
+        return self._ids(param, current) if param.metavar in ("ID", "[ID]...") else []
+
+    def _ids(self, param: Any, current: str) -> list[Candidate]:
+        """Return ids of what the parameter is about: the noun that it names, else the noun of the command."""
+        from .main import NOUNS
+
+        about = param.name.removesuffix("_id")
+        about = about if about in NOUNS else self.noun
+        if about == "promise":
+            from luactl import promise
+
+            return [(clause.id, clause.promise) for clause in promise.load().clauses]
+        from luactl.completion import ids
+
+        return [(one, about) for one in ids(about, current, settings().profile)]
 
 
 def _profiles() -> list[str]:

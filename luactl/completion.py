@@ -1,4 +1,4 @@
-"""What the shell may be offered from the database while somebody types: tenants' slugs and logins, no person.
+"""What the shell may be offered from the database while somebody types: slugs, logins, ids; nobody's data.
 
 Whoever waits for a completion waits a second at most, hears of no error, and never starts a server.
 """
@@ -20,10 +20,20 @@ from .embedded import running_port
 from .errors import LuactlError
 
 SECONDS = 1.0
-Kind = Literal["slugs", "logins"]
+Kind = Literal["slugs", "logins", "ids"]
+# The ledger names no person; should it ever, the shell does not.
+NOBODY = {"subject", "crm"}
 
 
-def names(kind: Kind, prefix: str, profile_name: str | None = None) -> list[str]:
+def ids(noun: str, prefix: str, profile_name: str | None = None) -> list[str]:
+    """Return ids that begin with `prefix`, of what the newest entries of the ledger call `noun:id`.
+
+    Never an id that stands for a person.
+    """
+    return [] if noun in NOBODY else names("ids", prefix, profile_name, noun=noun)
+
+
+def names(kind: Kind, prefix: str, profile_name: str | None = None, **parameters: str) -> list[str]:
     """Return names that begin with `prefix`; an empty list whenever they cannot be had at once.
 
     Ends the process, silently, when the database has not answered within a second: nothing of this is
@@ -38,7 +48,8 @@ def names(kind: Kind, prefix: str, profile_name: str | None = None) -> list[str]
                 if running_port(server_of(profile)) is None:
                     return []
             with closing(connect(profile, command="completion")) as conn:
-                return [name for (name,) in getattr(queries("completion"), kind)(conn, prefix=prefix)]
+                ask = getattr(queries("completion"), kind)
+                return [name for (name,) in ask(conn, prefix=prefix, **parameters)]
         except (LuactlError, psycopg.Error, OSError):
             return []
 

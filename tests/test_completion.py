@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Home, run_program
+from support_erasure import PEOPLE
+from support_terminal import terminal
+from support_whole import luactl
 
 from luactl.commands.completion import BASH, FISH, ZSH, candidates
 from luactl.commands.main import NOUNS
 from luactl.commands.settings import begin
+from luactl.completion import ids
 from luactl.config import find_paths, save_profile
 
 
@@ -83,15 +87,110 @@ def test_slugs_and_logins_come_from_the_database(two_tenants: Home) -> None:
     login = run_program(two_tenants.environ, "db", "status", "-o", "json").stdout
     name = json.loads(login)["data"]["login"]
     assert name in offered("log", "search", "--actor", name[:4])
-    assert offered("subject", "show", "") == []  # an id stands for a person
+
+
+def test_ids_come_from_the_page_and_the_ledger(two_tenants: Home) -> None:
+    assert offered("promise", "show", "3.") == [
+        one for one in offered("promise", "show", "") if one[:2] == "3."
+    ]
+    assert offered("promise", "prove", "3.1", "5.") == offered("promise", "show", "5.") != []
+    assert offered("erasure", "show", "") == []
+    erased = erase_somebody(two_tenants)
+    assert offered("erasure", "show", erased[:1]) == [erased]
+    assert offered("erasure", "verify", "") == [erased]
+    assert offered("erasure", "show", "x") == []
+
+
+def test_no_id_that_stands_for_a_person_is_offered(two_tenants: Home) -> None:
+    erase_somebody(two_tenants)
+    for typed in (
+        ("subject", "show"), ("crm", "customer", "show"), ("erasure", "run", "--subject"),
+        ("log", "search", "--tenant", "smile", "--subject"),
+    ):  # fmt: skip
+        assert offered(*typed, "") == []
+    assert ids("subject", "") == []
+
+
+def erase_somebody(home: Home) -> str:
+    """Import people, erase one, and return the erasure's id."""
+    people = home.path / "people.csv"
+    people.write_text(PEOPLE)
+    assert luactl("crm", "customer", "import", str(people), "--tenant", "smile").code == 0
+    subject = luactl("crm", "customer", "list", "--tenant", "smile", "-o", "json").data[0]["subject_id"]
+    done = luactl(
+        "erasure",
+        "run",
+        "--tenant",
+        "smile",
+        "--subject",
+        subject,
+        "--instruction",
+        "T",
+        "--yes",
+        "-o",
+        "json",
+    )
+    return str(done.data["erasure_id"])
+
+
+def shell_environ(home: Home) -> dict[str, str]:
+    return {**home.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
 
 
 def test_bash_completes(two_tenants: Home) -> None:
-    typed = "COMP_WORDS=(luactl tenant show smil); COMP_CWORD=3; _luactl luactl"
-    script = f"{BASH}\n{typed}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-    environ = {**two_tenants.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    done = subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("smile\n", "")
+    for typed, found in (
+        ("luactl tenant show smil", "smile\n"),
+        ("luactl tenant show sm", "smile\nsmithy\n"),
+        ("luactl subject find --tenant = smit", "smithy\n"),
+        ("luactl promise show 12.1", "12.1\n"),
+    ):
+        words = f"COMP_WORDS=({typed}); COMP_CWORD={len(typed.split()) - 1}; _luactl luactl"
+        script = f"{BASH}\n{words}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        done = subprocess.run(
+            ["bash", "-c", script], env=shell_environ(two_tenants), capture_output=True, text=True, check=True
+        )
+        assert (done.stdout, done.stderr) == (found, "")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+@pytest.mark.parametrize("way", ["in a folder of $fpath", "sourced"])
+def test_zsh_completes(two_tenants: Home, tmp_path: Path, way: str) -> None:
+    (tmp_path / "_luactl").write_text(ZSH)
+    load = {"sourced": f"compinit -u -D; source {tmp_path}/_luactl"}
+    setup = load.get(way, f"fpath=({tmp_path} $fpath); compinit -u -D")
+    with terminal(["zsh", "-f", "-i"], shell_environ(two_tenants)) as zsh:
+        zsh.type(f"PS1=; autoload -U compinit; {setup}; echo re''ady\n")
+        zsh.until("ready")
+        for typed, found in (
+            ("luactl tenant show smil\t", "smile "), ("luactl tenant show sm\t\t", "smithy"),
+            ("luactl subject find --tenant=smit\t", "--tenant=smithy"), ("luactl promise show 12.\t", "12.1"),
+            ("luactl compl\t", "completion "),
+        ):  # fmt: skip
+            zsh.type("\x15")
+            zsh.type(typed)
+            zsh.until(found)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+def test_fish_completes(two_tenants: Home, tmp_path: Path) -> None:
+    (tmp_path / "luactl.fish").write_text(FISH)
+    (tmp_path / "smear").write_text("a file is offered only where luactl knows nothing")
+
+    def completed(line: str) -> list[str]:
+        command = ["fish", "--no-config", "-c", f"source luactl.fish; complete -C '{line}'"]
+        done = subprocess.run(
+            command, env=shell_environ(two_tenants), cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    assert completed("luactl tenant show sm") == ["smile\ttenant", "smithy\ttenant"]
+    assert completed("luactl subject find --tenant=smit") == ["--tenant=smithy\ttenant"]
+    assert completed("luactl tenant list -o csv --prof") == [
+        "--profile\tThe profile to use instead of the default one."
+    ]
+    assert completed("luactl promise show 12.1")[0].startswith("12.1\t")
+    assert completed("luactl verify sm") == ["smear"]
 
 
 @pytest.mark.parametrize(("shell", "script"), [("bash", BASH), ("zsh", ZSH), ("fish", FISH)])

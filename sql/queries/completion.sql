@@ -7,3 +7,11 @@ SELECT slug FROM lua.tenants() WHERE starts_with(slug, :prefix::text) ORDER BY s
 SELECT rolname::text FROM pg_catalog.pg_roles
 WHERE rolcanlogin AND starts_with(rolname::text, :prefix::text) AND rolname !~ '^(pg_|lua_t[0-9])'
 ORDER BY rolname LIMIT 200;
+
+-- name: ids
+-- Ids beginning so of what the newest entries are about, the latest first: `noun:id` is how the ledger names it.
+SELECT substr(object, length(:noun::text) + 2)
+FROM (SELECT at, convert_from(body, 'UTF8')::jsonb ->> 'object' AS object
+      FROM ledger.entry ORDER BY at DESC, id DESC LIMIT 2000) AS newest
+WHERE starts_with(object, :noun::text || ':' || :prefix::text)
+GROUP BY object ORDER BY max(at) DESC, object LIMIT 200;
