@@ -1,4 +1,4 @@
-"""`luactl erasure`: erase a person so that nobody can read them again."""
+"""`luactl erasure`: erase people so that nobody can read them again."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from luactl.errors import Exit
+from luactl.errors import Exit, UsageError
 
 from .app import group
 from .context import is_json, session
-from .diagnostics import confirm
+from .diagnostics import confirm, note, progress
 from .options import DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
+from .table import origin
 
 if TYPE_CHECKING:
-    from luactl.erasure import ErasurePlan
+    from uuid import UUID
 
-app = group("Erase a person so that nobody can read them again.")
+    from luactl.db import Session
+    from luactl.erasure import ErasurePlan, ErasureResult
+
+app = group("Erase people so that nobody can read them again.")
 
 ERASURES = (
     ("erasure_id", "ERASURE"),
@@ -34,10 +38,32 @@ ERASURES = (
 LINES = (("what", "WHAT"), ("count", "COUNT"), ("fate", "FATE"), ("ground", "GROUND"), ("until", "UNTIL"))
 RESULT = tuple(
     (name, name.upper().replace("_", " "))
-    for name in ("erasure_id", "outcome", "epoch", "keys", "certificate")
+    for name in ("erasure_id", "outcome", "people", "epoch", "keys", "certificate")
 )
 RECORD = (*ERASURES, ("epoch", "EPOCH"))
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the erasure.")]
+
+
+Subject = Annotated[
+    str | None,
+    typer.Option("--subject", metavar="ID", help="Who; `luactl subject find` tells it.", show_default=False),
+]
+File = Annotated[
+    str | None,
+    typer.Option("--file", metavar="FILE|-", help="Many: one subject id or external id a line."),
+]
+All = Annotated[bool, typer.Option("--all", help="Everybody of the tenant.")]
+SkipUnknown = Annotated[
+    bool, typer.Option("--skip-unknown", help="With --file: leave out lines that name nobody.")
+]
+Class = Annotated[
+    str | None,
+    typer.Option("--class", metavar="CLASS", help="special: only what is sealed under that class (Art. 9)."),
+]
+Instruction = Annotated[
+    str | None,
+    typer.Option("--instruction", metavar="REF", help="Where the tenant's order is found; no personal data."),
+]
 
 
 @dataclass(frozen=True)
@@ -63,72 +89,206 @@ def _lines(plan: ErasurePlan) -> list[Line]:
         )
         for one in plan.staying
     ]
-    keys = [Line(f"key of class {name}", 1, "is destroyed") for name in plan.keys]
-    return [*(Line(one.table, one.rows, "goes") for one in plan.going), *keys, *stays]
+    fate = "is destroyed" if plan.subject_id else "are destroyed"
+    keys = [Line(f"key of class {one.key_class}", one.keys, fate) for one in plan.dropping]
+    held = [Line(f"subject {one.subject_id}", 1, "is held", one.ground) for one in plan.held]
+    return [*(Line(one.table, one.rows, "goes") for one in plan.going), *keys, *stays, *held]
+
+
+def _notes(plan: ErasurePlan) -> list[str]:
+    people = [f"{plan.people:,} people"] if plan.subject_id is None else []
+    people += [f"{plan.before:,} erased before"] if plan.before and plan.subject_id is None else []
+    return ["; ".join([f"state: {plan.state}", *people, f"instruction {plan.instruction!r}"]),
+            f"plan {plan.digest}"]  # fmt: skip
+
+
+def _plan(
+    s: Session, tenant: str, subject: str | None, file: str | None, everyone: bool, skip_unknown: bool,
+    instruction: str | None, key_class: str | None,
+) -> ErasurePlan:  # fmt: skip
+    """Plan for the one selection that was made. Raises UsageError unless it is exactly one."""
+    from luactl import erasure
+    from luactl.tenant import find
+
+    if [subject is not None, file is not None, everyone].count(True) != 1:
+        raise UsageError("exactly one of --subject, --file and --all is needed", hint="say who is meant")
+    if instruction is None:
+        raise UsageError("--instruction is needed", hint="where is the tenant's order found?")
+    if key_class not in (None, "special"):
+        raise UsageError(
+            "the only class that goes alone is special",
+            hint="main is the person; accounting and medical-record are kept by law until the purge",
+        )
+    who: UUID | tuple[UUID, ...]
+    found = find(s, tenant)
+    if subject is not None:
+        who = identifier(subject)
+    elif file is not None:
+        named = erasure.from_file(s, found, origin(file), skip_unknown=skip_unknown)
+        if named.unknown:
+            note(f"{len(named.unknown):,} lines name nobody and are left out")
+        who = named.subjects
+    else:
+        who = erasure.everybody(s, found)
+    return erasure.plan(s, found, who, instruction, scope=key_class or "person")
+
+
+@app.command("plan")
+def plan_(
+    tenant: TenantSlug,
+    instruction: Instruction,
+    subject: Subject = None,
+    file: File = None,
+    everyone: All = False,
+    key_class: Class = None,
+    skip_unknown: SkipUnknown = False,
+) -> None:
+    """Show what an erasure would take, what a duty keeps, on which ground and until when.
+
+    `-o json` prints a plan that can be saved, looked at by somebody else, and run: `erasure run --plan FILE`.
+
+    Examples:
+        luactl erasure plan --tenant smile --file ids.txt --instruction T-13 -o json > plan.json
+    """
+    with session("erasure plan") as s:
+        plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class)
+    show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
 
 
 @app.command("run")
 def run(
     tenant: TenantSlug,
-    subject: Annotated[
-        str, typer.Option("--subject", metavar="ID", help="Who; `luactl subject find` tells it.")
-    ],
-    instruction: Annotated[
-        str,
-        typer.Option(
-            "--instruction", metavar="REF", help="Where the tenant's order is found; no personal data."
-        ),
-    ],
+    subject: Subject = None,
+    file: File = None,
+    everyone: All = False,
+    key_class: Class = None,
+    instruction: Instruction = None,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Run a plan that was saved.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish what was begun and cut short.")] = False,
+    skip_unknown: SkipUnknown = False,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", metavar="DIR", help="Folder of the certificate.")
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Erase a person: contact and interactions go, their keys are destroyed, what a duty keeps is hidden.
+    """Erase people: contact and interactions go, their keys are destroyed, what a duty keeps is hidden.
 
     Run again, it finishes what was cut short, and writes the certificate of a finished erasure anew.
 
     Examples:
         luactl erasure run --tenant smile --subject 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --instruction T-12
+        luactl erasure run --tenant smile --file ids.txt --instruction T-13 --dry-run
+        luactl erasure run --tenant smile --plan plan.json
+        luactl erasure run --tenant smile --resume
     """
+    from luactl import erasure
+    from luactl.config import find_paths
+
+    if resume:
+        if subject or file or everyone or plan_file or certificate:
+            raise UsageError("--resume finishes what was begun, and takes nobody else")
+        _resume(tenant, dry_run, yes)
+        return
+    with session("erasure run") as s:
+        if plan_file is None:
+            plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class)
+        else:
+            if subject or file or everyone or key_class or instruction:
+                raise UsageError("--plan says who and why", hint="give nothing else that a plan says")
+            plan = _saved(s, tenant, plan_file)
+        if dry_run:
+            show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
+            return
+        if plan.state == "planned":
+            rows = sum(one.rows for one in plan.going)
+            who = f"subject {plan.subject_id}" if plan.subject_id else f"{plan.people:,} people"
+            confirm(f"Erase {who}, {rows} rows, for good?", yes=yes, retype=tenant)
+        with progress("erasing people", plan.people) as advance:
+            done = erasure.run(s, plan, find_paths().data / "certificates", certificate, progress=advance)
+    show(done, RESULT, _outcome(done))
+
+
+def _saved(s: Session, tenant: str, path: Path) -> ErasurePlan:
+    from luactl import erasure
+    from luactl.tenant import find
+
+    saved = erasure.read_saved(path)
+    if saved.tenant != tenant:
+        raise UsageError("the plan is another tenant's", hint="name that one with --tenant")
+    plan = erasure.plan(s, find(s, tenant), saved.subjects, saved.instruction, scope=saved.scope)
+    erasure.again(saved, plan)
+    return plan
+
+
+def _resume(tenant: str, dry_run: bool, yes: bool) -> None:
+    """Finish every erasure of the tenant that was begun."""
     from luactl import erasure
     from luactl.config import find_paths
     from luactl.tenant import find
 
     with session("erasure run") as s:
-        plan = erasure.plan(s, find(s, tenant), identifier(subject), instruction)
+        found = erasure.begun(s, find(s, tenant))
         if dry_run:
-            notes = [f"state: {plan.state}; instruction {plan.instruction!r}"]
-            show_plan(plan if is_json() else _lines(plan), LINES, notes)
+            show_plan(found, ERASURES)
             return
-        if plan.state == "planned":
-            rows = sum(one.rows for one in plan.going)
-            confirm(f"Erase subject {plan.subject_id}, {rows} rows, for good?", yes=yes, retype=tenant)
-        done = erasure.run(s, plan, find_paths().data / "certificates", certificate)
+        if found:
+            confirm(f"Finish {len(found):,} erasures that were cut short?", yes=yes, name=tenant)
+        base, done = find_paths().data / "certificates", []
+        for one in found:
+            with progress("erasing people", one.people) as advance:
+                done.append(erasure.resume(s, tenant, one, base, progress=advance))
+    show(done, RESULT, [f"{one.erasure_id}: {text}" for one in done for text in _outcome(one)])
+
+
+def _outcome(done: ErasureResult) -> list[str]:
     notes = {
         "already erased": ["was erased before; the certificate was written anew"],
         "finished": ["an earlier run was cut short; it is complete now"],
     }.get(done.outcome, [])
     if done.pending:
         notes.append(f"the certificate is pending, without signature or proof: {done.pending}")
-    show(done, RESULT, notes)
+    return notes
 
 
 @app.command("list")
-def list_(tenant: TenantSlug, limit: Limit = 0) -> None:
+def list_(
+    tenant: TenantSlug,
+    limit: Limit = 0,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="STATE", help="intent (begun, not finished) or done.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Begun since then: 2026-11-20, -30d.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="ID", help="The page after this erasure.")
+    ] = None,
+) -> None:
     """List the erasures of a tenant, newest first.
 
     Examples:
-        luactl erasure list --tenant smile
+        luactl erasure list --tenant smile --state intent
     """
     from luactl import erasure
+    from luactl.log import parse_time
     from luactl.tenant import find
 
+    if state not in (None, "intent", "done"):
+        raise UsageError("--state is intent or done")
     with session("erasure list") as s:
-        found = erasure.list_(s, find(s, tenant), limit + 1 if limit else 0)
+        found = erasure.list_(
+            s,
+            find(s, tenant),
+            limit + 1 if limit else 0,
+            state=state,
+            since=parse_time(since, s.clock.now()) if since else None,
+            before=identifier(before, "erasure", "erasure list --tenant T") if before else None,
+        )
     cut = bool(limit) and len(found) > limit
-    notes = [f"more than {limit} erasures; `--limit 0` shows all"] if cut else []
+    notes = [f"more than {limit} erasures; `--before {found[limit - 1].erasure_id}` goes on"] if cut else []
     show(found[:limit] if cut else found, ERASURES, notes)
 
 

@@ -5,6 +5,8 @@ INSERT INTO lua.tenant VALUES (%(tenant)s, 'tenant-' || %(tenant)s, 'Kolibri', '
 INSERT INTO lua.retention_rule VALUES (%(tenant)s, 'invoice', 'year of issue', 120, 96, 'law', now());
 INSERT INTO lua.instruction VALUES (%(tenant)s, gen_random_uuid(), 'contract', 'all', 'owner', now(), NULL);
 INSERT INTO lua.erasure VALUES (%(tenant)s, gen_random_uuid(), gen_random_uuid(), 'mail', 'somebody', 'intent', 2, '{}', NULL, now());
+INSERT INTO lua.erasure_batch SELECT tenant_id, erasure_id, 2, 1, '{}', '{}', now() FROM lua.erasure WHERE tenant_id = %(tenant)s;
+INSERT INTO lua.erasure_subject SELECT tenant_id, erasure_id, subject_id, 'erased', 'person' FROM lua.erasure WHERE tenant_id = %(tenant)s;
 INSERT INTO lua.purge VALUES (%(tenant)s, gen_random_uuid(), 'somebody', 'intent', 2, '{}', NULL, now());
 INSERT INTO crm.role VALUES (%(tenant)s, 'manager', '{all}');
 INSERT INTO crm.subject VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 'active', '\x01', gen_random_uuid(), now(), now(), NULL);

@@ -102,24 +102,39 @@ def erase(
 
 
 def run_killed(at: str, work: str, *arguments: str) -> int:
-    """Erase or purge in a process of its own that kills itself at a step; return its exit code."""
+    """Erase or purge in a process of its own that kills itself at a step; return its exit code.
+
+    `at` names the step, and after a `#` the how manieth time that it is reached.
+    """
     command = [sys.executable, __file__, at, work, *arguments]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     return subprocess.run(command, env=environ, check=False, timeout=60).returncode
+
+
+def _erase_all(session: Session, slug: str, base: str, people: str) -> None:
+    tenant = find(session, slug)
+    plan = erasure.plan(session, tenant, erasure.everybody(session, tenant), "order 9")
+    erasure.run(session, plan, Path(base), batch_people=int(people))
 
 
 def main(at: str, work: str, *arguments: str) -> None:
     """The process that `run_killed` starts."""
     from luactl.connect import open_session
 
+    wanted, _mark, times = at.partition("#")
+    heard: list[str] = []
+
     def step(name: str) -> None:
-        if name == at:
+        heard.append(name)
+        if name == wanted and heard.count(name) == int(times or 1):
             os.kill(os.getpid(), signal.SIGKILL)
 
     with open_session("test", command="test") as session:
         if work == "erase":
             slug, who, base = arguments
             erase(session, find(session, slug), UUID(who), Path(base), step=step)
+        elif work == "erase-all":
+            _erase_all(replace(session, step=step), *arguments)
         else:
             plan = retention.plan(session, list_(session))
             retention.purge(replace(session, step=step), plan)

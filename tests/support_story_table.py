@@ -49,7 +49,7 @@ def subjects(data: Any) -> list[str]:
 
 KEYS_MADE = {("vault.node", "insert"), ("vault.counter", "insert"), ("vault.counter", "update")}
 KEYS_CLAIMED = KEYS_MADE | {("vault.slot", "insert"), ("vault.period", "insert")}
-KEYS_DROPPED = {("vault.node", "update"), ("vault.tree", "update"), ("vault.tombstone", "insert")}
+KEYS_DROPPED = {("vault.node", "update"), ("vault.tree", "update")} | rows("vault.tombstone", "vault.fate")
 READS = "read"
 TENANTS = "slug,name,country,contact\nkanzlei,Kanzlei,DE,office\nladen,Laden,FR,office\n"
 TENANT_ROWS = rows("lua.tenant_directory", "lua.retention_rule", "lua.instruction", "crm.role")
@@ -222,10 +222,13 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case(
             lambda w: (*T, "--subject", w.people["1"], "--instruction", "ticket 4711"),
             (Rule("lua.erasure", "insert", "erasure.run", ("intent", "done")),),
-            covering(ERASED, KEYS_DROPPED, HIDDEN, INTEGRATED),
+            covering(
+                ERASED, rows("lua.erasure_batch", "lua.erasure_subject"), KEYS_DROPPED, HIDDEN, INTEGRATED
+            ),
             keep=lambda w, data: w.seen.update(erasure=data["erasure_id"], folder=data["certificate"]),
         ),
     ),
+    "erasure plan": (Case(lambda w: (*T, "--subject", w.people["2"], "--instruction", "ticket 1")),),
     "erasure list": (Case(lambda w: T),),
     "erasure show": (Case(lambda w: (w.seen["erasure"],)),),
     "erasure verify": (Case(lambda w: (w.seen["erasure"],)),),

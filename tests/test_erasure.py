@@ -287,6 +287,10 @@ def test_a_record_alone_gets_no_certificate(
         """ '{"going": {}, "keys": [], "staying": []}', '{"facts": {}, "entry": ""}', now(), now()""",
         (tenant.tenant_id, who),
     )
+    admin.execute(
+        "INSERT INTO lua.erasure_subject SELECT tenant_id, erasure_id, subject_id, 'erased', 'person'"
+        " FROM lua.erasure"
+    )
     with pytest.raises(LuactlError, match=r"is not complete: the subject's row is empty") as told:
         erase(session, tenant, who, base)
     assert told.value.exit == Exit.FINDINGS

@@ -430,7 +430,7 @@ def test_only_invoices_of_the_erased_are_hidden(
 
 def test_who_is_erased_stays_erased(tables: list[str], enter: Callable[..., Any], admin: Connection) -> None:
     """Somebody brought back could be written about again, and no second erasure would find them."""
-    mark = f"SELECT crm.mark_erased({A}, md5('{A}')::uuid, now())"
+    mark = f"SELECT crm.mark_erased({A}, ARRAY[md5('{A}')::uuid], now())"
     groups = ("lua_admin", "lua_operator", "lua_dpo", "lua_accounting", "lua_app")
     with enter(*groups) as conn:
         assert [conn.execute(mark).fetchone() for _time in range(2)] == [(1,), (0,)]

@@ -1,4 +1,4 @@
-"""Erasure of a person (Art. 17 GDPR): keys and rows go, what a duty binds stays hidden.
+"""Erasure of people (Art. 17 GDPR): keys and rows go, what a duty binds stays hidden.
 
 Names are loaded at first use: who only lists does not pay for cryptography.
 """
@@ -10,23 +10,37 @@ from typing import TYPE_CHECKING
 from ..lazy import attributes
 
 if TYPE_CHECKING:
+    from .admission import DRIFT_ROWS, DRIFT_SHARE, Saved, again, read_saved
     from .checking import Check, Verification, verify
-    from .planning import ErasurePlan, Going, Staying, plan
-    from .record import Erasure, Unfinished, find, list_, unfinished
-    from .running import ErasureResult, run
+    from .naming import Named, from_file
+    from .planning import Dropping, ErasurePlan, Going, Held, Staying, everybody, plan
+    from .record import Erasure, Unfinished, begun, find, list_, unfinished
+    from .running import ErasureResult, resume, run
 
 __all__ = [
+    "DRIFT_ROWS",
+    "DRIFT_SHARE",
     "Check",
+    "Dropping",
     "Erasure",
     "ErasurePlan",
     "ErasureResult",
     "Going",
+    "Held",
+    "Named",
+    "Saved",
     "Staying",
     "Unfinished",
     "Verification",
+    "again",
+    "begun",
+    "everybody",
     "find",
+    "from_file",
     "list_",
     "plan",
+    "read_saved",
+    "resume",
     "run",
     "unfinished",
     "verify",
@@ -35,9 +49,11 @@ __all__ = [
 __getattr__ = attributes(
     __name__,
     {
+        "admission": "DRIFT_ROWS DRIFT_SHARE Saved again read_saved",
         "checking": "Check Verification verify",
-        "planning": "ErasurePlan Going Staying plan",
-        "record": "Erasure Unfinished find list_ unfinished",
-        "running": "ErasureResult run",
+        "naming": "Named from_file",
+        "planning": "Dropping ErasurePlan Going Held Staying everybody plan",
+        "record": "Erasure Unfinished begun find list_ unfinished",
+        "running": "ErasureResult resume run",
     },
 )

@@ -7,16 +7,20 @@ form.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..certificate.manifest import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
+from ..key.pack import pack_uuids
+from . import record
 from .checking import Check
-from .planning import TABLES, Going, Staying
-from .record import Erasure
+from .planning import TABLES, Dropping, Going, Staying
+from .record import Batch, Erasure
 
 if TYPE_CHECKING:
     from ..key.holder import Destroyed
@@ -39,12 +43,16 @@ _RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
 
 
 def planned(
-    going: Sequence[Going], keys: Sequence[tuple[int, int, int]], staying: Sequence[Staying]
+    going: Sequence[Going],
+    dropping: Sequence[Dropping],
+    keys: Sequence[tuple[int, int, int]],
+    staying: Sequence[Staying],
 ) -> dict[str, Any]:
-    """Return what lua.erasure.plan keeps: counts, slots of the dropped keys, what stays."""
+    """Return what lua.erasure.plan keeps: counts, slots of one person's dropped keys, what stays."""
     return {
         "going": {one.table: one.rows for one in going},
         "keys": [{"class": KeyClass(one[0]).label, "version": one[1], "slot": one[2]} for one in keys],
+        "classes": {one.key_class: one.keys for one in dropping},
         "staying": [
             {
                 "table": one.table,
@@ -60,14 +68,22 @@ def planned(
     }
 
 
-def read(plan: dict[str, Any]) -> tuple[tuple[Going, ...], tuple[str, ...], tuple[Staying, ...]]:
-    """Return what `planned` wrote: rows, key classes, what stays."""
-    staying = tuple(
+def staying(plan: dict[str, Any]) -> tuple[Staying, ...]:
+    """Return what stays, of what `planned` wrote."""
+    return tuple(
         Staying(**{**one, "until": None if one["until"] is None else datetime.fromisoformat(one["until"])})
         for one in plan["staying"]
     )
-    going = tuple(Going(table, rows) for table, rows in sorted(plan["going"].items()))
-    return going, tuple(sorted({one["class"] for one in plan["keys"]})), staying
+
+
+def summed(batches: Sequence[Batch]) -> tuple[tuple[Going, ...], tuple[str, ...]]:
+    """Return what all batches together took: rows by table, classes of the keys."""
+    rows: Counter[str] = Counter()
+    keys: set[str] = set()
+    for one in batches:
+        rows.update(one.gone)
+        keys.update(one.keys)
+    return tuple(Going(table, rows[table]) for table in sorted(rows)), tuple(sorted(keys))
 
 
 def facts(
@@ -77,26 +93,27 @@ def facts(
     holders = _holders(session, erasure)
     with transaction(session) as conn:
         system, database, tree_id, _epoch = queries("erasure").system(conn)
-    who = {"tenant_id": erasure.tenant_id, "subject_id": erasure.subject_id}
     with transaction(session, erasure.tenant_id) as conn:
-        left = dict(zip(TABLES, queries("erasure").counts(conn, **who), strict=True))
+        gone = summed(record.batches(conn, erasure))[0]
+        ids = pack_uuids(record.people(conn, erasure))
+        counts = queries("erasure").counts(conn, tenant_id=erasure.tenant_id, ids=ids)
+    left = dict(zip(TABLES, counts, strict=True))
     return {
         "v": 1,
         "kind": "erasure",
         "id": str(erasure.erasure_id),
         "method": METHOD,
         "tenant": {"id": erasure.tenant_id, "slug": tenant},
-        "subject": str(erasure.subject_id),
+        "subject": None if erasure.subject_id is None else str(erasure.subject_id),
         "instruction": erasure.instruction,
         "requested_by": erasure.requested_by,
         "completed_by": session.actor,
         "started_at": instant(erasure.created_at),
         "completed_at": instant(at),
         "system": {"cluster": system, "database": database, "tree": str(tree_id)},
-        "epoch": {"from": erasure.epoch - 1, "to": erasure.epoch},
+        "epoch": {"from": erasure.epoch - 1, "to": erasure.epoch_to},
         "erased": [
-            {"table": table, "rows_before": rows, "rows_after": left[table]}
-            for table, rows in sorted(erasure.plan["going"].items())
+            {"table": one.table, "rows_before": one.rows, "rows_after": left[one.table]} for one in gone
         ],
         "keys": [{"class": one["class"], "version": one["version"]} for one in erasure.plan["keys"]],
         "holders": holders,
@@ -108,9 +125,19 @@ def facts(
 
 
 def _holders(session: Session, erasure: Erasure) -> list[dict[str, Any]]:
-    """Return what each holder of the root answered: gone, or gone from when on, at what level."""
+    """Return what each holder of the root answered: gone, or gone from when on, at what level.
+
+    Of several epochs the answer that promises least counts: the latest date, the weakest level.
+    """
     from ..key.fate import fate
 
+    least: dict[str, Destroyed] = {}
+    for epoch in range(erasure.epoch - 1, erasure.epoch_to):
+        for answer in fate(session, epoch):
+            known = least.get(answer.holder, answer)
+            later = max(known, answer, key=_effective)
+            level = None if None in (known.level, answer.level) else later.level
+            least[answer.holder] = replace(later, level=level)
     return [
         {
             "holder": answer.holder,
@@ -120,8 +147,12 @@ def _holders(session: Session, erasure: Erasure) -> list[dict[str, Any]]:
             "scheduled_at": _instant(answer.scheduled_at),
             "effective_at": _instant(answer.effective_at),
         }
-        for answer in fate(session, erasure.epoch - 1)
+        for answer in least.values()
     ]
+
+
+def _effective(answer: Destroyed) -> float:
+    return answer.effective_at.timestamp() if answer.effective_at else 0.0
 
 
 def _level(answer: Destroyed) -> str:

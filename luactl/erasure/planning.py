@@ -1,7 +1,11 @@
-"""What an erasure would take and what a duty keeps: counted first, carried out from the very same object."""
+"""What an erasure would take and what a duty keeps: counted first, carried out from the very same object.
+
+A plan is always of many people at once, of whom there may be one. It changes nothing and opens nothing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,16 +13,21 @@ from uuid import UUID
 
 from .. import instruction as instructions
 from ..db import Session, queries, transaction
-from ..errors import NotFoundError, RefusedError
+from ..errors import NotFoundError, RefusedError, UsageError
 from ..key.classes import KeyClass
+from ..key.pack import pack_uuids, teach
 from ..retention.register import read as read_rules
 from ..retention.rule import Rule, due_at
 from . import record
+from .digest import plan_digest
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
 
 TABLES = ("crm.contact", "crm.contact_key", "crm.interaction")
+PERSON, SPECIAL = "person", "special"
+SCOPES = (PERSON, SPECIAL)
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,14 @@ class Going:
 
     table: str
     rows: int
+
+
+@dataclass(frozen=True)
+class Dropping:
+    """Keys of one class that are destroyed."""
+
+    key_class: str
+    keys: int
 
 
 @dataclass(frozen=True)
@@ -49,13 +66,24 @@ class Staying:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Somebody who was asked for and is left out, because a hold binds."""
+
+    subject_id: UUID
+    hold_id: UUID
+    ground: str
+    """Why the hold was placed."""
+
+
+@dataclass(frozen=True)
 class ErasurePlan:
-    """What the erasure of one person does."""
+    """What an erasure does."""
 
     tenant_id: int
     tenant: str
     """Slug."""
-    subject_id: UUID
+    subject_id: UUID | None
+    """The person, when it is one; None when they are many."""
     instruction: str
     """Where the controller's instruction is found."""
     instruction_on_record: bool
@@ -66,61 +94,145 @@ class ErasurePlan:
     """Set unless the state is planned."""
     going: tuple[Going, ...]
     keys: tuple[str, ...]
-    """Key classes of the person whose keys are destroyed."""
+    """Key classes of these people whose keys are destroyed."""
+    staying: tuple[Staying, ...]
+    scope: str
+    """person: all but what a duty keeps; special: what is sealed under that class (Art. 9) alone."""
+    digest: str
+    """What an approval is bound to, SHA-256 in hex: people asked for, scope, rules and instruction."""
+    people: int
+    """How many of them are erased by it."""
+    before: int
+    """How many of them were erased before."""
+    held: tuple[Held, ...]
+    """Who is left out, and why."""
+    dropping: tuple[Dropping, ...]
+    """How many keys are destroyed, by class."""
+    subjects: tuple[UUID, ...]
+    """Everybody asked for, in the order of ids."""
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What an erasure takes of people at one moment."""
+
+    going: tuple[Going, ...]
+    dropping: tuple[Dropping, ...]
     staying: tuple[Staying, ...]
 
 
-def plan(session: Session, tenant: Tenant, subject_id: UUID, instruction: str) -> ErasurePlan:
-    """Return what erasing this person means; changes nothing, opens nothing.
+def plan(
+    session: Session,
+    tenant: Tenant,
+    subjects: UUID | Collection[UUID],
+    instruction: str,
+    *,
+    scope: str = PERSON,
+) -> ErasurePlan:
+    """Return what erasing these people means; changes nothing, opens nothing.
 
-    Raises NotFoundError for an unknown subject, UsageError for an instruction that is no line of text,
-    RefusedError for one on record that is not in force.
+    Raises NotFoundError for unknown subjects, UsageError for nobody at all or an instruction that is no line
+    of text, RefusedError for one on record that is not in force, and where nobody has data of the class.
     """
+    asked = tuple(sorted({subjects} if isinstance(subjects, UUID) else set(subjects)))
+    if not asked:
+        raise UsageError("nobody was named", hint="name a subject, a file of them, or everybody with --all")
     reference = instructions.checked("instruction", instruction)
+    teach(session.conn)
     with transaction(session, tenant.tenant_id) as conn:
-        status = queries("erasure").subject(conn, tenant_id=tenant.tenant_id, subject_id=subject_id)
-        if status is None:
-            raise NotFoundError(
-                f"{tenant.slug!r} has no subject {subject_id}",
-                hint="`luactl subject find` tells a person's id",
-            )
         on_record = _check_instruction(session, tenant, reference)
-        known = record.of_subject(conn, tenant.tenant_id, subject_id)
-        going, keys, staying = count(conn, tenant.tenant_id, subject_id, session.clock.now())
-    state = "planned" if known is None else "erased" if known.state == "done" else "unfinished"
+        known = _known(conn, tenant.tenant_id, asked, scope)
+        reference = known.instruction if known and len(asked) == 1 else reference
+        rules = read_rules(conn, tenant.tenant_id)
+        digest = plan_digest(tenant.tenant_id, scope, asked, rules, reference)
+        known = known or record.of_digest(conn, tenant.tenant_id, digest)
+        living = _living(conn, tenant, asked)
+        taking = take(conn, tenant.tenant_id, living, scope, session.clock.now())
+    if scope == SPECIAL and not taking.dropping and known is None:
+        raise RefusedError("none of these people has data of class special", hint="nothing was changed")
     return ErasurePlan(
-        tenant.tenant_id,
-        tenant.slug,
-        subject_id,
-        known.instruction if known else reference,
-        on_record,
-        state,
-        known.erasure_id if known else None,
-        going,
-        tuple(sorted({KeyClass(one[0]).label for one in keys})),
-        staying,
+        tenant_id=tenant.tenant_id,
+        tenant=tenant.slug,
+        subject_id=asked[0] if len(asked) == 1 else None,
+        instruction=reference,
+        instruction_on_record=on_record,
+        state="planned" if known is None else "erased" if known.state == "done" else "unfinished",
+        erasure_id=known.erasure_id if known else None,
+        going=taking.going,
+        keys=tuple(sorted(one.key_class for one in taking.dropping)),
+        staying=taking.staying,
+        scope=scope,
+        digest=digest,
+        people=len(living),
+        before=len(asked) - len(living),
+        held=(),
+        dropping=taking.dropping,
+        subjects=asked,
     )
 
 
-def count(
-    conn: Any, tenant_id: int, subject_id: UUID, now: datetime
-) -> tuple[tuple[Going, ...], tuple[tuple[int, int, int], ...], tuple[Staying, ...]]:
-    """Count in the running transaction what goes, which keys (class, version, slot) are dropped, what stays.
+def everybody(session: Session, tenant: Tenant) -> tuple[UUID, ...]:
+    """Return every living subject of a tenant, in the order of ids."""
+    with transaction(session, tenant.tenant_id) as conn:
+        rows = queries("erasure").living_subjects(conn, tenant_id=tenant.tenant_id)
+        return tuple(row[0] for row in rows)
 
-    The accounting key is dropped as well when the person has no invoice left to keep.
+
+def take(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: datetime) -> Taking:
+    """Count in the running transaction which rows go, which keys are dropped, and what stays.
+
+    The accounting key is dropped as well where the person has no invoice left to keep.
     """
-    noun, who = queries("erasure"), {"tenant_id": tenant_id, "subject_id": subject_id}
+    noun, ids = queries("erasure"), pack_uuids(living)
+    who = {"tenant_id": tenant_id, "ids": ids}
+    if scope == SPECIAL:
+        return Taking((), _dropping(noun.key_counts(conn, **who), {KeyClass.SPECIAL}), ())
     going = tuple(Going(table, rows) for table, rows in zip(TABLES, noun.counts(conn, **who), strict=True))
     rules = {rule.retention_class: rule for rule in read_rules(conn, tenant_id)}
     staying = tuple(_staying(rules["invoice"], now, *row[:3]) for row in noun.invoices(conn, **who))
-    classes = {KeyClass.MAIN, KeyClass.SPECIAL} | (set() if staying else {KeyClass.ACCOUNTING})
-    return going, tuple(one for one in noun.slots(conn, **who) if one[0] in classes), staying
+    kept = set(billed(conn, tenant_id, living)) if staying else set()
+    free = pack_uuids([one for one in living if one not in kept])
+    dropping = (
+        *_dropping(noun.key_counts(conn, tenant_id=tenant_id, ids=free), {KeyClass.ACCOUNTING}),
+        *_dropping(noun.key_counts(conn, **who), {KeyClass.MAIN, KeyClass.SPECIAL}),
+    )
+    return Taking(going, dropping, staying)
+
+
+def billed(conn: Any, tenant_id: int, subjects: Sequence[UUID]) -> list[UUID]:
+    """Return those of these subjects who have an invoice that a duty keeps, in the running transaction."""
+    rows = queries("erasure").billed(conn, tenant_id=tenant_id, ids=pack_uuids(subjects))
+    return [row[0] for row in rows]
+
+
+def _dropping(rows: Any, classes: set[KeyClass]) -> tuple[Dropping, ...]:
+    return tuple(Dropping(KeyClass(row[0]).label, row[1]) for row in rows if row[0] in classes)
 
 
 def _staying(rule: Rule, now: datetime, period: int, invoices: int, lines: int) -> Staying:
     until = due_at(rule, period)
     ended = " (ended: the next purge takes it)" if until is not None and until <= now else ""
     return Staying("crm.invoice", period, invoices, lines, rule.basis + ended, until)
+
+
+def _known(conn: Any, tenant_id: int, asked: Sequence[UUID], scope: str) -> record.Erasure | None:
+    """Return the erasure that took the one person who is asked for."""
+    if len(asked) == 1 and scope == PERSON:
+        return record.of_subject(conn, tenant_id, asked[0])
+    return None
+
+
+def _living(conn: Any, tenant: Tenant, asked: Sequence[UUID]) -> tuple[UUID, ...]:
+    """Return those who live. Raises NotFoundError when the tenant does not know one of them."""
+    rows = queries("erasure").statuses(conn, tenant_id=tenant.tenant_id, ids=pack_uuids(asked))
+    found = dict(rows)
+    if missing := [str(one) for one in asked if one not in found]:
+        more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
+        raise NotFoundError(
+            f"{tenant.slug!r} has no subject {', '.join(missing[:NAMED])}{more}",
+            hint="`luactl subject find` tells a person's id",
+        )
+    return tuple(one for one in asked if found[one] == "active")
 
 
 def _check_instruction(session: Session, tenant: Tenant, reference: str) -> bool:

@@ -1,31 +1,29 @@
-"""Carrying out an erasure: keys and rows in one epoch, then the outcome and the certificate.
+"""Carrying out an erasure: keys and rows batch by batch, each in one epoch; then outcome and certificate.
 
-Cut short anywhere it can be run again: before the epoch's transaction nothing has happened; after it, the
-intent on record says so, the old root is destroyed first and the rest is finished.
+Cut short anywhere it can be run again: before an epoch's transaction nothing of that batch has happened;
+after it, the record says so, the old root is destroyed first and the rest is done. Each person goes once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
 from .. import certificate
 from ..certificate.evidence import prove
-from ..db import Session, in_context, queries, transaction
-from ..errors import BusyError, Exit, LuactlError
-from ..key.classes import KeyClass, TenantDrop
+from ..db import Session, queries, transaction
+from ..errors import BusyError, Exit, LuactlError, RefusedError
+from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
-from ..ledger import Entry
 from . import facts as statement
 from . import record
+from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
 from .checking import Check, check
-from .planning import ErasurePlan, Going, Staying, count
-
-KIND = "erasure"
+from .planning import ErasurePlan, Going, Staying
 
 
 class UnverifiedError(LuactlError):
@@ -39,11 +37,12 @@ class ErasureResult:
     """What came of a run."""
 
     erasure_id: UUID
-    subject_id: UUID
+    subject_id: UUID | None
+    """The person, when it is one; None when they are many."""
     outcome: str
     """erased, finished (an earlier run was cut short), or already erased."""
     epoch: int
-    """Epoch of the key tree that dropped the keys."""
+    """Epoch of the key tree that dropped the first keys."""
     going: tuple[Going, ...]
     """Rows that went."""
     keys: tuple[str, ...]
@@ -54,111 +53,129 @@ class ErasureResult:
     """Folder of the certificate."""
     pending: str | None
     """Why the certificate lacks signature or proof; None when it is complete."""
+    people: int
+    """How many people it erased."""
+    epoch_to: int
+    """Epoch of the last batch."""
 
 
-def run(session: Session, plan: ErasurePlan, base: Path, folder: Path | None = None) -> ErasureResult:
-    """Erase the person of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
+@dataclass(frozen=True)
+class Way:
+    """How a run goes about it."""
 
-    Raises BusyError when the person's data change or another run erases them, RefusedError off a key host
-    or when foreign files stand where the certificate goes, UnverifiedError when something can still be
-    read.
+    progress: Callable[[int], None] = lambda _people: None
+    """Gets the people of each batch that is done."""
+    people: int = PEOPLE
+    """Most people of a batch."""
+    rows: int = ROWS
+    """Most rows of a batch, unless it is one person."""
+
+
+def run(
+    session: Session,
+    plan: ErasurePlan,
+    base: Path,
+    folder: Path | None = None,
+    *,
+    progress: Callable[[int], None] = lambda _people: None,
+    batch_people: int = PEOPLE,
+    batch_rows: int = ROWS,
+) -> ErasureResult:
+    """Erase the people of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
+
+    `progress` gets the people of each batch that is done.
+
+    Raises BusyError when another run erases them, RefusedError off a key host, when nobody of them is left
+    or when foreign files stand where the certificate goes, UnverifiedError when something can still be read.
     """
+    teach(session.conn)
+    way = Way(progress, batch_people, batch_rows)
     known = _known(session, plan)
     if folder is not None:
         certificate.check_free(folder, str(known.erasure_id) if known else None)
-    outcome = "erased" if known is None else "already erased" if known.state == "done" else "finished"
+    if known is None and not plan.people:
+        raise RefusedError(
+            "nobody of these people is left to erase",
+            hint=f"`luactl erasure list --tenant {plan.tenant}` shows who was erased by which erasure",
+        )
     if known is None or known.state == "intent":
         recover(session)
-    done = known or _erase(session, plan)
-    if done.state == "intent":
-        done = _conclude(session, plan.tenant, done)
-        session.step("outcome written")
+    if known is None:
+        done, outcome = _begin(session, plan, way), "erased"
     else:
-        _demand_gone(session, done)  # a record is only a row: nothing is certified anew that can be read
-    place = folder or base / str(done.erasure_id)
-    pending = _certify(session, done, place)
-    return _result(plan, done, outcome, place, pending)
+        done, outcome = known, "already erased" if known.state == "done" else "finished"
+    return _finish(session, plan.tenant, done, outcome, folder or base / str(done.erasure_id), way)
+
+
+def resume(
+    session: Session,
+    tenant: str,
+    found: record.Erasure,
+    base: Path,
+    *,
+    progress: Callable[[int], None] = lambda _people: None,
+) -> ErasureResult:
+    """Finish an erasure of the tenant of that slug that was cut short. Raises as `run` does."""
+    teach(session.conn)
+    recover(session)
+    place = base / str(found.erasure_id)
+    return _finish(session, tenant, found, "finished", place, Way(progress))
 
 
 def _known(session: Session, plan: ErasurePlan) -> record.Erasure | None:
+    """Return the erasure that this plan already is: of the one person, or by its digest."""
     with transaction(session, plan.tenant_id) as conn:
-        return record.of_subject(conn, plan.tenant_id, plan.subject_id)
+        if plan.subject_id is not None and plan.scope == "person":
+            return record.of_subject(conn, plan.tenant_id, plan.subject_id)
+        return record.of_digest(conn, plan.tenant_id, plan.digest)
 
 
-def _erase(session: Session, plan: ErasurePlan) -> record.Erasure:
-    """Drop the keys; rows, record and ledger intent go with them in the one transaction of the epoch."""
-    from ..key.drop import drop
+def _begin(session: Session, plan: ErasurePlan, way: Way) -> record.Erasure:
+    """Carry out the first batch, which leaves the record."""
     from ..ledger import new_id
 
-    erasure_id = new_id(session.clock.now())
-    with transaction(session, plan.tenant_id) as conn:
-        keys = count(conn, plan.tenant_id, plan.subject_id, session.clock.now())[1]
-    classes = sorted({KeyClass(one[0]) for one in keys})
-
-    def change(epoch: int) -> None:
-        in_context(session, plan.tenant_id)
-        _change(session, plan, erasure_id, epoch, keys)
-
-    subjects = tuple((plan.subject_id, key_class) for key_class in classes)
-    drop(session, [TenantDrop(plan.tenant_id, subjects)], change)
-    found = _known(session, plan)
-    if found is None:
-        raise LuactlError(f"erasure {erasure_id} left no record")
-    return found
+    act = Act(plan.tenant_id, new_id(session.clock.now()), plan.scope, plan)
+    first = next(_batches(session, act, plan.subjects, way), None)
+    if first is None:
+        raise BusyError("another run has just erased these people", hint="run it again")
+    carry_out(session, act, first)
+    way.progress(len(first))
+    return record.find(session, act.erasure_id)
 
 
-def _change(
-    session: Session, plan: ErasurePlan, erasure_id: UUID, epoch: int, keys: Sequence[tuple[int, int, int]]
-) -> None:
-    """Make all row changes in the epoch's transaction, with the subject locked against every writer."""
-    from psycopg.types.json import Jsonb
-
-    from ..ledger import append
-
-    conn, noun, at = session.conn, queries("erasure"), session.clock.now()
-    who = {"tenant_id": plan.tenant_id, "subject_id": plan.subject_id}
-    locked = noun.lock_subject(conn, **who)
-    if locked is None or locked[0] != "active":
-        raise BusyError("another run has just erased this person", hint="run it again to get the certificate")
-    going, left, staying = count(conn, plan.tenant_id, plan.subject_id, session.clock.now())
-    _check_unchanged(keys, left, staying)
-    gone = (
-        noun.delete_contacts(conn, **who),
-        noun.delete_contact_keys(conn, **who),
-        noun.delete_interactions(conn, **who),
-    )
-    if gone != tuple(one.rows for one in going) or noun.mark_erased(conn, **who, at=at) != 1:
-        raise LuactlError(
-            f"the rows of subject {plan.subject_id} could not all be deleted; nothing was changed"
-        )
-    noun.retain_invoices(conn, **who, at=at)
-    document = Jsonb(statement.planned(going, keys, staying))
-    noun.insert_erasure(
-        conn, **who, erasure_id=erasure_id, instruction=plan.instruction, epoch=epoch, plan=document, at=at
-    )
-    append(session, _entry(plan.tenant_id, erasure_id, "intent", epoch))
+def _finish(
+    session: Session, tenant: str, found: record.Erasure, outcome: str, place: Path, way: Way
+) -> ErasureResult:
+    if found.state == "intent":
+        _go_on(session, found, way)
+        found = _conclude(session, tenant, record.find(session, found.erasure_id))
+        session.step("outcome written")
+    else:
+        _demand_gone(session, found)  # a record is only a row: nothing is certified anew that can be read
+    return _result(session, found, outcome, place, _certify(session, found, place))
 
 
-def _entry(
-    tenant_id: int, erasure_id: UUID, outcome: Literal["intent", "done"], epoch: int, **detail: str
-) -> Entry:
-    """Return the ledger entry of an erasure. It names no person: only lua.erasure knows whose it was."""
-    return Entry(
-        "erasure.run", tenant_id, f"{KIND}:{erasure_id}", outcome=outcome, detail={"epoch": epoch, **detail}
-    )
+def _go_on(session: Session, found: record.Erasure, way: Way) -> None:
+    """Carry out the batches that are left."""
+    with transaction(session, found.tenant_id) as conn:
+        left = record.left_to_do(conn, found)
+    act = Act(found.tenant_id, found.erasure_id, found.scope, None)
+    for people in _batches(session, act, left, way):
+        carry_out(session, act, people)
+        way.progress(len(people))
 
 
-def _check_unchanged(
-    dropped: Sequence[tuple[int, int, int]], left: Sequence[tuple[int, int, int]], staying: Sequence[Staying]
-) -> None:
-    """Raise BusyError when keys or invoices came in between plan and lock."""
-    classes = {one[0] for one in dropped}
-    if {one[0] for one in left} - classes or (KeyClass.ACCOUNTING in classes and staying):
-        raise BusyError("data of this person came in at this very moment", hint="run it again")
+def _batches(session: Session, act: Act, people: tuple[UUID, ...], way: Way) -> Iterator[tuple[UUID, ...]]:
+    """Yield those of these people who live, in batches; who has many rows is counted before."""
+    noun, asked = queries("erasure"), {"tenant_id": act.tenant_id, "ids": pack_uuids(people)}
+    with transaction(session, act.tenant_id) as conn:
+        living = {row[0] for row in noun.statuses(conn, **asked) if row[1] == "active"}
+        heavy = dict(noun.heavy(conn, **asked, ordinary=ORDINARY)) if len(living) > 1 else {}
+    yield from cut([one for one in people if one in living], heavy, way.people, way.rows)
 
 
 def _demand_gone(session: Session, found: record.Erasure) -> list[Check]:
-    """Return every attempt to reach the person. Raises UnverifiedError when one succeeds."""
+    """Return every attempt to reach the people. Raises UnverifiedError when one succeeds."""
     checks = check(session, found)
     broken = [one for one in checks if one.state == "broken"]
     if broken:
@@ -179,10 +196,10 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
     at = session.clock.now()
     stated = statement.facts(session, tenant, found, checks, at)
     digest = sha256(certificate.canonical(stated)).hexdigest()
+    act = Act(found.tenant_id, found.erasure_id, found.scope, None)
     with transaction(session, found.tenant_id) as conn:
-        entry_id = append(
-            session, _entry(found.tenant_id, found.erasure_id, "done", found.epoch, certificate=digest)
-        )
+        _settle(conn, found)
+        entry_id = append(session, entry(act, "done", found.epoch_to, certificate=digest))
         result = Jsonb({"facts": stated, "entry": str(entry_id)})
         changed = queries("erasure").finish_erasure(
             conn, tenant_id=found.tenant_id, erasure_id=found.erasure_id, result=result, at=at
@@ -192,6 +209,20 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
                 "another run is finishing this erasure", hint="run it again to get the certificate"
             )
     return record.find(session, found.erasure_id)
+
+
+def _settle(conn: Any, found: record.Erasure) -> None:
+    """Write down who was erased before, by another act. Raises BusyError when somebody is left."""
+    noun, this = queries("erasure"), {"tenant_id": found.tenant_id, "erasure_id": found.erasure_id}
+    left = record.left_to_do(conn, found)
+    rows = noun.statuses(conn, tenant_id=found.tenant_id, ids=pack_uuids(left))
+    before = [row[0] for row in rows if row[1] == "erased"]
+    if len(before) < len(left):
+        raise BusyError("somebody is left of this erasure", hint="run it again")
+    noun.insert_people(
+        conn, **this, state="before", scope=found.scope, ids=pack_uuids(before), owners=pack_uuids([]),
+        classes=[], versions=[], slots=[],
+    )  # fmt: skip
 
 
 def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None:
@@ -206,9 +237,21 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
 
 
 def _result(
-    plan: ErasurePlan, done: record.Erasure, outcome: str, place: Path, pending: str | None
+    session: Session, done: record.Erasure, outcome: str, place: Path, pending: str | None
 ) -> ErasureResult:
-    going, keys, staying = statement.read(done.plan)
+    with transaction(session, done.tenant_id) as conn:
+        batches = record.batches(conn, done)
+    going, keys = statement.summed(batches)
     return ErasureResult(
-        done.erasure_id, plan.subject_id, outcome, done.epoch, going, keys, staying, str(place), pending
+        erasure_id=done.erasure_id,
+        subject_id=done.subject_id,
+        outcome=outcome,
+        epoch=done.epoch,
+        going=going,
+        keys=keys,
+        staying=statement.staying(done.plan),
+        certificate=str(place),
+        pending=pending,
+        people=sum(one.people for one in batches),
+        epoch_to=done.epoch_to,
     )

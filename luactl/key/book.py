@@ -6,7 +6,7 @@ Always the newest state and never a root, so a book may be copied freely.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,16 @@ class Book:
         with self._open() as book:
             row = book.execute("SELECT version, blob FROM node WHERE path = ?", (path,)).fetchone()
         return None if row is None else (row[0], row[1])
+
+    def some(self, paths: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
+        """Return version and blob of those of these nodes that the book has. Raises RefusedError."""
+        ask, found = "SELECT version, blob FROM node WHERE path = ?", {}
+        with self._open() as book:
+            for path in paths:
+                row = book.execute(ask, (path,)).fetchone()
+                if row is not None:
+                    found[path] = (row[0], row[1])
+        return found
 
     def marks(self) -> set[tuple[int, bytes]]:
         """Return tenant and mark of every tombstone. Raises RefusedError."""

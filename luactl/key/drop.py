@@ -23,6 +23,8 @@ from .root import exclusive, lock_row, place, read_root, wipe
 from .status import State, require, status
 from .tenant import period_space
 
+Drops = Sequence[TenantDrop] | Callable[[], Sequence[TenantDrop]]
+
 
 class UnfinishedError(LuactlError):
     """The keys are dropped in the database, but the old root is not destroyed everywhere."""
@@ -74,15 +76,17 @@ class _Turn:
 
 def drop(
     session: Session,
-    tenants: Sequence[TenantDrop],
+    tenants: Drops,
     change: Callable[[int], None],
     *,
     lock_timeout: str | None = None,
 ) -> EpochChange:
     """Drop keys for good: nobody opens what they sealed, in no copy, with no key that is left.
 
-    `change(epoch)` runs inside the epoch's one transaction, after the claims are gone and in the last
-    tenant's context: row changes and the ledger intent. Without keys it still turns the epoch.
+    `tenants` may be a function, which is asked first inside the epoch's one transaction: it can lock rows
+    before it says what is dropped. `change(epoch)` runs in that transaction too, after the claims are gone
+    and in the last tenant's context: row changes and the ledger intent. Without keys it still turns the
+    epoch.
 
     Raises RefusedError when holders and books are not all at the database's epoch, BusyError when the tree
     is in use. Whatever fails before the commit leaves all as it was; after it, UnfinishedError says that
@@ -143,7 +147,7 @@ def _is_ours(turn: _Turn, holder: Holder, root: bytearray) -> bool:
         return True  # of no use to anybody
 
 
-def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], None]) -> Rewritten:
+def _commit(turn: _Turn, tenants: Drops, change: Callable[[int], None]) -> Rewritten:
     """Step 2: the one transaction."""
     session = turn.session
     with transaction(session, lock_timeout=turn.lock_timeout) as conn:
@@ -152,7 +156,7 @@ def _commit(turn: _Turn, tenants: Sequence[TenantDrop], change: Callable[[int], 
             raise LuactlError("the tree moved on although it was locked", hint="run it again")
         # Whoever takes the tree's lock after this goes on to lock that row: he waits for our commit.
         turn.held.check(conn)
-        dropped = _give_up(turn, tenants)
+        dropped = _give_up(turn, tenants() if callable(tenants) else tenants)
         session.step("claims given up")
         change(turn.epoch + 1)
         session.step("rows changed")

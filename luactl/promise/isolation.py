@@ -76,6 +76,7 @@ def _plant(conn: Connection, tenant_id: int) -> None:
     plant.plant_subject(conn, tenant_id=tenant_id, id=id)
     plant.plant_rows(conn, tenant_id=tenant_id, id=id)
     plant.plant_line(conn, tenant_id=tenant_id, id=id)
+    plant.plant_erased(conn, tenant_id=tenant_id, id=id)
 
 
 def _try_all(conn: Connection, pair: tuple[int, int], as_whom: list[str | None], look: Look) -> None:

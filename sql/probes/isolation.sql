@@ -66,6 +66,13 @@ VALUES (:tenant_id::bigint, :id::uuid, session_user, 'intent', 1, '{}', now());
 INSERT INTO crm.invoice_line (tenant_id, invoice_id, line_no, quantity, unit_price, accounting)
 VALUES (:tenant_id::bigint, :id::uuid, 1, 1, 1, '\x01');
 
+-- name: plant_erased!
+-- What became of the person of that erasure.
+WITH batch AS (
+    INSERT INTO lua.erasure_batch VALUES (:tenant_id::bigint, :id::uuid, 2, 1, '{}', '{}', now())
+)
+INSERT INTO lua.erasure_subject VALUES (:tenant_id::bigint, :id::uuid, :id::uuid, 'erased', 'person');
+
 -- name: shared_tables
 -- Tables of customers' data in which a dedicated tenant has no partition of its own.
 SELECT c.oid::regclass::text

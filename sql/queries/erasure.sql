@@ -1,75 +1,132 @@
--- name: subject^
--- Whether a subject lives, and since when it does not.
-SELECT status, erased_at
-FROM crm.subject
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+-- Named queries of the noun `erasure`: always of many people at once, of whom there may be one.
 
--- name: lock_subject^
--- Waits for every writer of the subject's rows, and keeps new ones out until the end of the transaction.
-SELECT status
+-- name: statuses
+-- Which of these subjects there are, and whether they live.
+SELECT subject_id, status
 FROM crm.subject
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
+
+-- name: living_subjects
+-- Everybody of a tenant who lives.
+SELECT subject_id
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND status = 'active'
+ORDER BY subject_id;
+
+-- name: by_digests
+-- Whom these external ids belong to.
+SELECT digest, subject_id
+FROM crm.contact_key
+WHERE tenant_id = :tenant_id::bigint AND digest = ANY (:digests::bytea[]);
+
+-- name: lock_subjects
+-- Waits, in the order of ids, for every writer of these subjects' rows, and keeps new ones out until the end of the
+-- transaction.
+SELECT subject_id, status
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])
+ORDER BY subject_id
 FOR UPDATE;
 
 -- name: counts^
--- How many rows of the subject an erasure takes: contacts, external ids, interactions.
+-- How many rows of these subjects an erasure takes: contacts, external ids, interactions.
 SELECT
-    (SELECT count(*) FROM crm.contact WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid),
-    (SELECT count(*) FROM crm.contact_key WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid),
-    (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid);
+    (SELECT count(*) FROM crm.contact WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])),
+    (SELECT count(*) FROM crm.contact_key WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])),
+    (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]));
+
+-- name: heavy
+-- Those of these subjects who have more rows than most.
+SELECT subject_id, count(*)
+FROM crm.interaction
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])
+GROUP BY subject_id
+HAVING count(*) > :ordinary::bigint;
 
 -- name: invoices
--- Invoices and lines of the subject per year of issue, hidden ones included: counts only.
+-- Invoices and lines of these subjects per year of issue, hidden ones included: counts only.
 SELECT retention_period, invoices, lines, retained
-FROM crm.invoices_of(:tenant_id::bigint, :subject_id::uuid);
+FROM crm.invoices_of_all(:tenant_id::bigint, :ids::uuid[]);
+
+-- name: billed
+-- Which of these subjects have an invoice, hidden ones included.
+SELECT crm.billed(:tenant_id::bigint, :ids::uuid[]);
 
 -- name: visible_invoices$
--- How many invoices of the subject this login sees.
+-- How many invoices of these subjects this login sees.
 SELECT count(*)
 FROM crm.invoice
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: is_accounting$
 -- Whether this login may see what only a duty keeps.
 SELECT pg_has_role(current_user, 'lua_accounting', 'USAGE');
 
 -- name: slots
--- Living keys of the subject.
-SELECT key_class, version, slot_no
+-- Living keys of these subjects.
+SELECT subject_id, key_class, version, slot_no
 FROM vault.slot
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
-ORDER BY key_class, version;
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])
+ORDER BY subject_id, key_class, version;
+
+-- name: key_counts
+-- How many living keys of these subjects there are in each class, and of how many people.
+SELECT key_class, count(*), count(DISTINCT subject_id)
+FROM vault.slot
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])
+GROUP BY key_class
+ORDER BY key_class;
 
 -- name: delete_contacts!
--- Deletes who the subject is.
+-- Deletes who these subjects are.
 DELETE FROM crm.contact
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: delete_contact_keys!
--- Deletes the digests of the subject's external ids.
+-- Deletes the digests of their external ids.
 DELETE FROM crm.contact_key
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: delete_interactions!
--- Deletes what passed between tenant and subject.
+-- Deletes what passed between tenant and these subjects.
 DELETE FROM crm.interaction
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: mark_erased$
--- Keeps the subject's row, without anything personal, so that nothing can be written for it again; returns how many.
-SELECT crm.mark_erased(:tenant_id::bigint, :subject_id::uuid, :at::timestamptz);
+-- Keeps the subjects' rows, without anything personal, so that nothing can be written for them again; returns how many.
+SELECT crm.mark_erased(:tenant_id::bigint, :ids::uuid[], :at::timestamptz);
 
 -- name: retain_invoices$
--- Hides the subject's invoices from everybody but bookkeeping; returns how many.
-SELECT crm.retain_invoices(:tenant_id::bigint, ARRAY[:subject_id::uuid], :at::timestamptz);
+-- Hides the subjects' invoices from everybody but bookkeeping; returns how many.
+SELECT crm.retain_invoices(:tenant_id::bigint, :ids::uuid[], :at::timestamptz);
 
 -- name: insert_erasure!
--- Leaves the intent of an erasure, with the epoch that drops the keys.
+-- Leaves the intent of an erasure, with the epoch of its first batch.
 INSERT INTO lua.erasure
-    (tenant_id, erasure_id, subject_id, instruction, requested_by, state, epoch, plan, created_at)
+    (tenant_id, erasure_id, subject_id, instruction, requested_by, state, epoch, plan, created_at, scope, subjects, digest)
 VALUES
     (:tenant_id::bigint, :erasure_id::uuid, :subject_id::uuid, :instruction::text, session_user, 'intent',
-     :epoch::bigint, :plan::jsonb, :at::timestamptz);
+     :epoch::bigint, :plan::jsonb, :at::timestamptz, :scope::text, :subjects::uuid[], :digest::bytea);
+
+-- name: insert_batch!
+-- Leaves what went in one epoch.
+INSERT INTO lua.erasure_batch (tenant_id, erasure_id, epoch, people, gone, keys, at)
+VALUES (:tenant_id::bigint, :erasure_id::uuid, :epoch::bigint, :people::integer, :gone::jsonb, :keys::jsonb,
+        :at::timestamptz);
+
+-- name: insert_people!
+-- Leaves what became of people, with the keys that they had: one row a person, keys as parallel arrays of all of them.
+INSERT INTO lua.erasure_subject
+    (tenant_id, erasure_id, subject_id, state, scope, key_classes, key_versions, key_slots)
+SELECT :tenant_id::bigint, :erasure_id::uuid, p.id, :state::text, :scope::text,
+       coalesce(k.classes, '{}'), coalesce(k.versions, '{}'), coalesce(k.slots, '{}')
+FROM unnest(:ids::uuid[]) AS p(id)
+LEFT JOIN (
+    SELECT w.id, array_agg(w.class) AS classes, array_agg(w.version) AS versions, array_agg(w.slot) AS slots
+    FROM unnest(:owners::uuid[], :classes::smallint[], :versions::integer[], :slots::bigint[])
+        AS w(id, class, version, slot)
+    GROUP BY w.id
+) AS k ON k.id = p.id;
 
 -- name: finish_erasure!
 -- Writes down what came of an erasure.
@@ -77,25 +134,89 @@ UPDATE lua.erasure
 SET state = 'done', result = :result::jsonb, completed_at = :at::timestamptz
 WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid AND state = 'intent';
 
--- name: erasure_of_subject^
--- The erasure of a subject.
-SELECT erasure_id, subject_id, instruction, requested_by, state, epoch, plan, result, created_at, completed_at
+-- name: erasure_of_subject$
+-- The erasure that took a person.
+SELECT erasure_id
+FROM lua.erasure_subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid AND scope = 'person' AND state = 'erased';
+
+-- name: erasure_of_digest$
+-- The newest erasure by a plan of that digest.
+SELECT erasure_id
 FROM lua.erasure
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+WHERE tenant_id = :tenant_id::bigint AND digest = :digest::bytea
+ORDER BY erasure_id DESC
+LIMIT 1;
 
 -- name: erasure^
 -- One erasure.
-SELECT erasure_id, subject_id, instruction, requested_by, state, epoch, plan, result, created_at, completed_at
-FROM lua.erasure
-WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid;
+SELECT e.erasure_id, e.subject_id, e.instruction, e.requested_by, e.state, e.epoch, e.plan, e.result, e.created_at,
+       e.completed_at, e.scope, cardinality(e.subjects), encode(e.digest, 'hex'),
+       coalesce((SELECT max(b.epoch) FROM lua.erasure_batch b
+                 WHERE b.tenant_id = :tenant_id::bigint AND b.erasure_id = e.erasure_id), e.epoch)
+FROM lua.erasure e
+WHERE e.tenant_id = :tenant_id::bigint AND e.erasure_id = :erasure_id::uuid;
 
 -- name: erasures
--- The erasures of a tenant, newest first.
-SELECT erasure_id, subject_id, instruction, requested_by, state, epoch, plan, result, created_at, completed_at
-FROM lua.erasure
-WHERE tenant_id = :tenant_id::bigint
-ORDER BY erasure_id DESC
+-- The erasures of a tenant, newest first, of one state and since an instant if these are given, before an id.
+SELECT e.erasure_id, e.subject_id, e.instruction, e.requested_by, e.state, e.epoch, e.plan, e.result, e.created_at,
+       e.completed_at, e.scope, cardinality(e.subjects), encode(e.digest, 'hex'),
+       coalesce((SELECT max(b.epoch) FROM lua.erasure_batch b
+                 WHERE b.tenant_id = :tenant_id::bigint AND b.erasure_id = e.erasure_id), e.epoch)
+FROM lua.erasure e
+WHERE e.tenant_id = :tenant_id::bigint
+  AND (:state::text IS NULL OR e.state = :state::text)
+  AND (:since::timestamptz IS NULL OR e.created_at >= :since::timestamptz)
+  AND (:before::uuid IS NULL OR e.erasure_id < :before::uuid)
+ORDER BY e.erasure_id DESC
 LIMIT nullif(:limit::bigint, 0);
+
+-- name: batches
+-- What went in each epoch of an erasure.
+SELECT epoch, people, gone, keys, at
+FROM lua.erasure_batch
+WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid
+ORDER BY epoch;
+
+-- name: people
+-- What became of the people of an erasure.
+SELECT subject_id, state
+FROM lua.erasure_subject
+WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid
+ORDER BY subject_id;
+
+-- name: dropped_keys
+-- Every key that an erasure dropped, and where it stood.
+SELECT p.subject_id, k.class, k.version, k.slot
+FROM lua.erasure_subject p
+CROSS JOIN LATERAL unnest(p.key_classes, p.key_versions, p.key_slots) AS k(class, version, slot)
+WHERE p.tenant_id = :tenant_id::bigint AND p.erasure_id = :erasure_id::uuid
+ORDER BY p.subject_id, k.class, k.version;
+
+-- name: left_to_do
+-- Those of an erasure of whom nothing is written down yet, in the order of ids.
+SELECT w.id
+FROM lua.erasure e
+CROSS JOIN LATERAL unnest(e.subjects) AS w(id)
+WHERE e.tenant_id = :tenant_id::bigint AND e.erasure_id = :erasure_id::uuid
+  AND NOT EXISTS (SELECT FROM lua.erasure_subject p
+                  WHERE p.tenant_id = :tenant_id::bigint AND p.erasure_id = :erasure_id::uuid AND p.subject_id = w.id)
+ORDER BY w.id;
+
+-- name: open_erasures
+-- Erasures of a tenant that were begun and not finished, oldest first.
+SELECT erasure_id
+FROM lua.erasure
+WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
+ORDER BY erasure_id;
+
+-- name: not_erased^
+-- How many of these subjects are missing, how many live, how many still have a reference in the ledger.
+SELECT cardinality(:ids::uuid[]) - count(*),
+       count(*) FILTER (WHERE status <> 'erased' OR erased_at IS NULL),
+       count(*) FILTER (WHERE personal IS NOT NULL)
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: unfinished
 -- Erasures and purges of all tenants that were begun and not finished, oldest first.

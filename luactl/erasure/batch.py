@@ -1,0 +1,179 @@
+"""One batch of an erasure: keys and rows of some hundreds or thousands of people in one epoch.
+
+Order of locks, the same for everybody: the key tree, then subjects in the order of ids, then their rows. A
+writer locks the subject FOR SHARE before any row of theirs, so that who waits here holds nothing that he
+waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from ..db import Session, in_context, queries
+from ..errors import BusyError, LuactlError
+from ..key.classes import KeyClass, TenantDrop
+from ..key.pack import pack_uuids
+from ..ledger import Entry
+from . import facts as statement
+from .planning import PERSON, SPECIAL, ErasurePlan, Taking, billed, take
+
+KIND = "erasure"
+PEOPLE = 5_000
+ROWS = 100_000
+ORDINARY = 20
+"""Rows a person has without being counted one by one."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """An erasure under way."""
+
+    tenant_id: int
+    erasure_id: UUID
+    scope: str
+    plan: ErasurePlan | None
+    """What its first batch writes down; None when an earlier run began it."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Whom a batch takes, once their rows are locked."""
+
+    living: tuple[UUID, ...]
+    keys: tuple[tuple[UUID, int, int, int], ...]
+    """Subject, class, version and slot of every key that is dropped."""
+    taking: Taking
+
+
+def cut(
+    people: Sequence[UUID], heavy: Mapping[UUID, int], size: int = PEOPLE, rows: int = ROWS
+) -> Iterator[tuple[UUID, ...]]:
+    """Cut people, in their order, into batches of at most `size`, and of at most `rows` rows unless of one.
+
+    `heavy` has the rows of those who have many. Pure.
+    """
+    batch: list[UUID] = []
+    weight = 0
+    for one in people:
+        own = heavy.get(one, ORDINARY)
+        if batch and (len(batch) == size or weight + own > rows):
+            yield tuple(batch)
+            batch, weight = [], 0
+        batch.append(one)
+        weight += own
+    if batch:
+        yield tuple(batch)
+
+
+def carry_out(session: Session, act: Act, people: Sequence[UUID]) -> None:
+    """Drop the keys of these people; rows, record and ledger intent go with them in one transaction.
+
+    Raises BusyError when nobody of them lives any more.
+    """
+    from ..key.drop import drop
+
+    chosen: list[Chosen] = []
+
+    def choose() -> list[TenantDrop]:
+        in_context(session, act.tenant_id)
+        chosen.append(_choose(session, act, people))
+        pairs = {(subject, KeyClass(key_class)) for subject, key_class, _v, _s in chosen[0].keys}
+        return [TenantDrop(act.tenant_id, tuple(sorted(pairs)))]
+
+    def change(epoch: int) -> None:
+        in_context(session, act.tenant_id)
+        _change(session, act, chosen[0], epoch)
+
+    drop(session, choose, change)
+
+
+def _choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:
+    """Lock these people against every writer, and see what there is of those who live."""
+    conn, noun, now = session.conn, queries("erasure"), session.clock.now()
+    locked = noun.lock_subjects(conn, tenant_id=act.tenant_id, ids=pack_uuids(people))
+    living = tuple(row[0] for row in locked if row[1] == "active")
+    if not living:
+        raise BusyError("another run has just erased this person", hint="run it again to get the certificate")
+    taking = take(conn, act.tenant_id, living, act.scope, now)
+    if act.scope == SPECIAL:
+        return Chosen(living, _keys(conn, act.tenant_id, living, {KeyClass.SPECIAL}), taking)
+    kept = set(billed(conn, act.tenant_id, living)) if taking.staying else set()
+    found = _keys(conn, act.tenant_id, living, {KeyClass.MAIN, KeyClass.SPECIAL, KeyClass.ACCOUNTING})
+    keys = tuple(one for one in found if one[1] != KeyClass.ACCOUNTING or one[0] not in kept)
+    return Chosen(living, keys, taking)
+
+
+def _keys(
+    conn: Any, tenant_id: int, living: Sequence[UUID], classes: set[KeyClass]
+) -> tuple[tuple[UUID, int, int, int], ...]:
+    rows = queries("erasure").slots(conn, tenant_id=tenant_id, ids=pack_uuids(living))
+    return tuple(row for row in rows if row[1] in classes)
+
+
+def _change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
+    """Make all row changes in the epoch's transaction; these people are locked."""
+    from ..ledger import append
+
+    if act.scope == PERSON:
+        _delete(session, act, chosen)
+    _record(session, act, chosen, epoch)
+    append(session, entry(act, "intent", epoch, people=len(chosen.living)))
+
+
+def _delete(session: Session, act: Act, chosen: Chosen) -> None:
+    conn, noun, at = session.conn, queries("erasure"), session.clock.now()
+    who = {"tenant_id": act.tenant_id, "ids": pack_uuids(chosen.living)}
+    gone = (noun.delete_contacts(conn, **who), noun.delete_contact_keys(conn, **who),
+            noun.delete_interactions(conn, **who))  # fmt: skip
+    marked = noun.mark_erased(conn, **who, at=at)
+    if gone != tuple(one.rows for one in chosen.taking.going) or marked != len(chosen.living):
+        raise LuactlError("the rows of these people could not all be deleted; nothing was changed")
+    if chosen.taking.staying:
+        noun.retain_invoices(conn, **who, at=at)
+
+
+def _record(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
+    from psycopg.types.json import Jsonb
+
+    conn, noun, at = session.conn, queries("erasure"), session.clock.now()
+    this = {"tenant_id": act.tenant_id, "erasure_id": act.erasure_id}
+    if act.plan is not None:
+        noun.insert_erasure(
+            conn, **this, subject_id=act.plan.subject_id, instruction=act.plan.instruction, epoch=epoch,
+            plan=Jsonb(_document(act.plan, chosen)), at=at, scope=act.scope,
+            subjects=pack_uuids(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
+        )  # fmt: skip
+    noun.insert_batch(
+        conn, **this, epoch=epoch, people=len(chosen.living), at=at,
+        gone=Jsonb({one.table: one.rows for one in chosen.taking.going}),
+        keys=Jsonb({one.key_class: one.keys for one in chosen.taking.dropping}),
+    )  # fmt: skip
+    noun.insert_people(
+        conn, **this, state="erased", scope=act.scope, ids=pack_uuids(chosen.living),
+        owners=pack_uuids([one[0] for one in chosen.keys]),
+        classes=[one[1] for one in chosen.keys],
+        versions=[one[2] for one in chosen.keys],
+        slots=[one[3] for one in chosen.keys],
+    )  # fmt: skip
+
+
+def _document(plan: ErasurePlan, chosen: Chosen) -> dict[str, Any]:
+    """Return what lua.erasure.plan keeps: of one person what really went, of many what was planned."""
+    if plan.subject_id is None:
+        return statement.planned(plan.going, plan.dropping, (), plan.staying)
+    taking = chosen.taking
+    return statement.planned(taking.going, taking.dropping, [one[1:] for one in chosen.keys], taking.staying)
+
+
+def entry(act: Act, outcome: Literal["intent", "done"], epoch: int, **detail: Any) -> Entry:
+    """Return the ledger entry of an erasure. It names no person: only lua.erasure knows whose it was."""
+    return Entry(
+        "erasure.run",
+        act.tenant_id,
+        f"{KIND}:{act.erasure_id}",
+        outcome=outcome,
+        detail={"epoch": epoch, **detail},
+    )
