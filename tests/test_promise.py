@@ -367,7 +367,13 @@ def test_isolation_is_tried_on_tenants_that_are_there(
     assert (found.state, found.evidence["tenants"]) == ("not observable", "existing")
     assert found.unseen == [
         f"{table} has no row of another tenant that could be reached"
-        for table in ("lua.erasure", "lua.purge", "vault.tombstone")
+        for table in (
+            "lua.erasure",
+            "lua.erasure_batch",
+            "lua.erasure_subject",
+            "lua.purge",
+            "vault.tombstone",
+        )
     ]
     admin.execute("ALTER TABLE crm.invoice_line DISABLE ROW LEVEL SECURITY")
     assert run(operator, "isolation").state == "broken"
