@@ -89,6 +89,22 @@ def ask(question: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
+def ask_hidden(question: str) -> str:
+    """Ask on the terminal for what must not be seen, and return the answer's line."""
+    import termios
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+        return ask(question)
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        _say("\n")
+
+
 def is_interactive() -> bool:
     """Tell whether somebody sits there who can answer."""
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)

@@ -31,6 +31,7 @@ NOUNS = {
     "instruction": "What tenants instructed Lua CRM to do: record it, list it.",
     "crm": "Customers and invoices of a tenant: import and show.",
     "subject": "People whose data a tenant keeps: find one, show where their data lie.",
+    "secret": "Credentials and API tokens of tenants: put, issue, list, rotate, revoke.",
     "access": "Who can reach what, and how.",
     "log": "Who did what: search and follow the ledger's entries.",
     "retention": "How long data are kept, and the purge of what is due.",

@@ -9,7 +9,7 @@ import typer
 
 from luactl.errors import UsageError
 
-from .diagnostics import ask, is_interactive
+from .diagnostics import ask, ask_hidden, is_interactive
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -52,6 +52,26 @@ def secret(value: str, label: str) -> str:
     if not given.strip():
         raise UsageError(f"no {label} came on standard input")
     return given.strip()
+
+
+def hidden_value(label: str) -> str:
+    """Return what standard input holds, or what is typed twice without being shown; never an option.
+
+    One line feed at the end of standard input is not part of it. Raises UsageError when nothing came.
+    """
+    if is_interactive():
+        given = ask_hidden(f"{label}:")
+        if given and given != ask_hidden(f"{label}, again:"):
+            raise UsageError(f"the two answers for {label} differ", hint="run it again")
+    else:
+        try:
+            given = sys.stdin.read() if sys.stdin else ""
+        except UnicodeDecodeError:
+            raise UsageError(f"the {label} on standard input is no text in UTF-8") from None
+        given = given.removesuffix("\n").removesuffix("\r")
+    if not given:
+        raise UsageError(f"no {label} came on standard input", hint="pipe it in, or run this on a terminal")
+    return given
 
 
 def identifier(text: str, what: str = "subject", source: str = "subject find") -> UUID:

@@ -8,6 +8,9 @@ INSERT INTO lua.erasure VALUES (%(tenant)s, gen_random_uuid(), gen_random_uuid()
 INSERT INTO lua.erasure_batch SELECT tenant_id, erasure_id, 2, 1, '{}', '{}', now() FROM lua.erasure WHERE tenant_id = %(tenant)s;
 INSERT INTO lua.erasure_subject SELECT tenant_id, erasure_id, subject_id, 'erased', 'person' FROM lua.erasure WHERE tenant_id = %(tenant)s;
 INSERT INTO lua.purge VALUES (%(tenant)s, gen_random_uuid(), 'somebody', 'intent', 2, '{}', NULL, now());
+INSERT INTO lua.token_directory VALUES (%(tenant)s, md5('t' || %(tenant)s)::uuid, sha256(%(tenant)s::text::bytea), translate(lpad(%(tenant)s::text, 8, 'a'), '0189', 'xyzu'));
+INSERT INTO lua.secret (tenant_id, secret_id, kind, name, token_id, prefix, scopes, created_at, created_by, expires_at, entry_id)
+    VALUES (%(tenant)s, md5('t' || %(tenant)s)::uuid, 'token', 'api', md5('t' || %(tenant)s)::uuid, 'abcdefgh', '{contact.read}', now(), 'somebody', now(), gen_random_uuid());
 INSERT INTO crm.role VALUES (%(tenant)s, 'manager', '{all}');
 INSERT INTO crm.subject VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 'active', '\x01', gen_random_uuid(), now(), now(), NULL);
 INSERT INTO crm.contact VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, sha256('c'), 3, 1, '{1}', '{2}', gen_random_uuid(), now(), now());

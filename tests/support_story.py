@@ -76,6 +76,7 @@ class Case:
     again: int = 0
     """Exit code of a second run, which changes nothing."""
     actor: str | None = None
+    stdin: bytes = b""
     empty: bool = False
     """Whether no row needs to change: the command works on files."""
     anew: bool = False

@@ -188,6 +188,55 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
     ),
     "log tail": (Case(), Case(lambda w: (*T, "--subject", w.people["2"]), opens=lambda data: ["2"])),
+    "secret put": (
+        Case(
+            lambda w: ("smtp.password", *T),
+            (Rule("lua.secret", "insert", "secret.put"),),
+            stdin=b"hunter2\n",
+            again=1,
+        ),
+    ),
+    "secret issue": (
+        Case(
+            lambda w: ("api", *T, "--scope", "contact.read"),
+            (Rule("lua.secret", "insert", "secret.issue"),),
+            covering(rows("lua.token_directory")),
+            keep=lambda w, data: w.seen.update(token=data["token"]),
+            again=1,
+        ),
+    ),
+    "secret list": (Case(lambda w: T),),
+    "secret find": (Case(lambda w: (w.seen["token"].split("_")[1],)),),
+    "secret reveal": (
+        Case(
+            lambda w: ("smtp.password", *T, "--purpose", "mail is late"),
+            (Rule("", "files", READS, ours=True),),
+            empty=True,
+            anew=True,
+        ),
+    ),
+    "secret rotate": (
+        Case(
+            lambda w: ("smtp.password", *T),
+            (Rule("lua.secret", "insert", "secret.rotate"),),
+            covering(rows("lua.secret", how="update")),
+            stdin=b"hunter3\n",
+            anew=True,
+        ),
+        Case(
+            lambda w: ("api", *T),
+            (Rule("lua.secret", "insert", "secret.rotate"),),
+            covering(rows("lua.secret", how="update"), rows("lua.token_directory")),
+            anew=True,
+        ),
+    ),
+    "secret revoke": (
+        Case(
+            lambda w: ("api", *T, "--reason", "leaked"),
+            (Rule("lua.secret", "update", "secret.revoke"),),
+            again=1,
+        ),
+    ),
     "retention list": (Case(lambda w: T),),
     "retention set": (
         Case(

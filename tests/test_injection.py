@@ -78,7 +78,7 @@ STORED = {
 CHANGING = {
     "tenant create", "tenant suspend", "tenant resume", "instruction add", "retention set", "subject reindex",
     "crm customer import", "crm interaction import", "crm invoice import", "ledger integrate",
-    "promise waive", "promise unwaive", "tenant import",
+    "promise waive", "promise unwaive", "tenant import", "secret issue", "secret rotate", "secret revoke",
 }  # fmt: skip
 READING = {"ledger.entry", "ledger.pending", "crm.subject"}
 
@@ -124,6 +124,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "subject": listed[0]["subject_id"], "--subject": listed[0]["subject_id"],
         "--instruction": "ticket", "erasure_id": entry, "id": entry,
         "name": "test", "--until": "2999-01-01", **{f"promise {verb} id": "1.4" for verb in PROMISES},
+        "--scope": "contact.read", "token": "abcdefgh", "--days": "9", "--overlap": "2",
+        **{f"secret {verb} name": f"{verb}-s" for verb in ("put", "issue", "reveal", "rotate", "revoke")},
         "file": tables["people"], "folder": str(cwd), "--class": "interaction", "--months": "24",
     }  # fmt: skip
     return w

@@ -33,7 +33,7 @@ TENANT_TABLES = (
     " AND c.relnamespace::regnamespace::text IN ('lua', 'crm', 'ledger', 'vault') ORDER BY 1"
 )
 # Readable across tenants by design: see docs/reference/roles.md, Rows.
-SHARED = {"lua.tenant_directory", "vault.counter", "ledger.entry"}
+SHARED = {"lua.tenant_directory", "lua.token_directory", "vault.counter", "ledger.entry"}
 LOGINS = [
     ("lua_app",),
     ("lua_operator", "lua_accounting"),
@@ -131,7 +131,12 @@ def test_every_table_is_filled_and_the_own_rows_do_show(tables: list[str], enter
     """Else finding nothing of others would prove nothing."""
     with enter("lua_app", "lua_operator", "lua_accounting") as conn:
         own = {t: tried(conn, f"SELECT count(*) FROM {t} WHERE tenant_id = {A}") for t in tables}
-    assert {t for t, n in own.items() if n != [(1,)]} == {"lua.sentinel", "vault.counter", "ledger.entry"}
+    assert {t for t, n in own.items() if n != [(1,)]} == {
+        "lua.sentinel",
+        "lua.token_directory",
+        "vault.counter",
+        "ledger.entry",
+    }
 
 
 @pytest.mark.parametrize("roles", LOGINS)
@@ -323,6 +328,7 @@ SAMPLES = {
     "bigint": "1",
     "bigint[]": "ARRAY[1]::bigint[]",
     "timestamp with time zone": "now()",
+    "bytea": "sha256('x')",
 }
 
 

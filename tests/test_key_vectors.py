@@ -11,11 +11,14 @@ from uuid import UUID
 import pytest
 
 from luactl.key import KeyClass, PeriodKey, Place, Sealer, SubjectKey, unseal
+from luactl.key.credential import credential_info, credential_place, seal_credential, unseal_credential
+from luactl.key.derive import hkdf_unsalted
 from luactl.key.holder import pack
 from luactl.key.node import OpenNode, address, seal_node, top_key
 from luactl.key.path import locate, tenant_nodes
 from luactl.key.rewrite import period_mark, subject_mark
 from luactl.key.seal import encode, row_key
+from luactl.secret import hash_of
 
 FORMATS = Path(__file__).parents[1] / "docs" / "reference" / "formats.md"
 TREE = UUID("0198f2a4-6c3e-7a10-9b1d-3f5e7c9a1b2d")
@@ -77,6 +80,19 @@ def test_tombstones(vectors: dict[str, Any]) -> None:
     mark = subject_mark(key, tenant, UUID(stone["subject_id"]), KeyClass(stone["key_class"]))
     assert mark.hex() == stone["subject_mark"]
     assert period_mark(key, tenant, stone["period_id"], stone["slot_no"]).hex() == stone["period_mark"]
+
+
+@pytest.mark.usefixtures("fixed_nonce")
+def test_credential_and_token(vectors: dict[str, Any]) -> None:
+    one, token = vectors["credential"], vectors["token"]
+    at = (one["tenant_id"], UUID(one["secret_id"]))
+    assert credential_place(*at).decode() == one["place"]
+    key = bytes.fromhex(one["credential_key"])
+    assert hkdf_unsalted(key, credential_info(at[1])).hex() == one["key"]
+    assert encode({"value": one["value"]}).decode() == one["plaintext"]
+    assert seal_credential(one["value"], *at, key).hex() == one["frame"]
+    assert unseal_credential(bytes.fromhex(one["frame"]), *at, key) == one["value"]
+    assert hash_of(token["text"]).hex() == token["hash"]
 
 
 @pytest.mark.usefixtures("fixed_nonce")

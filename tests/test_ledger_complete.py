@@ -142,7 +142,7 @@ def tell(command: str, case: Case, w: World, opening: Opening) -> None:
     before = snapshot(w.admin)
     opening.begin()
     opened = opening.opened
-    done = luactl(*args)
+    done = luactl(*args, stdin=case.stdin)
     assert done.code == 0, (command, done.err)
     found = changes(before, after := snapshot(w.admin))
     case.keep(w, done.data)
@@ -151,7 +151,7 @@ def tell(command: str, case: Case, w: World, opening: Opening) -> None:
     assert bool(opening.opened > opened) <= bool(case.opens or READS in {r.action for r in case.rules})
     if (case.rules or case.covers) and not case.anew:
         assert found or case.empty
-        again = luactl(*args)
+        again = luactl(*args, stdin=case.stdin)
         assert again.code == case.again, (command, again.err)
         assert again.code == 0 or again.err.startswith("error: ")
         assert changes(after, snapshot(w.admin)) == []

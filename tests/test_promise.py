@@ -19,7 +19,7 @@ from conftest import Connection, TestServer
 from support_erasure import erase, later, new_tenant, person, practice
 from support_whole import changes, snapshot
 
-from luactl import ledger, promise, retention
+from luactl import ledger, promise, retention, secret
 from luactl.clock import FixedClock
 from luactl.connect import dial
 from luactl.db import Session
@@ -32,6 +32,10 @@ Login = Callable[..., Session]
 SMILE = "(SELECT tenant_id FROM lua.tenant WHERE slug = 'smile')"
 
 
+# The very frame check is a constraint, so whoever breaks it drops that first.
+SECRET = "ALTER TABLE lua.secret DROP CONSTRAINT secret_sealed_check; UPDATE lua.secret"
+
+
 def run(session: Session, probe: str) -> Look:
     return look(session, PAGE, probe)
 
@@ -42,6 +46,7 @@ def keeper(session: Session, login: Login, admin: Connection, tmp_path: Path) ->
     tenant = practice(session)
     retention.purge(session, retention.plan(session, [tenant]))
     erase(session, tenant, person(session, tenant), tmp_path)
+    secret.put(session, tenant, secret.plan_put(session, tenant, "smtp"), "hunter2")
     ledger.integrate(session)
     made = login(*GROUPS)
     admin.execute(f"GRANT pg_read_all_stats TO {made.actor}")
@@ -178,6 +183,21 @@ BREACHES = [
         "credentials",
         "UPDATE crm.invoice SET accounting = substr(accounting, 1, 22) || decode(repeat('0f', 20000), 'hex')",
         "the bytes of crm.invoice.accounting are not random",
+    ),
+    (
+        "credentials",
+        f"{SECRET} SET created_by = 'lua_abcdefgh_' || repeat('A1', 21) || 'z'",
+        "a token stands in clear beside secret smtp of smile",
+    ),
+    (
+        "credentials",
+        f"{SECRET} SET sealed = 'in clear: smtps://office:geheim@mail.praxis.example'",
+        "a value in lua.secret.sealed of smile: not a sealed credential",
+    ),
+    (
+        "credentials",
+        f"{SECRET} SET sealed = '\\002smtps://office:geheim@mail.praxis.example' || sealed",
+        "a value in lua.secret.sealed of smile has readable content",
     ),
     (
         "erasures",
@@ -372,6 +392,7 @@ def test_isolation_is_tried_on_tenants_that_are_there(
             "lua.erasure_batch",
             "lua.erasure_subject",
             "lua.purge",
+            "lua.secret",
             "vault.tombstone",
         )
     ]

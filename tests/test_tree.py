@@ -24,6 +24,7 @@ READING = {
     "list",
     "log",
     "prove",
+    "reveal",
     "search",
     "show",
     "status",

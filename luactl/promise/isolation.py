@@ -20,6 +20,7 @@ from .page import Page
 FIRST_DEDICATED = 1 << 40
 EXEMPT = {
     "lua.tenant_directory": "names and numbers of tenants, which the application role cannot read",
+    "lua.token_directory": "hashes of tokens, which only functions reach",
     "lua.sentinel": "rows of no tenant, by which a session sees whether row security works",
     "vault.counter": "numbers, which only functions reach",
     "ledger.entry": "the record itself, read by those who audit it",
@@ -77,6 +78,7 @@ def _plant(conn: Connection, tenant_id: int) -> None:
     plant.plant_rows(conn, tenant_id=tenant_id, id=id)
     plant.plant_line(conn, tenant_id=tenant_id, id=id)
     plant.plant_erased(conn, tenant_id=tenant_id, id=id)
+    plant.plant_secret(conn, tenant_id=tenant_id, id=id)
 
 
 def _try_all(conn: Connection, pair: tuple[int, int], as_whom: list[str | None], look: Look) -> None:

@@ -73,6 +73,10 @@ WITH batch AS (
 )
 INSERT INTO lua.erasure_subject VALUES (:tenant_id::bigint, :id::uuid, :id::uuid, 'erased', 'person');
 
+-- name: plant_secret$
+-- A credential, which only a function writes.
+SELECT lua.put_credential(:tenant_id::bigint, :id::uuid, 'probe', decode('02' || repeat('00', 40), 'hex'), NULL, now(), :id::uuid, NULL);
+
 -- name: shared_tables
 -- Tables of customers' data in which a dedicated tenant has no partition of its own.
 SELECT c.oid::regclass::text
