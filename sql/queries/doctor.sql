@@ -22,6 +22,6 @@ FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN ('lua', 'crm', 'vault'))
   AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id' AND NOT a.attisdropped
-  AND c.relname NOT IN ('tenant_directory', 'counter')
+  AND c.relname NOT IN ('tenant_directory', 'token_directory', 'counter')
   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
 ORDER BY 1;
