@@ -237,7 +237,7 @@ def test_a_suspended_tenant_can_still_be_revoked(session: Session) -> None:
 ROWS = (
     "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'r'"
     " AND c.relnamespace::regnamespace::text IN ('lua', 'crm', 'ledger', 'vault')"
-    " AND c.oid::regclass::text NOT IN ('vault.tree', 'vault.node', 'ledger.entry_other', 'ledger.pending')"
+    " AND c.oid::regclass::text NOT IN ('vault.tree', 'vault.node', 'vault.fate')"
 )
 
 

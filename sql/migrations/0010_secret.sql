@@ -66,13 +66,12 @@ GRANT SELECT (tenant_id, secret_id, kind, name, token_id, prefix, scopes, create
     ON lua.secret TO lua_admin, lua_responder, lua_auditor, lua_dpo;
 GRANT SELECT, INSERT ON lua.token_directory TO lua_definer;
 GRANT SELECT, INSERT, UPDATE (sealed, expires_at, last_used_at, replaced_at, revoked_at) ON lua.secret TO lua_definer;
-RESET ROLE;
 
 -- Ends the secret that a new one takes the place of. It must still be the living one of that kind and name: whoever
 -- planned on another one hears so.
 CREATE FUNCTION lua.replace_secret(p_tenant bigint, p_replaces uuid, p_kind text, p_name text, p_at timestamptz,
                                    p_until timestamptz) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+    LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
     PERFORM lua.require_tenant(p_tenant), lua.require_time(p_at);
     UPDATE lua.secret s
@@ -86,6 +85,9 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION lua.replace_secret IS 'Called by the two functions that put a secret, and by nobody else';
+REVOKE ALL ON FUNCTION lua.replace_secret(bigint, uuid, text, text, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lua.replace_secret(bigint, uuid, text, text, timestamptz, timestamptz) TO lua_definer;
+RESET ROLE;
 
 CREATE FUNCTION lua.put_credential(p_tenant bigint, p_secret uuid, p_name text, p_sealed bytea, p_expires timestamptz,
                                    p_at timestamptz, p_entry uuid, p_replaces uuid) RETURNS boolean
@@ -169,7 +171,6 @@ DECLARE
     f regprocedure;
 BEGIN
     FOREACH f IN ARRAY ARRAY[
-        'lua.replace_secret(bigint, uuid, text, text, timestamptz, timestamptz)',
         'lua.put_credential(bigint, uuid, text, bytea, timestamptz, timestamptz, uuid, uuid)',
         'lua.put_token(bigint, uuid, text, text, bytea, text[], timestamptz, timestamptz, uuid, uuid, timestamptz)',
         'lua.revoke_secrets(bigint, uuid[], timestamptz)', 'lua.check_token(bytea, timestamptz)',
