@@ -20,6 +20,14 @@ from .settings import is_json
 
 app = group("What the Data Protection page promises, and proof by trying to break it.")
 
+STANDINGS = (
+    ("id", "ID"),
+    ("state", "STATE"),
+    ("at", "PROVEN"),
+    ("proven_by", "BY"),
+    ("waiver.valid_until", "WAIVED UNTIL"),
+    ("promise", "PROMISE"),
+)
 CLAUSES = (("id", "ID"), ("promise", "PROMISE"), ("probe", "PROBE"))
 VERDICTS = (("id", "ID"), ("state", "STATE"), ("promise", "PROMISE"), ("why", "WHY"))
 
@@ -54,6 +62,22 @@ def show(id: Id, page: PageFile = None) -> None:
     from luactl import promise
 
     show_result(promise.load(page).clause(id))
+
+
+@app.command("status")
+def status(page: PageFile = None) -> None:
+    """List the promises with what the last proof of each came to. Proves nothing.
+
+    A promise without a state is one whose proof this login does not see. Exit code 6 says that one is broken.
+    """
+    from luactl import promise
+
+    with session("promise status") as s:
+        found = promise.standings(s, promise.load(page))
+    silent = sum(one.state is None for one in found)
+    broken = any(one.state == "broken" for one in found)
+    notes = [f"{silent} of {len(found)} promises: no proof to be seen"] if silent else []
+    show_result(found, STANDINGS, notes, outcome=Exit.FINDINGS if broken else Exit.DONE)
 
 
 @app.command("prove")

@@ -129,7 +129,7 @@ def test_pages_of_contacts_are_opened_as_they_come_into_sight(session: Session, 
         assert sum(opened()) == 3 * table.height
         assert "120 of 120" in text(screen.console)
         assert "No0119" in text(screen.console)
-        await keys(pilot, "pageup", "pageup", "pageup", "pageup", "pageup", "pageup")
+        await keys(pilot, *["pageup"] * 7)
         assert "1 of 120" in text(screen.console)
         assert "No0000" in text(screen.console)
         await keys(pilot, "slash")

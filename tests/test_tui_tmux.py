@@ -75,8 +75,8 @@ def test_walks_from_home_to_contacts_and_leaves(tmux: Tmux, session: Session, tm
     screen = tmux.until("1 of 3\n NAME")
     assert "nele@praxis.example" in screen
     lines = screen.splitlines()
-    assert "Contacts of smile" in lines[1]
-    assert lines[1].rstrip().endswith("1 of 3")
+    assert "Contacts of smile" in lines[2]
+    assert lines[2].rstrip().endswith("1 of 3")
     assert all(len(line) <= 80 for line in lines)
     assert "Quit" in lines[-1]
     tmux.type("q")

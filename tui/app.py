@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
+from textual import on
 from textual.app import App
+from textual.screen import Screen
+from textual.worker import get_current_worker
 
 from luactl.clock import Clock
 from luactl.config import Profile, write_private
 from luactl.errors import Exit, LuactlError, UsageError
+from luactl.fault import explain
 
+from .clocks import Watched, watch
 from .command import Command
 from .frame import Frame
 from .home import Home
@@ -18,6 +24,11 @@ from .matter import Matter
 from .place import Place
 from .sessions import Sessions
 from .settings import Settings
+from .work import Failed
+
+TICK_SECONDS = 10.0
+WATCH_TICKS = 6
+"""After how many ticks the database is asked again which clocks run."""
 
 
 class Console(App[None]):
@@ -35,6 +46,9 @@ class Console(App[None]):
         self.lost: LuactlError | None = None
         self.first: Matter | None = None
         """What home may show at once."""
+        self.running = Watched(asked=False)
+        self.refused: dict[str, LuactlError] = {}
+        self.ticks = 0
         self.theme = settings.theme
         if settings.keys:
             self.set_keymap(_known_keys(settings))
@@ -45,6 +59,7 @@ class Console(App[None]):
 
     def on_mount(self) -> None:
         """Leave in good order when asked to end or hung up on."""
+        self.set_interval(TICK_SECONDS, self.tick)
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
@@ -63,11 +78,52 @@ class Console(App[None]):
         """The exception that ended the app, if one did."""
         return self._exception
 
+    def frames(self) -> list[Frame]:
+        """Return the screens that have clocks."""
+        return [one for one in self.screen_stack if isinstance(one, Frame)]
+
+    def tick(self) -> None:
+        """Let the clocks go on, and ask now and then which there are."""
+        self.ticks += 1
+        for frame in self.frames():
+            frame.tick()
+        if self.ticks % WATCH_TICKS == 0 and self.lost is None:
+            self.ask_clocks()
+
+    def ask_clocks(self) -> None:
+        """Ask which clocks run, but for those that were refused before."""
+        self.run_worker(self._watch, thread=True, group="clocks", exclusive=True)
+
+    def _watch(self) -> None:
+        worker, before = get_current_worker(), self.running.unknown
+        message: Watched | Failed
+        try:
+            message = watch(self.sessions, tuple(before))
+            message.unknown = {**before, **message.unknown}
+        except Exception as error:  # the connection is lost
+            message = Failed(explain(error), "clocks")
+        if not worker.is_cancelled:
+            self.post_message(message)
+
+    @on(Watched)
+    def watched(self, event: Watched) -> None:
+        """Show the clocks that run."""
+        self.running = event
+        for frame in self.frames():
+            frame.tick()
+
+    @on(Failed)
+    def cut_off(self, event: Failed) -> None:
+        """Say on every screen that the connection is lost."""
+        self.lost = event.error
+        for frame in self.frames():
+            frame.touch()
+
     def keys_of(self, command: type[Command]) -> str:
         """Return the keys of a command as they are bound now."""
         return self.settings.keys.get(command.id(), command.keys)
 
-    def go(self, screen: Frame) -> None:
+    def go(self, screen: Screen[Any]) -> None:
         """Open a screen on top; home is the one at the bottom."""
         if isinstance(screen, Home):
             while len(self.screen_stack) > 1:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import getdoc
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from luactl.errors import LuactlError, NoConnectionError
 from luactl.fault import explain
@@ -22,6 +23,7 @@ from luactl.fault import explain
 from . import command as c
 from .ask import Ask
 from .bar import Footer, Header, Line, Title
+from .clocks import Clocks
 from .notice import Notice
 from .palette import CommandPalette
 from .place import PLACES, Place
@@ -32,7 +34,7 @@ from .work import Failed
 if TYPE_CHECKING:
     from luactl.db import Session
 
-    from .app import Console
+    from .console import Console
 
 
 class Frame(Screen[None]):
@@ -101,6 +103,7 @@ class Frame(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out header, title, body, messages and keys."""
         yield Header()
+        yield Clocks()
         yield Title()
         yield from self.body()
         yield Line(id="lost")
@@ -112,6 +115,7 @@ class Frame(Screen[None]):
         for line in self.query(Line):
             line.display = bool(line.text)
         self.touch()
+        self.tick()
         self.retitle()
         shown = [one for one in self.commands() if one.shown]
         keys = [self.console.keys_of(one).partition(",")[0] for one in shown]
@@ -121,11 +125,17 @@ class Frame(Screen[None]):
     def on_screen_resume(self) -> None:
         """Say again what may have changed meanwhile."""
         self.touch()
+        self.tick()
 
     def on_resize(self) -> None:
         """Lay the lines out anew."""
         self.touch()
+        self.tick()
         self.retitle()
+
+    def tick(self) -> None:
+        """Bring the clocks up to date."""
+        self.query_one(Clocks).tell(self.console.running, self.console.clock.now())
 
     def touch(self) -> None:
         """Bring header and connection bar up to date."""
@@ -147,21 +157,28 @@ class Frame(Screen[None]):
     # The way to the database.
 
     def work(
-        self, job: Callable[[Session], Message | None], *, about: str = "load", change: bool = False
-    ) -> None:
+        self,
+        job: Callable[[Session], Message | None],
+        *,
+        about: str = "load",
+        change: bool = False,
+        seconds: float | None = None,
+    ) -> Worker[None]:
         """Run a job in a thread of its own; its message comes back to this screen, or `Failed`.
 
         A later job about the same takes the place of an earlier one, whose answer is dropped; not when it
-        is to `change` something.
+        is to `change` something. After so many `seconds` the server cancels it.
         """
-        run = partial(self._work, job, about, self.ledger_name(), change)
-        self.run_worker(run, thread=True, group=about, exclusive=not change)
+        run = partial(self._work, job, about, change, seconds)
+        return self.run_worker(run, thread=True, group=about, exclusive=not change)
 
-    def _work(self, job: Callable[[Session], Message | None], about: str, name: str, change: bool) -> None:
-        worker = get_current_worker()
+    def _work(
+        self, job: Callable[[Session], Message | None], about: str, change: bool, seconds: float | None
+    ) -> None:
+        worker, sessions = get_current_worker(), self.console.sessions
         message: Message | None
         try:
-            message = self.console.sessions.run(job, name, change=change)
+            message = sessions.run(job, self.ledger_name(), change=change, seconds=seconds)
         except Exception as error:  # the one place where whatever a job met is told
             message = Failed(explain(error), about)
         if message is not None and (change or not worker.is_cancelled):
@@ -203,8 +220,7 @@ class Frame(Screen[None]):
         words = self.words.split()
         self.table.fill([row for row in self.every if self.lets_through(row, words)])
 
-    @staticmethod
-    def lets_through(row: Row, words: Sequence[str]) -> bool:
+    def lets_through(self, row: Row, words: Sequence[str]) -> bool:
         """Tell whether a filter's words let a row through; `-word` wants it without."""
         return all(
             not row.contains(word[1:]) if word[:1] == "-" and word[1:] else row.contains(word)
@@ -285,6 +301,10 @@ class Frame(Screen[None]):
             self.app.exit()
 
     @on(c.Reload)
+    def reload_key(self) -> None:
+        """Ask the database again, as this screen does."""
+        self.reload()
+
     def reload(self) -> None:
         """Ask the database again."""
         self.load()
@@ -360,7 +380,9 @@ class Frame(Screen[None]):
         """Explain the screen and its keys."""
         from .help import help_text
 
-        self.app.push_screen(Notice("help", help_text(self, self.console.keys_of)))
+        about = " ".join((getdoc(type(self)) or "").split())
+        text = help_text(about, self.commands(), self.console.keys_of)
+        self.app.push_screen(Notice("help", text))
 
     @on(c.Palette)
     def show_palette(self) -> None:

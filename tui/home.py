@@ -1,4 +1,8 @@
-"""Home: what needs you, one line a matter. What cannot be looked up says so; the others go on."""
+"""Home: what needs you, one line a matter. What cannot be looked up says so; the others go on.
+
+A matter that a missing right or a time-out kept from being looked up is not asked for again until somebody
+reloads.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,22 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from luactl.errors import LuactlError
+from luactl.errors import BusyError, LuactlError, RefusedError
 
 from .frame import Frame
 from .matter import JOBS, Matter
-from .place import GoAccess, GoLog, GoRetention, GoTenants, Place
+from .notice import Notice
+from .place import (
+    GoAccess,
+    GoKeys,
+    GoLedger,
+    GoLog,
+    GoPromises,
+    GoRetention,
+    GoTenants,
+    GoUnfinished,
+    Place,
+)  # fmt: skip
 from .row import Column, Row
 from .table import Table
 
@@ -31,11 +46,17 @@ class Looked(Message, bubble=False):
 
 
 LEADS: dict[str, type[Place]] = {
-    "tenants": GoTenants, "unfinished": GoTenants, "keys": GoLog, "ledger": GoLog,
-    "retention": GoRetention, "access": GoAccess, "log": GoLog,
+    "tenants": GoTenants, "unfinished": GoUnfinished, "retention": GoRetention, "promises": GoPromises,
+    "waivers": GoPromises, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess, "log": GoLog,
 }  # fmt: skip
+COMMANDS = {
+    "tenants": "tenant list", "unfinished": "key status", "retention": "retention purge --all --dry-run",
+    "promises": "promise status", "waivers": "promise status", "ledger": "ledger status",
+    "keys": "key status", "access": "access list", "log": "log tail",
+}  # fmt: skip
+LONGEST_SECONDS = 5.0
+"""How long one matter may ask the database."""
 DOORS = (
-    Matter("retention", "what is due to be purged"),
     Matter("access", "who can reach what, and how"),
     Matter("log", "who did what, and what happens right now"),
 )
@@ -61,11 +82,7 @@ class Home(Frame):
     def command_line(self) -> str:
         """Return the command behind the line under the cursor."""
         row = self.table.current
-        commands = {
-            "tenants": "tenant list", "keys": "key status", "ledger": "ledger status", "log": "log tail",
-            "retention": "retention purge --all --dry-run", "access": "access list",
-        }  # fmt: skip
-        return commands.get(str(row.key), "") if row else ""
+        return COMMANDS[str(row.key)] if row else ""
 
     def load(self) -> None:
         """Look everything up, one matter after the other, so that one connection does."""
@@ -78,11 +95,25 @@ class Home(Frame):
         self.after(first.name if first else "")
 
     def after(self, name: str) -> None:
-        """Look up what comes after a matter; the first one after none."""
-        names = ["", *JOBS, ""]
-        self.looking = names[names.index(name) + 1]
+        """Look up what comes after a matter, the first one after none; then ask which clocks run."""
+        names = [*JOBS]
+        left = names[names.index(name) + 1 :] if name else names
+        self.looking = next((one for one in left if one not in self.console.refused), "")
         if self.looking:
-            self.work(partial(_look, job=JOBS[self.looking]), about="matter")
+            self.work(partial(_look, job=JOBS[self.looking]), about="matter", seconds=LONGEST_SECONDS)
+        else:
+            self.console.ask_clocks()
+
+    def reload(self) -> None:
+        """Ask the database again, for what it refused as well."""
+        self.console.refused.clear()
+        self.console.running.unknown.clear()
+        self.load()
+
+    def on_screen_resume(self) -> None:
+        """Look again when somebody comes back."""
+        if self.table.rows and not self.looking and self.console.lost is None:
+            self.load()
 
     @on(Looked)
     def show(self, event: Looked) -> None:
@@ -92,14 +123,22 @@ class Home(Frame):
         self.after(event.matter.name)
 
     def failed(self, error: LuactlError, about: str) -> None:
-        """Say in the line itself why it cannot be looked up; the others go on."""
+        """Say in the line itself why it cannot be looked up, and what to do; the others go on."""
         self.arrived()
-        self.table.change(_row(Matter(self.looking, error.what, "dim")))
+        if isinstance(error, (BusyError, RefusedError)):
+            self.console.refused[self.looking] = error
+        hint = f": {error.hint}" if error.hint else ""
+        self.table.change(_row(Matter(self.looking, f"{error.what}{hint}", "dim")))
         self.after(self.looking)
 
     def opened(self, row: Row) -> None:
-        """Go to what a line is about."""
-        self.perform(LEADS[str(row.key)])
+        """Go to what a line is about, or tell in full why it could not be looked up."""
+        error = self.console.refused.get(str(row.key))
+        if error is None:
+            self.perform(LEADS[str(row.key)])
+            return
+        text = f"{error.what}\n\n{error.hint or ''}\n\nr asks again"
+        self.app.push_screen(Notice("not looked up", text, error=True))
 
 
 def _look(session: Session, job: Callable[[Session], Matter]) -> Looked:

@@ -5,12 +5,23 @@ Knows nothing of Textual, so that the first one is asked while Textual is still 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from luactl.db import Session
+    from luactl.promise import Standing
+    from luactl.retention import Coming
+
+LATELY, SOON = timedelta(days=7), timedelta(days=30)
+"""A promise proven longer ago is one to prove again; a waiver that ends sooner is told."""
+COUNTED = 20
+"""At how many tenants the rows that are due are counted."""
+NAMED = 3
+"""How many names stand in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +43,12 @@ def tenants(session: Session) -> Matter:
     text = f"{len(found):,} tenants" if len(found) != 1 else "1 tenant"
     if not idle:
         return Matter("tenants", text)
-    more = f" and {len(idle) - 3:,} more" if len(idle) > 3 else ""
-    return Matter("tenants", f"{text}; not active: {', '.join(idle[:3])}{more}", "warn")
+    return Matter("tenants", f"{text}; not active: {_named(idle)}", "warn")
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def unfinished(session: Session) -> Matter:
@@ -48,6 +63,67 @@ def unfinished(session: Session) -> Matter:
     return Matter("unfinished", f"{len(found):,} cut short; the oldest: {which}", "bad")
 
 
+def retention(session: Session) -> Matter:
+    """Count what is due to be purged, by tenant; else tell when the next period will be."""
+    from luactl.retention import outlook
+
+    now, every = session.clock.now(), outlook(session)
+    due = [one for one in every if one.due_at <= now]
+    if due:
+        return Matter("retention", _due(session, due), "warn")
+    if not every:
+        return Matter("retention", "no period of any tenant will ever be due", "good")
+    first = every[0]
+    return Matter("retention", f"nothing due; next {first.due_at:%Y-%m-%d}: {first.retention_class}s", "good")
+
+
+def _due(session: Session, due: list[Coming]) -> str:
+    periods = Counter(slug for one in due for slug in one.slugs)
+    every = sum(one.tenants for one in due)
+    names = [f"{slug} {count:,}" for slug, count in periods.most_common()]
+    text = f"{every:,} periods due: {_named(names)}"
+    if periods.total() < every or len(periods) > COUNTED:
+        return text
+    from luactl.retention import plan
+    from luactl.tenant import find
+
+    planned = plan(session, [find(session, slug) for slug in periods])
+    return f"{text}; {sum(one.rows for one in planned.periods):,} rows"
+
+
+def promises(session: Session) -> Matter:
+    """Tell which promises are broken, and how many nobody proved lately."""
+    from luactl.promise import load, standings
+
+    found = standings(session, load())
+    broken = [one.id for one in found if one.state == "broken"]
+    silent = sum(one.state is None for one in found)
+    old = sum(_is_old(one, session) for one in found)
+    parts = [f"{len(broken):,} broken: {_named(broken)}"] if broken else []
+    parts += [f"{silent:,} never proven"] if silent else []
+    parts += [f"{old:,} not proven for {LATELY.days} days"] if old else []
+    if not parts:
+        counts = Counter(str(one.state) for one in found)
+        parts = [f"{number:,} {state}" for state, number in counts.most_common()]
+    return Matter("promises", "; ".join(parts), "bad" if broken else "warn" if silent or old else "good")
+
+
+def _is_old(one: Standing, session: Session) -> bool:
+    return one.state is not None and one.at is not None and session.clock.now() - one.at > LATELY
+
+
+def waivers(session: Session) -> Matter:
+    """Tell which promises are waived, the one that ends first before the others."""
+    from luactl.promise import in_force, load
+
+    found = sorted(in_force(session, load()).values(), key=lambda one: one.valid_until)
+    if not found:
+        return Matter("waivers", "none in force", "good")
+    names = [f"{one.promise} until {one.valid_until:%Y-%m-%d} by {one.waived_by}" for one in found]
+    soon = found[0].valid_until - session.clock.now() <= SOON
+    return Matter("waivers", _named(names), "warn" if soon else "")
+
+
 def ledger(session: Session) -> Matter:
     """Tell how many entries wait for a checkpoint, and for how long."""
     from luactl.ledger import status
@@ -56,10 +132,11 @@ def ledger(session: Session) -> Matter:
     broken = [anchor.problem for anchor in found.anchors if anchor.problem]
     if broken:
         return Matter("ledger", f"an anchor is at fault: {broken[0]}", "bad")
+    signed = f"; newest {found.signed_at:%Y-%m-%d %H:%M}" if found.signed_at else ""
     if not found.pending:
-        return Matter("ledger", f"{found.size:,} entries, all under a checkpoint", "good")
-    waiting = "1 entry waits" if found.pending == 1 else f"{found.pending:,} entries wait"
-    text = f"{waiting} for a checkpoint, since {int(found.lag_seconds) // 60:,} min"
+        return Matter("ledger", f"{found.size:,} entries, all under a checkpoint{signed}", "good")
+    waiting = "1 waits" if found.pending == 1 else f"{found.pending:,} wait"
+    text = f"{waiting} for a checkpoint, since {int(found.lag_seconds) // 60:,} min{signed}"
     return Matter("ledger", text, "warn" if found.lag_seconds >= 3600 else "")
 
 
@@ -71,9 +148,13 @@ def keys(session: Session) -> Matter:
     state = found.state.value
     if state == "settled":
         return Matter("keys", f"settled at epoch {found.epoch:,}", "good")
-    return Matter("keys", f"{state} at epoch {found.epoch:,}: `luactl key status` shows where", "bad")
+    stale = [one.name for one in found.books if one.epoch != found.epoch]
+    stale += [one.name for one in found.holders if one.epochs != (found.epoch,)]
+    where = f": {_named(stale)}" if stale else ""
+    return Matter("keys", f"{state} at epoch {found.epoch:,}{where}", "bad")
 
 
 JOBS: dict[str, Callable[[Session], Matter]] = {
-    "tenants": tenants, "unfinished": unfinished, "keys": keys, "ledger": ledger,
+    "tenants": tenants, "unfinished": unfinished, "retention": retention, "promises": promises,
+    "waivers": waivers, "ledger": ledger, "keys": keys,
 }  # fmt: skip

@@ -17,8 +17,8 @@ class Notice(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     Notice { align: center middle; background: transparent; }
-    Notice VerticalScroll { width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
-        border: round ansi_bright_blue; background: ansi_default; scrollbar-size: 0 0; }
+    Notice VerticalScroll { margin-top: 2; width: 76; max-width: 100%; height: auto; max-height: 100%;
+        padding: 0 1; border: round ansi_bright_blue; background: ansi_default; scrollbar-size: 0 0; }
     Notice.error VerticalScroll { border: round ansi_red; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

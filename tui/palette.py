@@ -22,8 +22,8 @@ class CommandPalette(ModalScreen[type[Command] | None]):
 
     DEFAULT_CSS = """
     CommandPalette { align: center top; background: transparent; }
-    CommandPalette Vertical { width: 76; max-width: 100%; height: 18; border: round ansi_bright_blue;
-        padding: 0 1; background: ansi_default; }
+    CommandPalette Vertical { margin-top: 2; width: 76; max-width: 100%; height: 18;
+        border: round ansi_bright_blue; padding: 0 1; background: ansi_default; }
     CommandPalette Input, CommandPalette Input:focus { height: 1; border: none; padding: 0;
         background: ansi_default; }
     """

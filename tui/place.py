@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .command import Command
 
 if TYPE_CHECKING:
-    from .frame import Frame
+    from textual.screen import Screen
+
+
+def make(screen: str, *arguments: Any) -> Screen[Any]:
+    """Make a screen by module and class: `tenant:Tenants`. So screens need not know each other."""
+    module, _, name = screen.partition(":")
+    made: Screen[Any] = getattr(import_module(f".{module}", __package__), name)(*arguments)
+    return made
 
 
 class Place(Command):
@@ -19,11 +26,9 @@ class Place(Command):
     """Module and class."""
 
     @classmethod
-    def open(cls) -> Frame:
+    def open(cls) -> Screen[Any]:
         """Make the screen."""
-        module, _, name = cls.screen.partition(":")
-        made: Frame = getattr(import_module(f".{module}", __package__), name)()
-        return made
+        return make(cls.screen)
 
 
 class GoHome(Place):
@@ -44,6 +49,18 @@ class GoRetention(Place):
     screen = "retention:Due"
 
 
+class GoUnfinished(Place):
+    """Unfinished: erasures and purges that were cut short."""
+
+    screen = "unfinished:Unfinished"
+
+
+class GoPromises(Place):
+    """Promises: what is promised, and what the attempts to break it came to."""
+
+    screen = "promise:Wall"
+
+
 class GoAccess(Place):
     """Access: who can reach what, and how."""
 
@@ -56,4 +73,18 @@ class GoLog(Place):
     screen = "log:Log"
 
 
-PLACES: tuple[type[Place], ...] = (GoHome, GoTenants, GoRetention, GoAccess, GoLog)
+class GoLedger(Place):
+    """Ledger: how far the log is signed, and who else knows."""
+
+    screen = "ledger:Ledger"
+
+
+class GoKeys(Place):
+    """Keys: where tree, holders and key books stand."""
+
+    screen = "key:Keys"
+
+
+PLACES: tuple[type[Place], ...] = (
+    GoHome, GoTenants, GoRetention, GoUnfinished, GoPromises, GoAccess, GoLog, GoLedger, GoKeys,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Retention: what is due to be purged now, at one tenant or at all. Nothing is purged from here."""
+"""Retention: what is due to be purged now, at one tenant or at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from .command import Command
 from .frame import Frame
+from .place import make
 from .row import Column, Row
 from .table import Table
 
@@ -26,11 +28,19 @@ class Planned(Message, bubble=False):
     plan: PurgePlan
 
 
+class Purge(Command):
+    """Purge: plan the purge of this; nothing happens before you confirm."""
+
+    keys = "x"
+
+
 class Due(Frame):
     """What a purge would take now: each period of a tenant in which everything is due.
 
-    Enter opens the tenant, whose rules say why. Nothing is purged from here: `c` shows the command.
+    Enter opens the tenant, whose rules say why; `x` leads to the purge.
     """
+
+    ACTIONS = (Purge,)
 
     def __init__(self, slug: str | None = None) -> None:
         super().__init__()
@@ -73,9 +83,12 @@ class Due(Frame):
 
     def opened(self, row: Row) -> None:
         """Open the tenant."""
-        from .tenant import OneTenant
+        self.console.go(make("tenant:OneTenant", row.copy))
 
-        self.console.go(OneTenant(row.copy))
+    @on(Purge)
+    def purge(self) -> None:
+        """Go to the purge."""
+        self.console.go(make("retention_purge:Purge", self.slug))
 
 
 def _plan(session: Session, slug: str | None) -> Planned:

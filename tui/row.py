@@ -24,6 +24,11 @@ STYLES = {
 }
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many of a thing: `1 tenant`, `2,000 tenants`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, TypeVar
+
+from luactl.errors import BusyError
 
 if TYPE_CHECKING:
     from luactl.db import Session
@@ -26,12 +28,41 @@ class _Held:
     session: Session
     stack: ExitStack
     change: bool = False
+    command: str = ""
 
     @property
     def usable(self) -> bool:
         """Whether the next job may have it: connected, and in no transaction."""
         conn = self.session.conn
         return not conn.closed and conn.info.transaction_status.name == "IDLE"
+
+
+@contextmanager
+def _at_most(seconds: float | None, session: Session) -> Iterator[None]:
+    """Have the server cancel what the block asks once the time is over. Raises BusyError then."""
+    import psycopg
+
+    if seconds is None:
+        yield
+        return
+    over = Event()
+
+    def cancel() -> None:
+        over.set()
+        session.conn.cancel_safe(timeout=CANCEL_SECONDS)
+
+    timer = Timer(seconds, cancel)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        if not over.is_set():
+            raise
+        raise BusyError(f"no answer within {seconds:g} s", hint="the command waits longer: c") from error
+    finally:
+        timer.cancel()
+        timer.join()  # what it cancels must not be the next job's
 
 
 @dataclass(eq=False)
@@ -58,7 +89,7 @@ class Sessions:
         with self._lock:
             held = self._idle.pop() if self._idle else None
         held = held or self._open()
-        held.change = change
+        held.change, held.command = change, command
         with self._lock:
             self._lent.add(held)
         try:
@@ -66,23 +97,39 @@ class Sessions:
         finally:
             self._take_back(held)
 
-    def run(self, job: Callable[[Session], T], command: str, *, change: bool = False) -> T:
-        """Run a job with a session and return what it returns.
+    def run(
+        self,
+        job: Callable[[Session], T],
+        command: str,
+        *,
+        change: bool = False,
+        seconds: float | None = None,
+        again: bool = True,
+    ) -> T:
+        """Run a job with a session and return what it returns; after so many seconds it is cancelled.
 
-        What only reads gets a second try when the connection that it got had died while it lay idle.
+        What only reads gets a second try, unless not `again`, when the connection that it got had died while
+        it lay idle.
         """
         with self._lock:
-            first_try = bool(self._idle) and not change
+            first_try = bool(self._idle) and not change and again
         if first_try:
             given: Session | None = None
             try:
-                with self.lend(command) as given:
+                with self.lend(command) as given, _at_most(seconds, given):
                     return job(given)
             except Exception:
                 if given is None or not given.conn.closed:
                     raise
-        with self.lend(command, change=change) as session:
+        with self.lend(command, change=change) as session, _at_most(seconds, session):
             return job(session)
+
+    def stop(self, command: str) -> None:
+        """Have the server cancel what a command reads right now; the next statement of it runs."""
+        with self._lock:
+            lent = [held for held in self._lent if held.command == command and not held.change]
+        for held in lent:
+            held.session.conn.cancel_safe(timeout=CANCEL_SECONDS)
 
     def _take_back(self, held: _Held) -> None:
         with self._lock:

@@ -76,6 +76,8 @@ class Table(Widget, can_focus=True):
             at = len(self.rows) - 1
             if at == 0:
                 self.refresh()
+        elif self.rows[at] == row:
+            return
         else:
             self.rows[at] = row
         self._draw(at)

@@ -19,14 +19,6 @@ class Failed(Message, bubble=False):
 
 
 @dataclass
-class Connected(Message, bubble=False):
-    """A job reached the database."""
-
-    actor: str
-    """The login that Postgres authenticated."""
-
-
-@dataclass
 class Step(Message, bubble=False):
     """A job that takes several steps did one of them."""
 

@@ -6,7 +6,7 @@ from .note import Checkpoint
 from .origin import Origin, create_origin
 from .proof import Proof, Shown, check, prove, show
 from .reference import open_detail, references, seal_reference, sealed_detail
-from .status import Status, status
+from .status import Status, status, waiting
 from .verify import Finding, Verification, verify
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "show",
     "status",
     "verify",
+    "waiting",
 ]

@@ -44,6 +44,12 @@ class Status:
     anchors: tuple[AnchorState, ...]
 
 
+def waiting(session: Session) -> datetime | None:
+    """Return since when the oldest entry without a checkpoint waits; None when none does."""
+    oldest: datetime | None = queries("ledger").waiting(session.conn)[1]
+    return oldest
+
+
 def status(session: Session) -> Status:
     """Report the state of the log. Raises RefusedError before there is an origin."""
     origin = current(session)

@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from .look import Look, State
     from .page import Clause, Page, load
     from .proving import Proof, Verdict, prove
-    from .waiver import Waiver, unwaive, waive
+    from .standing import Standing, standings
+    from .waiver import Waiver, in_force, unwaive, waive
 
 __all__ = [
     "Clause",
     "Look",
     "Page",
     "Proof",
+    "Standing",
     "State",
     "Verdict",
     "Waiver",
+    "in_force",
     "load",
     "prove",
+    "standings",
     "unwaive",
     "waive",
 ]
@@ -35,6 +39,7 @@ __getattr__ = attributes(
         "look": "Look State",
         "page": "Clause Page load",
         "proving": "Proof Verdict prove",
-        "waiver": "Waiver unwaive waive",
+        "standing": "Standing standings",
+        "waiver": "Waiver in_force unwaive waive",
     },
 )

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from ..lazy import attributes
 
 if TYPE_CHECKING:
+    from .coming import Coming, outlook
     from .planning import DuePeriod, PurgePlan, TenantPurge, plan
     from .purging import PurgeResult, purge
     from .register import RuleChange, rules, set_rule
     from .rule import Rule, due, due_at, first_kept
 
 __all__ = [
+    "Coming",
     "DuePeriod",
     "PurgePlan",
     "PurgeResult",
@@ -25,6 +27,7 @@ __all__ = [
     "due",
     "due_at",
     "first_kept",
+    "outlook",
     "plan",
     "purge",
     "rules",
@@ -34,6 +37,7 @@ __all__ = [
 __getattr__ = attributes(
     __name__,
     {
+        "coming": "Coming outlook",
         "planning": "DuePeriod PurgePlan TenantPurge plan",
         "purging": "PurgeResult purge",
         "register": "RuleChange rules set_rule",

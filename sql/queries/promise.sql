@@ -25,3 +25,17 @@ VALUES (:waiver_id::uuid, :page::text, :promise::text, :reason::text, :at::times
 UPDATE lua.waiver
 SET ended_at = :at::timestamptz
 WHERE waiver_id = :waiver_id::uuid AND ended_at IS NULL;
+
+-- name: last_states
+-- The newest state of each promise of a page, among the newest thousand proofs that this login sees.
+SELECT DISTINCT ON (s.key) s.key, s.value, p.at, p.actor, p.id
+FROM (
+    SELECT e.id, e.at, e.actor, convert_from(e.body, 'UTF8')::jsonb -> 'detail' AS detail
+    FROM ledger.entry e
+    WHERE e.tenant_id = 0 AND e.action = 'promise.prove'
+      AND convert_from(e.body, 'UTF8')::jsonb #>> '{detail,page}' = :page::text
+    ORDER BY e.at DESC
+    LIMIT 1000
+) AS p
+CROSS JOIN jsonb_each_text(p.detail -> 'states') AS s
+ORDER BY s.key, p.at DESC, p.id DESC;

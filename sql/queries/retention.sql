@@ -63,3 +63,8 @@ SELECT purge_id, epoch, plan
 FROM lua.purge
 WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
 ORDER BY purge_id;
+
+-- name: periods_held
+-- Every period that ends by itself and still has a key, over all tenants, with how many and the first 20 of them.
+SELECT retention_class, starting_point, months, number, tenants, slugs
+FROM lua.periods(:classes::integer[], :names::text[]);
