@@ -62,7 +62,7 @@ def shown(pilot: Pilot[None]) -> Console:
 def test_screens_look_as_they_should(
     size: tuple[int, int], tenant: Tenant, session: Session, home: Home
 ) -> None:
-    who = person(at_noon(session), tenant)
+    who = person(replace(session, clock=FixedClock(NOW - timedelta(minutes=30))), tenant)
     line = Line(
         NOW, who, "nele", None, "smile", None, "tenant.suspend", "tenant:smile", None, "done", "6b.1", "::1",
         {"reason": "audit"},
