@@ -293,6 +293,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             again=1,
         ),
     ),
+    "promise status": (Case(),),
     "promise unwaive": (
         Case(lambda w: ("10.1",), (Rule("lua.waiver", "update", "promise.unwaive"),), again=1),
     ),

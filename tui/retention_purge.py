@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from luactl.retention import DuePeriod, PurgePlan, PurgeResult
 
 ABOUT = "purge"
+OF_ROWS = ("purge locked", "batch deleted", "about to commit", "committed")
+"""Steps that say nothing beside the number of rows."""
 
 
 @dataclass
@@ -146,7 +148,7 @@ class Purge(Frame):
     @on(Step)
     def stepped(self, event: Step) -> None:
         """Show how far the keys are."""
-        if event.text != "batch deleted":
+        if event.text not in OF_ROWS:
             self.say(f"purging: {self.gone:,} rows deleted; keys: {event.text}")
 
     @on(Purged)
@@ -199,7 +201,7 @@ def _purge(
     def told(name: str) -> None:
         step(name)
 
-    return Purged(purge(session, plan, gone, step=told))
+    return Purged(purge(replace(session, step=told), plan, gone))
 
 
 def _facts(plan: PurgePlan, rows: int) -> list[tuple[str, str]]:
