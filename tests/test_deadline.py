@@ -90,7 +90,7 @@ def test_every_clock_runs_from_what_the_database_knows(session: Session, home: H
     assert ask(fixed)["retention"] == [f"purge due for {span(NOW - first)}"]
     promise.waive(noon, PAGE, PAGE.clause("3.1"), "mending", NOW + 3 * DAY + HOUR)
     assert ask(fixed)["waivers"] == ["waiver of 3.1 ends in 73 h"]
-    assert run_killed("committed", "erase", "smile", str(person(session, tenant)), str(home.path)) != 0
+    assert run_killed("epoch committed", "erase", "smile", str(person(session, tenant)), str(home.path)) != 0
     assert ask(session)["unfinished"] == ["erasure cut short for <1 min"]
 
 

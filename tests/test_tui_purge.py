@@ -127,7 +127,7 @@ def test_a_plan_that_is_out_of_date_is_not_carried_out(tenant: Tenant, session: 
 def test_what_was_cut_short_is_listed_and_leads_to_where_it_ends(
     tenant: Tenant, session: Session, home: Home
 ) -> None:
-    assert run_killed("committed", "purge") != 0
+    assert run_killed("epoch committed", "purge") != 0
 
     async def script(pilot: Pilot[None]) -> None:
         await settled(pilot)
@@ -147,7 +147,7 @@ def test_what_was_cut_short_is_listed_and_leads_to_where_it_ends(
 def test_an_erasure_that_was_cut_short_leads_to_its_tenant(
     tenant: Tenant, session: Session, home: Home
 ) -> None:
-    assert run_killed("committed", "erase", "smile", str(person(session, tenant)), str(home.path)) != 0
+    assert run_killed("epoch committed", "erase", "smile", str(person(session, tenant)), str(home.path)) != 0
 
     async def script(pilot: Pilot[None]) -> None:
         await go(pilot, Unfinished())
