@@ -7,6 +7,7 @@ waits for.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from ..key.classes import KeyClass, TenantDrop
 from ..key.pack import pack_uuids
 from ..ledger import Entry
 from . import facts as statement
-from .planning import PERSON, SPECIAL, ErasurePlan, Taking, billed, take
+from .planning import PERSON, Dropping, ErasurePlan, Rows, classes, weigh
 
 KIND = "erasure"
 PEOPLE = 5_000
@@ -45,7 +46,13 @@ class Chosen:
     living: tuple[UUID, ...]
     keys: tuple[tuple[UUID, int, int, int], ...]
     """Subject, class, version and slot of every key that is dropped."""
-    taking: Taking
+    rows: Rows
+
+    @property
+    def dropping(self) -> tuple[Dropping, ...]:
+        """How many keys of which class are dropped."""
+        counted = Counter(key[1] for key in self.keys)
+        return tuple(Dropping(KeyClass(one).label, counted[one]) for one in sorted(counted))
 
 
 def cut(
@@ -77,43 +84,38 @@ def carry_out(session: Session, act: Act, people: Sequence[UUID]) -> None:
 
     chosen: list[Chosen] = []
 
-    def choose() -> list[TenantDrop]:
+    def drops() -> list[TenantDrop]:
         in_context(session, act.tenant_id)
-        chosen.append(_choose(session, act, people))
+        chosen.append(choose(session, act, people))
         pairs = {(subject, KeyClass(key_class)) for subject, key_class, _v, _s in chosen[0].keys}
         return [TenantDrop(act.tenant_id, tuple(sorted(pairs)))]
 
-    def change(epoch: int) -> None:
+    def changes(epoch: int) -> None:
         in_context(session, act.tenant_id)
-        _change(session, act, chosen[0], epoch)
+        change(session, act, chosen[0], epoch)
 
-    drop(session, choose, change)
+    drop(session, drops, changes)
 
 
-def _choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:
+def choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:
     """Lock these people against every writer, and see what there is of those who live."""
     conn, noun, now = session.conn, queries("erasure"), session.clock.now()
     locked = noun.lock_subjects(conn, tenant_id=act.tenant_id, ids=pack_uuids(people))
     living = tuple(row[0] for row in locked if row[1] == "active")
     if not living:
         raise BusyError("another run has just erased this person", hint="run it again to get the certificate")
-    taking = take(conn, act.tenant_id, living, act.scope, now)
-    if act.scope == SPECIAL:
-        return Chosen(living, _keys(conn, act.tenant_id, living, {KeyClass.SPECIAL}), taking)
-    kept = set(billed(conn, act.tenant_id, living)) if taking.staying else set()
-    found = _keys(conn, act.tenant_id, living, {KeyClass.MAIN, KeyClass.SPECIAL, KeyClass.ACCOUNTING})
-    keys = tuple(one for one in found if one[1] != KeyClass.ACCOUNTING or one[0] not in kept)
-    return Chosen(living, keys, taking)
+    rows = weigh(conn, act.tenant_id, living, act.scope, now)
+    slots = noun.slots(conn, tenant_id=act.tenant_id, ids=pack_uuids(living))
+    going = classes(act.scope)
+    keys = tuple(
+        slot
+        for slot in slots
+        if slot[1] in going and (slot[1] != KeyClass.ACCOUNTING or slot[0] not in rows.kept)
+    )
+    return Chosen(living, keys, rows)
 
 
-def _keys(
-    conn: Any, tenant_id: int, living: Sequence[UUID], classes: set[KeyClass]
-) -> tuple[tuple[UUID, int, int, int], ...]:
-    rows = queries("erasure").slots(conn, tenant_id=tenant_id, ids=pack_uuids(living))
-    return tuple(row for row in rows if row[1] in classes)
-
-
-def _change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
+def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     """Make all row changes in the epoch's transaction; these people are locked."""
     from ..ledger import append
 
@@ -129,9 +131,9 @@ def _delete(session: Session, act: Act, chosen: Chosen) -> None:
     gone = (noun.delete_contacts(conn, **who), noun.delete_contact_keys(conn, **who),
             noun.delete_interactions(conn, **who))  # fmt: skip
     marked = noun.mark_erased(conn, **who, at=at)
-    if gone != tuple(one.rows for one in chosen.taking.going) or marked != len(chosen.living):
+    if gone != tuple(one.rows for one in chosen.rows.going) or marked != len(chosen.living):
         raise LuactlError("the rows of these people could not all be deleted; nothing was changed")
-    if chosen.taking.staying:
+    if chosen.rows.staying:
         noun.retain_invoices(conn, **who, at=at)
 
 
@@ -148,8 +150,8 @@ def _record(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
         )  # fmt: skip
     noun.insert_batch(
         conn, **this, epoch=epoch, people=len(chosen.living), at=at,
-        gone=Jsonb({one.table: one.rows for one in chosen.taking.going}),
-        keys=Jsonb({one.key_class: one.keys for one in chosen.taking.dropping}),
+        gone=Jsonb({one.table: one.rows for one in chosen.rows.going}),
+        keys=Jsonb({one.key_class: one.keys for one in chosen.dropping}),
     )  # fmt: skip
     noun.insert_people(
         conn, **this, state="erased", scope=act.scope, ids=pack_uuids(chosen.living),
@@ -164,8 +166,8 @@ def _document(plan: ErasurePlan, chosen: Chosen) -> dict[str, Any]:
     """Return what lua.erasure.plan keeps: of one person what really went, of many what was planned."""
     if plan.subject_id is None:
         return statement.planned(plan.going, plan.dropping, (), plan.staying)
-    taking = chosen.taking
-    return statement.planned(taking.going, taking.dropping, [one[1:] for one in chosen.keys], taking.staying)
+    rows, keys = chosen.rows, [one[1:] for one in chosen.keys]
+    return statement.planned(rows.going, chosen.dropping, keys, rows.staying)
 
 
 def entry(act: Act, outcome: Literal["intent", "done"], epoch: int, **detail: Any) -> Entry:

@@ -113,12 +113,13 @@ class ErasurePlan:
 
 
 @dataclass(frozen=True)
-class Taking:
-    """What an erasure takes of people at one moment."""
+class Rows:
+    """What becomes of people's rows, as it is at one moment."""
 
     going: tuple[Going, ...]
-    dropping: tuple[Dropping, ...]
     staying: tuple[Staying, ...]
+    kept: frozenset[UUID]
+    """Who has an invoice that stays: their accounting key lives on."""
 
 
 def plan(
@@ -147,8 +148,9 @@ def plan(
         digest = plan_digest(tenant.tenant_id, scope, asked, rules, reference)
         known = known or record.of_digest(conn, tenant.tenant_id, digest)
         living = _living(conn, tenant, asked)
-        taking = take(conn, tenant.tenant_id, living, scope, session.clock.now())
-    if scope == SPECIAL and not taking.dropping and known is None:
+        rows = weigh(conn, tenant.tenant_id, living, scope, session.clock.now())
+        dropping = _dropping(conn, tenant.tenant_id, living, scope, rows.kept)
+    if scope == SPECIAL and not dropping and known is None:
         raise RefusedError("none of these people has data of class special", hint="nothing was changed")
     return ErasurePlan(
         tenant_id=tenant.tenant_id,
@@ -158,15 +160,15 @@ def plan(
         instruction_on_record=on_record,
         state="planned" if known is None else "erased" if known.state == "done" else "unfinished",
         erasure_id=known.erasure_id if known else None,
-        going=taking.going,
-        keys=tuple(sorted(one.key_class for one in taking.dropping)),
-        staying=taking.staying,
+        going=rows.going,
+        keys=tuple(sorted(one.key_class for one in dropping)),
+        staying=rows.staying,
         scope=scope,
         digest=digest,
         people=len(living),
         before=len(asked) - len(living),
         held=(),
-        dropping=taking.dropping,
+        dropping=dropping,
         subjects=asked,
     )
 
@@ -178,35 +180,37 @@ def everybody(session: Session, tenant: Tenant) -> tuple[UUID, ...]:
         return tuple(row[0] for row in rows)
 
 
-def take(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: datetime) -> Taking:
-    """Count in the running transaction which rows go, which keys are dropped, and what stays.
-
-    The accounting key is dropped as well where the person has no invoice left to keep.
-    """
-    noun, ids = queries("erasure"), pack_uuids(living)
-    who = {"tenant_id": tenant_id, "ids": ids}
+def weigh(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: datetime) -> Rows:
+    """Count in the running transaction which rows of these people go, and what stays."""
     if scope == SPECIAL:
-        return Taking((), _dropping(noun.key_counts(conn, **who), {KeyClass.SPECIAL}), ())
+        return Rows((), (), frozenset())
+    noun, who = queries("erasure"), {"tenant_id": tenant_id, "ids": pack_uuids(living)}
     going = tuple(Going(table, rows) for table, rows in zip(TABLES, noun.counts(conn, **who), strict=True))
     rules = {rule.retention_class: rule for rule in read_rules(conn, tenant_id)}
     staying = tuple(_staying(rules["invoice"], now, *row[:3]) for row in noun.invoices(conn, **who))
-    kept = set(billed(conn, tenant_id, living)) if staying else set()
-    free = pack_uuids([one for one in living if one not in kept])
-    dropping = (
-        *_dropping(noun.key_counts(conn, tenant_id=tenant_id, ids=free), {KeyClass.ACCOUNTING}),
-        *_dropping(noun.key_counts(conn, **who), {KeyClass.MAIN, KeyClass.SPECIAL}),
-    )
-    return Taking(going, dropping, staying)
+    kept = frozenset(row[0] for row in noun.billed(conn, **who)) if staying else frozenset()
+    return Rows(going, staying, kept)
 
 
-def billed(conn: Any, tenant_id: int, subjects: Sequence[UUID]) -> list[UUID]:
-    """Return those of these subjects who have an invoice that a duty keeps, in the running transaction."""
-    rows = queries("erasure").billed(conn, tenant_id=tenant_id, ids=pack_uuids(subjects))
-    return [row[0] for row in rows]
+def classes(scope: str) -> set[KeyClass]:
+    """Return the classes whose keys go; accounting only where the person has no invoice left to keep."""
+    if scope == SPECIAL:
+        return {KeyClass.SPECIAL}
+    return {KeyClass.MAIN, KeyClass.SPECIAL, KeyClass.ACCOUNTING}
 
 
-def _dropping(rows: Any, classes: set[KeyClass]) -> tuple[Dropping, ...]:
-    return tuple(Dropping(KeyClass(row[0]).label, row[1]) for row in rows if row[0] in classes)
+def _dropping(
+    conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, kept: frozenset[UUID]
+) -> tuple[Dropping, ...]:
+    noun = queries("erasure")
+    rows = list(noun.key_counts(conn, tenant_id=tenant_id, ids=pack_uuids(living)))
+    if kept:
+        free = pack_uuids([one for one in living if one not in kept])
+        accounting = noun.key_counts(conn, tenant_id=tenant_id, ids=free)
+        rows = [row for row in rows if row[0] != KeyClass.ACCOUNTING]
+        rows += [row for row in accounting if row[0] == KeyClass.ACCOUNTING]
+    going = classes(scope)
+    return tuple(Dropping(KeyClass(row[0]).label, row[1]) for row in sorted(rows) if row[0] in going)
 
 
 def _staying(rule: Rule, now: datetime, period: int, invoices: int, lines: int) -> Staying:
