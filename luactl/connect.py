@@ -178,7 +178,46 @@ _REASONS = (
     ("no password supplied", "the server wants a password and none is stored", PASSWORD_HINT),
     ("password authentication failed", "wrong user or password", "correct the user, or the password file"),
     ("sasl authentication failed", "wrong user or password", "correct the user, or the password file"),
-    ("no pg_hba.conf entry", "the server does not admit this login from here", "see its pg_hba.conf"),
+    (
+        "no pg_hba.conf entry",
+        "the server does not admit this login from here",
+        "see its pg_hba.conf: login, database, address, and whether it wants TLS (sslmode)",
+    ),
+    (
+        "requires a valid client certificate",
+        "the server wants a client certificate",
+        "name one with sslcert and sslkey, or put it into ~/.postgresql/",
+    ),
+    (
+        "certificate authentication failed",
+        "the client certificate is not for this login",
+        "its common name is the login: correct the user, or sslcert and sslkey",
+    ),
+    (
+        "unknown ca",
+        "the server does not trust the client certificate",
+        "its authority must stand in the server's ssl_ca_file: correct sslcert, or ask there",
+    ),
+    (
+        "has group or world access",
+        "others may read the key of the client certificate, so it is not used",
+        "chmod 600 the file that sslkey names",
+    ),
+    (
+        "could not load private key file",
+        "the key of the client certificate does not fit",
+        "correct sslcert and sslkey: they belong together",
+    ),
+    (
+        "certificate present, but not private key",
+        "the key of the client certificate is missing",
+        "correct sslkey",
+    ),
+    (
+        "could not read certificate file",
+        "the client certificate cannot be read",
+        "correct sslcert in the DSN or the service",
+    ),
     ("certificate verify failed", "the server's certificate is not one we trust", "check sslrootcert"),
     ("server certificate for", "the server's certificate names another host", "check host and certificate"),
     ("server does not support ssl", "the server offers no TLS", "turn TLS on there"),

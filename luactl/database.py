@@ -18,9 +18,9 @@ from .config import Profile, check_dsn
 from .connect import Connection, clock_of, connect, dial, server_of
 from .db import Session, queries
 from .errors import NoConnectionError, RefusedError, UsageError
+from .profile.libpq import same_database
 
 GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
-SAME_DATABASE = ("service", "host", "hostaddr", "port", "dbname")
 Say = Callable[[str], None]
 
 
@@ -107,8 +107,7 @@ def migrator(profile: Profile, dsn: str | None, say: Say = lambda text: None) ->
 
 def _connection(profile: Profile, dsn: str | None, say: Say) -> Connection:
     if dsn is not None:
-        given, ours = check_dsn(dsn), check_dsn(profile.dsn)
-        if profile.embedded or any(given.get(key) != ours.get(key) for key in SAME_DATABASE):
+        if profile.embedded or not same_database(profile, dsn):
             raise RefusedError(
                 f"the DSN does not name the database of profile {profile.name!r}",
                 hint="give the profile's own DSN with another user; `luactl db url` shows it",

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ FAST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what uses the server whose version LUACTL_TEST_PG chooses."""
     for item in items:
-        if "server" in getattr(item, "fixturenames", ()):
+        if {"server", "untouched"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.postgres)
 
 
@@ -91,25 +91,38 @@ def fast_folder() -> Path | None:
     return memory if memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30 else None
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[TestServer]:
-    """The real server, with a migrated template database; stopped and removed at the end."""
+@contextmanager
+def running_server() -> Iterator[TestServer]:
+    """A new server of the version under test; stopped and removed at the end."""
     version = os.environ.get("LUACTL_TEST_PG", "17")
     base = Path(tempfile.mkdtemp(prefix="luactl-test-", dir=fast_folder()))
     base.chmod(0o711)
     # The Postgres 18 for tests was built without TLS.
     made = embedded.Server(base / "server", binaries(version), FAST, tls=version != "18")
     try:
-        running = TestServer(made, embedded.start(made, may_create=True))
+        yield TestServer(made, embedded.start(made, may_create=True))
+    finally:
+        embedded.stop(made)
+        shutil.rmtree(base)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[TestServer]:
+    """The real server, with a migrated template database."""
+    with running_server() as running:
         with closing(running.admin()) as conn:
             conn.execute(f"CREATE DATABASE {TEMPLATE}")
         with closing(running.admin(TEMPLATE)) as conn:
             schema.migrate(conn, SystemClock())
             conn.execute("UPDATE lua.deployment SET throwaway = true")
         yield running
-    finally:
-        embedded.stop(made)
-        shutil.rmtree(base)
+
+
+@pytest.fixture
+def untouched() -> Iterator[TestServer]:
+    """A server of the test's own, on which no role of ours was ever made."""
+    with running_server() as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import FAST, Connection, Home, TestServer, binaries, fast_folder, run_program
+from conftest import Connection, Home, TestServer, run_program
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
@@ -162,22 +160,6 @@ def test_psql_says_production(bare_home: Home) -> None:
     assert any("[PRODUCTION test]" in word for word in database.psql(made, {}, [], {})[1])
     save_profile(find_paths(bare_home.environ), made)
     assert run_program(bare_home.environ, "db", "psql").returncode == 5
-
-
-@pytest.fixture
-def untouched(request: pytest.FixtureRequest) -> Iterator[TestServer]:
-    """A server on which no role of ours was ever made."""
-    import os
-
-    base = Path(tempfile.mkdtemp(prefix="luactl-test-", dir=fast_folder()))
-    base.chmod(0o711)
-    version = os.environ.get("LUACTL_TEST_PG", "17")
-    made = embedded.Server(base / "server", binaries(version), FAST, tls=version != "18")
-    try:
-        yield TestServer(made, embedded.start(made, may_create=True))
-    finally:
-        embedded.stop(made)
-        shutil.rmtree(base)
 
 
 def dump(conn: Connection) -> set[tuple[object, ...]]:

@@ -6,7 +6,6 @@ The superuser breaks: no other login can.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -17,6 +16,7 @@ import psycopg
 import pytest
 from conftest import Connection, TestServer
 from support_erasure import erase, later, new_tenant, person, practice
+from support_server import reload
 from support_whole import changes, snapshot
 
 from luactl import ledger, promise, retention, secret
@@ -264,16 +264,6 @@ def plaintext_admitted(server: TestServer) -> Iterator[None]:
     finally:
         hba.write_text(before)
         reload(server)
-
-
-def reload(server: TestServer) -> None:
-    """Have the server read its settings anew, and return when it has."""
-    with closing(server.admin()) as conn:
-        question = "SELECT pg_conf_load_time()"
-        before, deadline = conn.execute(question).fetchone(), time.monotonic() + 10
-        conn.execute("SELECT pg_reload_conf()")
-        while conn.execute(question).fetchone() == before:
-            assert time.monotonic() < deadline, "the server does not reload"
 
 
 def test_a_login_without_tls_is_found(keeper: Session, tls: TestServer) -> None:

@@ -14,11 +14,11 @@ from ..config import Paths, Profile, check_dsn
 from ..connect import Connection, admit, clock_of, dial
 from ..db import Session, queries
 from ..errors import RefusedError
+from ..profile.libpq import DEFAULT, effective, same_database
 from ..profile.production import demand_encrypted, demand_tls
 from .login import check_login_name, password_of
 
 DATABASE = "luactl"
-SAME_DATABASE = ("service", "host", "hostaddr", "port", "dbname")
 Say = Callable[[str], None]
 
 
@@ -124,7 +124,7 @@ def dsn_target(paths: Paths, options: Options, existing: Profile | None, say: Sa
     """
     dsn = options.dsn or ""
     given = check_dsn(dsn)
-    if existing and _address(check_dsn(existing.dsn)) != _address(given):
+    if existing and not same_database(existing, dsn):
         raise RefusedError(
             f"profile {options.profile!r} names another database",
             hint="choose another name: `luactl --profile NAME init --dsn …`",
@@ -151,6 +151,8 @@ def _superuser_target(
     ours = queries("init").login(conn, login=login) is None or password_of(passfile, login) is not None
     kept = {name: value for name, value in given.items() if name not in ("user", "passfile")}
     dsn = make_conninfo("", user=login, **kept)
+    if existing and login == _login_of(existing):
+        dsn = existing.dsn  # as somebody wrote it: it may name a service or a client certificate
     profile = existing or fresh_profile(paths, options, dsn, embedded=False)
     profile = replace(profile, dsn=dsn, passfile=passfile if ours else None)
     return Target(paths, profile, existing, login, conn)
@@ -180,10 +182,6 @@ def _everyday_target(
     return Target(paths, replace(profile, dsn=dsn), existing, login, conn, makes=False)
 
 
-def _address(options: dict[str, str]) -> tuple[str | None, ...]:
-    return tuple(options.get(name) for name in SAME_DATABASE)
-
-
 def user_name() -> str:
     """Return the operating system's name of who runs this; the superuser's name is not for every day."""
     try:
@@ -194,7 +192,9 @@ def user_name() -> str:
 
 
 def _login_of(existing: Profile | None) -> str | None:
-    return check_dsn(existing.dsn).get("user") if existing else None
+    """Return the login that a profile names by itself or by a service; None where it is left to libpq."""
+    named = {each.setting: each for each in effective(existing)} if existing else {}
+    return named["user"].value if "user" in named and named["user"].origin != DEFAULT else None
 
 
 def _free_login(conn: Connection) -> str:

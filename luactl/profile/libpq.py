@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config import Profile, check_dsn
@@ -62,6 +62,20 @@ def effective(
     if "password" not in found:
         found["password"] = _password(found)
     return list(found.values())
+
+
+def same_database(profile: Profile, dsn: str) -> bool:
+    """Whether a DSN reaches the profile's database, whatever both leave to service files and variables.
+
+    Raises UsageError for a bad DSN.
+    """
+    ours, theirs = (
+        {each.setting: each.value for each in effective(side)}
+        for side in (profile, replace(profile, dsn=dsn))
+    )
+    both_addresses = "hostaddr" in ours and "hostaddr" in theirs
+    names = ("hostaddr" if both_addresses else "host", "port", "dbname")
+    return all(ours.get(name) == theirs.get(name) for name in names)
 
 
 def _special(name: str, found: Mapping[str, Setting], environ: Mapping[str, str]) -> str:
