@@ -16,6 +16,8 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..disk import sync_directory
 from ..errors import LuactlError, RefusedError
+from .node import SLOT_SIZE
+from .path import FAN_OUT, REGIONS, SPACE_A
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,9 +48,10 @@ EMPTY = BookState(None, 0, 0)
 
 @dataclass(frozen=True)
 class Book:
-    """One key-book directory."""
+    """One key-book directory; an exported book is a file of any name."""
 
     directory: Path
+    file_name: str = FILE_NAME
 
     @property
     def name(self) -> str:
@@ -58,7 +61,7 @@ class Book:
     @property
     def file(self) -> Path:
         """The SQLite file."""
-        return self.directory / FILE_NAME
+        return self.directory / self.file_name
 
     def prepare(self) -> None:
         """Create an empty book if there is none. Raises OSError."""
@@ -108,6 +111,16 @@ class Book:
         with self._open() as book:
             return {row[0]: row[1:] for row in book.execute("SELECT path, version, change, blob FROM node")}
 
+    def paths(self) -> list[bytes]:
+        """Return the path of every node. Raises RefusedError."""
+        with self._open() as book:
+            return [row[0] for row in book.execute("SELECT path FROM node ORDER BY path")]
+
+    def copy_to(self, other: Book) -> None:
+        """Make another book, which is prepared, the same as this one, durably. Raises RefusedError."""
+        with self._open() as source, other._open() as target:
+            source.backup(target)
+
     def node(self, path: bytes) -> tuple[int, bytes] | None:
         """Return version and blob of one node, None if the book does not have it. Raises RefusedError."""
         with self._open() as book:
@@ -137,10 +150,27 @@ class Book:
         with self._open() as book:
             book.execute("BEGIN IMMEDIATE")
             book.executemany("INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?)", rows["node"])
+            ended = ended_tenants((row[0], row[3]) for row in rows["node"])  # type: ignore[misc]
+            book.executemany("DELETE FROM node WHERE path >= ? AND path < ?", ended)
             book.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?, ?)", rows["counter"])
             book.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, ?)", rows["tombstone"])
             book.execute("INSERT OR REPLACE INTO book VALUES (1, ?, ?, ?, ?, ?)", row)
             book.execute("COMMIT")
+
+
+def ended_tenants(nodes: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return, as ranges of paths, what hangs below dropped items of the top node: tenants that have ended.
+
+    `nodes` are paths and blobs; the upper end of a range is not part of it.
+    """
+    dropped = bytes(SLOT_SIZE)
+    return [
+        (path + bytes([slot]), path + bytes([slot, 0xFF]))
+        for path, blob in nodes
+        if path and 0 <= path[0] - SPACE_A < REGIONS and len(path) == path[0] - SPACE_A + 1
+        for slot in range(FAN_OUT)
+        if blob[slot * SLOT_SIZE : (slot + 1) * SLOT_SIZE] == dropped
+    ]
 
 
 def open_books(directories: Sequence[Path]) -> list[Book]:

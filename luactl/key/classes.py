@@ -105,8 +105,14 @@ class Place:
 
 @dataclass(frozen=True)
 class TenantDrop:
-    """Keys of one tenant that shall die: subjects with their class, and whole periods by id."""
+    """Keys of one tenant that shall die."""
 
     tenant_id: int
     subjects: Sequence[tuple[UUID, KeyClass]] = ()
+    """Erased: all versions of a subject's key of that class."""
     periods: Sequence[int] = ()
+    """Purged: whole periods by id."""
+    versions: Sequence[tuple[UUID, KeyClass, int]] = ()
+    """Superseded: this one version of a subject's key; the subject lives on with a newer one."""
+    whole: bool = False
+    """The tenant ends: all that hangs in its subtree and its duty subtree, whatever else is said here."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from ..db import Session, in_context, queries, transaction
-from ..errors import LuactlError, NotFoundError
+from ..db import Session, queries, transaction
+from ..errors import LuactlError
 from ..exclusive import Hold
 from ..profile.production import demand_places
 from .book import Book, BookState, open_books, sync
-from .classes import SealError, TenantDrop, split_period
+from .claims import Slots, give_up
+from .classes import SealError, TenantDrop
 from .fate import destroy, remember
 from .holder import Destroyed, ForeignRootError, Holder, HolderError, UnusableRootError, open_holders
 from .node import OpenNode, top_key
-from .path import TOMBSTONE_SLOT, TOP, Counter, ancestors, locate, tenant_nodes
-from .rewrite import Rewritten, open_all, period_mark, rewrite, subject_mark
+from .pack import pack_blobs, teach
+from .path import TOMBSTONE_SLOT, TOP, ancestors
+from .released import find_released, follow
+from .renew import unclaimed
+from .rewrite import Rewritten, open_all, rewrite
 from .root import exclusive, lock_row, place, read_root, wipe
 from .status import State, require, status
-from .tenant import period_space
+from .tree import fetch
 
 Drops = Sequence[TenantDrop] | Callable[[], Sequence[TenantDrop]]
 
@@ -52,6 +56,15 @@ class EpochChange:
     books: tuple[BookWritten, ...]
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of one epoch."""
+
+    tenants: Drops
+    rekey: Collection[bytes]
+    revoke: Collection[UUID]
+
+
 @dataclass
 class _Turn:
     """One epoch under way."""
@@ -79,6 +92,8 @@ def drop(
     tenants: Drops,
     change: Callable[[int], None],
     *,
+    rekey: Collection[bytes] = (),
+    revoke: Collection[UUID] = (),
     lock_timeout: str | None = None,
 ) -> EpochChange:
     """Drop keys for good: nobody opens what they sealed, in no copy, with no key that is left.
@@ -86,20 +101,22 @@ def drop(
     `tenants` may be a function, which is asked first inside the epoch's one transaction: it can lock rows
     before it says what is dropped. `change(epoch)` runs in that transaction too, after the claims are gone
     and in the last tenant's context: row changes and the ledger intent. Without keys it still turns the
-    epoch.
+    epoch. Nodes at and below the paths of `rekey` get new keys, and so does every part of the tree whose
+    release to a person has expired or is one of `revoke`.
 
     Raises RefusedError when holders and books are not all at the database's epoch, BusyError when the tree
     is in use. Whatever fails before the commit leaves all as it was; after it, UnfinishedError says that
     `recover` must finish.
     """
     demand_places(session.profile)
+    teach(session.conn)
     with exclusive(session, lock_timeout) as held:
         turn = _begin(session, held, lock_timeout)
         root = bytearray(os.urandom(32))
         turn.new_top = top_key(root, turn.tree, turn.epoch + 1)
         try:
             _place(turn, root)
-            written = _commit(turn, tenants, change)
+            written = _commit(turn, _Wanted(tenants, rekey, revoke), change)
         except BaseException:
             if not turn.committing:
                 _take_back(turn, root)
@@ -147,7 +164,7 @@ def _is_ours(turn: _Turn, holder: Holder, root: bytearray) -> bool:
         return True  # of no use to anybody
 
 
-def _commit(turn: _Turn, tenants: Drops, change: Callable[[int], None]) -> Rewritten:
+def _commit(turn: _Turn, wanted: _Wanted, change: Callable[[int], None]) -> Rewritten:
     """Step 2: the one transaction."""
     session = turn.session
     with transaction(session, lock_timeout=turn.lock_timeout) as conn:
@@ -156,83 +173,61 @@ def _commit(turn: _Turn, tenants: Drops, change: Callable[[int], None]) -> Rewri
             raise LuactlError("the tree moved on although it was locked", hint="run it again")
         # Whoever takes the tree's lock after this goes on to lock that row: he waits for our commit.
         turn.held.check(conn)
-        dropped = _give_up(turn, tenants() if callable(tenants) else tenants)
+        tenants = wanted.tenants() if callable(wanted.tenants) else wanted.tenants
+        gone = give_up(session, tenants, turn.epoch + 1, _tombstone_key(turn))
+        turn.keys_dropped = gone.keys
         session.step("claims given up")
         change(turn.epoch + 1)
         session.step("rows changed")
-        nodes = _read(turn, [TOP, *dropped])
-        written = rewrite(turn.tree, nodes, dropped, turn.old_top, turn.new_top)
-        queries("key").turn_epoch(
-            conn,
-            epoch=turn.epoch,
-            at=session.clock.now(),
-            paths=written.paths,
-            versions=[written.versions[path] for path in written.paths],
-            blobs=[written.blobs[path] for path in written.paths],
-        )
+        released = find_released(session, wanted.revoke, gone.ended)
+        written = _rewrite(turn, gone.slots, {*wanted.rekey, *released.ending_paths})
+        _turn_epoch(turn, written)
+        if gone.bases:
+            queries("key").prune(conn, paths=gone.bases)
+        follow(session, released, turn.tree, turn.epoch + 1, written)
         session.step("nodes rewritten")
         turn.committing = True
     session.step("epoch committed")
     return written
 
 
-def _read(turn: _Turn, paths: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
+def _tombstone_key(turn: _Turn) -> bytes:
+    version, blob = _read(turn, [TOP])[TOP]
+    return OpenNode(turn.tree, TOP, version, blob, turn.old_top).key(TOMBSTONE_SLOT)
+
+
+def _rewrite(turn: _Turn, slots: Slots, rekey: Collection[bytes]) -> Rewritten:
+    """Seal anew what is on the way to a dropped slot, and all that is to be re-keyed."""
+    nodes = _read(turn, [TOP, *slots, *rekey])
+    renewed: Slots = {}
+    if rekey:
+        below = {row[0]: row[1:] for row in fetch(turn.session, "nodes_below", bases=pack_blobs(rekey))}
+        nodes |= below
+        numbers = {(row[0], row[1]): row[2] for row in queries("key").numbers(turn.session.conn)}
+        renewed = unclaimed(nodes, below, numbers)
+    return rewrite(turn.tree, nodes, slots, turn.old_top, turn.new_top, renewed)
+
+
+def _turn_epoch(turn: _Turn, written: Rewritten) -> None:
+    queries("key").turn_epoch(
+        turn.session.conn,
+        epoch=turn.epoch,
+        at=turn.session.clock.now(),
+        paths=pack_blobs(written.paths),
+        versions=[written.versions[path] for path in written.paths],
+        blobs=pack_blobs([written.blobs[path] for path in written.paths]),
+    )
+
+
+def _read(turn: _Turn, paths: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
     """Return version and blob of these nodes and all above them."""
-    rows = queries("key").fetch_nodes(turn.session.conn, paths=ancestors(paths))
+    needed = ancestors(paths)
+    rows = fetch(turn.session, "fetch_nodes", paths=pack_blobs(needed))
     nodes = {path: (version, blob) for _tree, _epoch, path, version, blob in rows if path is not None}
-    missing = set(ancestors(paths)) - set(nodes)
+    missing = set(needed) - set(nodes)
     if missing:
         raise SealError(f"key node {min(missing).hex()} is not in the tree", hint="run `luactl key verify`")
     return nodes
-
-
-def _give_up(turn: _Turn, tenants: Sequence[TenantDrop]) -> dict[bytes, set[int]]:
-    """Delete the claims, leave tombstones, and return the slots to drop by leaf node."""
-    version, blob = _read(turn, [TOP])[TOP]
-    tombstone_key = OpenNode(turn.tree, TOP, version, blob, turn.old_top).key(TOMBSTONE_SLOT)
-    dropped: dict[bytes, set[int]] = {}
-    for tenant in tenants:
-        in_context(turn.session, tenant.tenant_id)
-        places, marks = _give_up_tenant(turn, tenant, tombstone_key)
-        queries("key").insert_tombstones(
-            turn.session.conn,
-            tenant_id=tenant.tenant_id,
-            marks=marks,
-            epoch=turn.epoch + 1,
-            at=turn.session.clock.now(),
-        )
-        for leaf, slot in places:
-            dropped.setdefault(leaf, set()).add(slot)
-        turn.keys_dropped += len(places)
-    return dropped
-
-
-def _give_up_tenant(
-    turn: _Turn, tenant: TenantDrop, key: bytes
-) -> tuple[list[tuple[bytes, int]], list[bytes]]:
-    conn, tenant_id = turn.session.conn, tenant.tenant_id
-    key_no = queries("key").key_no(conn, tenant_id=tenant_id)
-    if key_no is None:
-        raise NotFoundError(f"there is no tenant {tenant_id}")
-    own, duty = tenant_nodes(key_no)
-
-    def at(space: Counter, number: int) -> tuple[bytes, int]:
-        return locate(duty if space.is_duty else own, space.first, number)
-
-    slots = queries("key").delete_slots(
-        conn,
-        tenant_id=tenant_id,
-        ids=[subject for subject, _class in tenant.subjects],
-        classes=[int(key_class) for _subject, key_class in tenant.subjects],
-    )
-    places = [at(Counter.DUTY_SUBJECTS if number > 2 else Counter.SUBJECTS, slot) for number, slot in slots]
-    marks = [subject_mark(key, tenant_id, subject, key_class) for subject, key_class in tenant.subjects]
-    for period, slot in queries("key").delete_periods(
-        conn, tenant_id=tenant_id, periods=list(tenant.periods)
-    ):
-        places.append(at(period_space(split_period(period)[0]), slot))
-        marks.append(period_mark(key, tenant_id, period, slot))
-    return places, marks
 
 
 def _finish(turn: _Turn, written: Rewritten) -> EpochChange:

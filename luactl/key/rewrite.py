@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hmac import digest
+from types import MappingProxyType
 from uuid import UUID
 
 from .classes import KeyClass
@@ -45,15 +46,19 @@ def rewrite(
     dropped: Mapping[bytes, Collection[int]],
     old_top: bytes,
     new_top: bytes,
+    renewed: Mapping[bytes, Collection[int]] = MappingProxyType({}),
 ) -> Rewritten:
     """Give every one of these nodes a fresh key, leave out the dropped slots, seal the others anew.
 
-    `nodes` are the nodes of the dropped slots and all above them. Raises SealError when one does not open.
+    `nodes` are the nodes of the dropped slots and all above them. What stands in a `renewed` slot, which nobody
+    has claimed, gives way to a new random key. Raises SealError when a node does not open.
     """
     opened = open_all(tree_id, nodes, old_top)
     blobs = {}
     for path in sorted(nodes, key=len, reverse=True):
         keys = opened[path]
+        for slot in renewed.get(path, ()):
+            keys[slot] = None if keys[slot] is None else os.urandom(KEY_SIZE)
         for slot in dropped.get(path, ()):
             keys[slot] = None
         node_key = os.urandom(KEY_SIZE) if path else new_top
@@ -68,6 +73,17 @@ def subject_mark(key: bytes, tenant_id: int, subject_id: UUID, key_class: KeyCla
     return digest(
         key, f"luactl/1|tombstone|{tenant_id}|subject|{subject_id}|{int(key_class)}".encode(), "sha256"
     )
+
+
+def version_mark(key: bytes, tenant_id: int, subject_id: UUID, key_class: KeyClass, version: int) -> bytes:
+    """Return the tombstone of a superseded key version, whose subject lives on: 32 bytes."""
+    message = f"luactl/1|tombstone|{tenant_id}|version|{subject_id}|{int(key_class)}|{version}"
+    return digest(key, message.encode(), "sha256")
+
+
+def tenant_mark(key: bytes, tenant_id: int) -> bytes:
+    """Return the tombstone of a tenant that has ended: 32 bytes."""
+    return digest(key, f"luactl/1|tombstone|{tenant_id}|tenant".encode(), "sha256")
 
 
 def period_mark(key: bytes, tenant_id: int, period_id: int, slot_no: int) -> bytes:

@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 from ..db import Session, queries, transaction
 from ..errors import BusyError, NotFoundError
 from ..profile.production import demand_places
+from .borrowed import Borrowed
 from .classes import KeyClass, PeriodKey, RetentionClass, SubjectKey, period_id
 from .pack import pack_uuids
 from .path import CREDENTIAL_SLOT, INDEX_SLOT, UNIQUE_SLOT, Counter, leaves, locate, tenant_nodes
@@ -78,11 +79,16 @@ class TenantKeys:
     def __init__(self, session: Session, tenant_id: int, key_no: int) -> None:
         self.tenant_id = tenant_id
         self._session = session
-        self._nodes = Nodes(session)
         self._own, self._duty = tenant_nodes(key_no)
+        self._nodes = Nodes(session) if session.profile.holders else Borrowed(session, tenant_id)
         self._free: dict[Counter, list[range]] = {}
         self._nodes.load((self._own, self._duty))
-        self._own_key(INDEX_SLOT)
+        base = self._own if self._nodes.reaches(self._own) else self._duty
+        self._nodes[base].key(INDEX_SLOT)  # so that what does not open is heard of at once
+
+    def reaches(self, key_class: KeyClass) -> bool:
+        """Whether keys of that class can be opened here: with released keys perhaps only those of duties."""
+        return self._nodes.reaches(self._base(subject_space(key_class)))
 
     def _own_key(self, slot: int) -> bytes:
         self._nodes.load((self._own,))

@@ -41,11 +41,14 @@ class Nodes:
     def __init__(self, session: Session) -> None:
         self.session = session
         teach(session.conn)
-        self.holders = open_holders(session.profile.holders)
+        self.holders = self._find_holders()
         self.tree_id = b""
         self.epoch = 0
-        self._top = b""
+        self._starts: dict[bytes, bytes] = {}
         self._open: dict[bytes, OpenNode] = {}
+
+    def _find_holders(self) -> list[Holder]:
+        return open_holders(self.session.profile.holders)
 
     def __getitem__(self, path: bytes) -> OpenNode:
         """Return a node that was loaded. Raises SealError when the tree does not have it."""
@@ -63,7 +66,7 @@ class Nodes:
         `fresh` asks the database for the epoch even when everything is at hand. Raises RefusedError off
         a key host, SealError when a node does not open, BusyError when the epoch moves all the time.
         """
-        needed = ancestors(paths)
+        needed = self._needed(paths)
         for _attempt in range(ATTEMPTS):
             wanted = [path for path in needed if path not in self._open]
             if (not wanted and not fresh) or self._fetch(wanted):
@@ -84,26 +87,39 @@ class Nodes:
                     return False
             for _tree, _epoch, path, version, blob in rows:
                 if path is not None:
-                    self._open[path] = OpenNode(self.tree_id, path, version, blob, self._node_key(path))
+                    self._open[path] = OpenNode(self.tree_id, path, version, blob, self.key_of(path))
         return True
 
-    def _node_key(self, path: bytes) -> bytes:
-        return self[path[:-1]].key(path[-1]) if path else self._top
+    def key_of(self, path: bytes) -> bytes:
+        """Return the key of a node whose parent was loaded: 32 bytes. Raises SealError."""
+        start = self._starts.get(path)
+        return self[path[:-1]].key(path[-1]) if start is None else start
+
+    def _needed(self, paths: Iterable[bytes]) -> list[bytes]:
+        return ancestors(paths)
+
+    def reaches(self, _path: bytes) -> bool:
+        """Whether a node is one that whoever opens here may open at all."""
+        return True
 
     def _enter(self, tree_id: UUID, epoch: int) -> bool:
         """Begin again at that epoch; False when its root is gone because the epoch has moved on."""
         self._open.clear()
+        starts = self._find_starts(tree_id, epoch)
+        self.tree_id, self.epoch, self._starts = tree_id.bytes, epoch if starts else 0, starts
+        return bool(starts)
+
+    def _find_starts(self, tree_id: UUID, epoch: int) -> dict[bytes, bytes]:
+        """Return the key of the top node by its path; nothing when the epoch has moved on meanwhile."""
         try:
             root = read_root(self.holders, tree_id, epoch)
         except NoRootError:
-            self.epoch = 0
             if queries("key").epoch(self.session.conn) == epoch:
                 raise
-            return False
-        self.tree_id, self.epoch = tree_id.bytes, epoch
-        self._top = top_key(root, self.tree_id, epoch)
+            return {}
+        top = top_key(root, tree_id.bytes, epoch)
         wipe(root)
-        return True
+        return {TOP: top}
 
     def forget(self) -> None:
         """Read everything anew from now on: for whoever rolls back a transaction in which nodes were made."""
@@ -134,7 +150,7 @@ class Nodes:
     def _insert(self, paths: list[bytes]) -> None:
         made: dict[bytes, tuple[bytes, bytes, Keys]] = {}
         for path in paths:
-            node_key, keys = self._node_key(path), fresh_keys()
+            node_key, keys = self.key_of(path), fresh_keys()
             made[path] = (seal_node(self.tree_id, path, 1, node_key, keys), node_key, keys)
         blobs = [blob for blob, _key, _keys in made.values()]
         ours = fetch(self.session, "insert_nodes", paths=pack_blobs(paths), blobs=pack_blobs(blobs))

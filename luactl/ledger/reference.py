@@ -42,13 +42,14 @@ def references(
 ) -> dict[UUID, UUID]:
     """Return the ledger reference of each living subject, making those that are missing.
 
-    Runs in a transaction of its own. Erased and unknown subjects are not in the answer. Two callers at once
+    Runs in a transaction of its own. Erased and unknown subjects are not in the answer, nor is anybody where
+    only keys of duties are at hand. Two callers at once
     agree: the first reference that is written stays.
     """
     from ..key.classes import KeyClass, RetentionClass
 
     wanted = sorted(set(subject_ids))
-    if not wanted:
+    if not wanted or not keys.reaches(KeyClass.MAIN):
         return {}
     period = keys.period(RetentionClass.CONTACT, 0)
     with transaction(session, tenant_id):

@@ -19,6 +19,7 @@ from ..config import (
     Profile,
     check_dsn,
     choose,
+    find_paths,
     known_names,
     layers,
     load_profile,
@@ -31,7 +32,19 @@ from ..errors import NotFoundError, RefusedError, UsageError
 from .libpq import Setting, effective
 from .place import check as check_holder
 
-__all__ = ["Change", "Listed", "NewProfile", "Shown", "add", "list_", "remove", "show", "use"]
+__all__ = [
+    "Change",
+    "Listed",
+    "NewProfile",
+    "Shown",
+    "add",
+    "demand_own",
+    "list_",
+    "remove",
+    "set_places",
+    "show",
+    "use",
+]
 
 
 @dataclass(frozen=True)
@@ -273,6 +286,34 @@ def remove(
             del document["default_profile"]
         _write(paths, document)
     return Change("remove", name, str(paths.config_file), True)
+
+
+def demand_own(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse what would change a profile that the person's own file does not define. Raises RefusedError."""
+    own = layers(find_paths(environ), environ)[-1]
+    if name not in own.tables:
+        raise RefusedError(
+            f"profile {name!r} is not defined in {own.file}",
+            hint="it is the system's: its administrator runs this",
+        )
+
+
+def set_places(before: Profile, after: Profile, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Write other holders and books into the person's own file; returns the profiles that were changed.
+
+    Every profile there that named the very same places follows: they are logins to the same database.
+    """
+    paths = find_paths(environ)
+    document = _document(paths)
+    changed = []
+    for name, table in document.get("profile", {}).items():
+        profile = load_profiles(paths, environ)[name]
+        if name != before.name and (profile.holders, profile.books) != (before.holders, before.books):
+            continue
+        table["holders"], table["books"] = list(after.holders), [str(book) for book in after.books]
+        changed.append(name)
+    _write(paths, document)
+    return tuple(changed)
 
 
 def _demand_known(found: tuple[Layer, ...], name: str) -> None:

@@ -130,3 +130,72 @@ ON CONFLICT DO NOTHING;
 -- What became of the root of an epoch, by holder.
 SELECT holder, epoch, state, level, medium, scheduled_at, effective_at FROM vault.fate
 WHERE epoch = :epoch::bigint ORDER BY holder;
+
+-- name: delete_versions
+-- Gives up single key versions, which newer ones take the place of; returns the slots.
+DELETE FROM vault.slot s USING unnest(:ids::uuid[], :classes::smallint[], :versions::integer[]) AS w(id, key_class, version)
+WHERE s.tenant_id = :tenant_id::bigint AND s.subject_id = w.id AND s.key_class = w.key_class AND s.version = w.version
+RETURNING s.key_class, s.slot_no;
+
+-- name: delete_all_slots!
+-- Gives up all subject keys of a tenant.
+DELETE FROM vault.slot WHERE tenant_id = :tenant_id::bigint;
+
+-- name: delete_all_periods!
+-- Gives up all period keys of a tenant.
+DELETE FROM vault.period WHERE tenant_id = :tenant_id::bigint;
+
+-- name: insert_version!
+-- A newer key version of a subject that has one already.
+INSERT INTO vault.slot (tenant_id, subject_id, key_class, version, slot_no)
+VALUES (:tenant_id::bigint, :subject_id::uuid, :key_class::smallint, :version::integer, :slot_no::bigint);
+
+-- name: nodes_below
+-- These nodes and all below them; an empty path means the whole tree.
+SELECT n.path, n.version, n.blob FROM unnest(:bases::bytea[]) AS w(base)
+JOIN vault.node n ON n.path >= w.base AND n.path < w.base || '\xff'::bytea;
+
+-- name: prune$
+-- Deletes the nodes at and below these paths, whose keys were dropped; returns how many.
+SELECT vault.prune(:paths::bytea[]);
+
+-- name: numbers
+-- The next number of each tenant, by its number in the tree, and space.
+SELECT key_no, space, next_no FROM vault.numbers();
+
+-- name: open_releases
+-- Node keys that are released and not ended, with the public keys that they are sealed to.
+SELECT tenant_id, release_id, public_key, expires_at, path FROM vault.open_releases();
+
+-- name: renew_releases!
+-- Released node keys of a new version, sealed anew.
+SELECT vault.renew_releases(:tenants::bigint[], :ids::uuid[], :paths::bytea[], :versions::integer[], :sealed::bytea[]);
+
+-- name: end_releases$
+-- Ends releases whose part of the tree has new keys; returns how many.
+SELECT vault.end_releases(:tenants::bigint[], :ids::uuid[], :reasons::text[], :epoch::bigint, :at::timestamptz);
+
+-- name: my_release_keys
+-- What is released to this login: epoch, release, path, version, sealed key, and until when.
+SELECT epoch, release_id, path, version, sealed, expires_at FROM vault.my_release_keys(:tenant_id::bigint);
+
+-- name: insert_release!
+-- A release to a person.
+INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, purpose, released_by, created_at, expires_at)
+VALUES (:tenant_id::bigint, :release_id::uuid, :person::text, :parts::text[], :public_key::bytea, :purpose::text,
+        :released_by::text, :at::timestamptz, :expires_at::timestamptz);
+
+-- name: insert_release_key!
+-- One node key of a release, sealed to its person.
+INSERT INTO vault.release_key (tenant_id, release_id, path, version, sealed)
+VALUES (:tenant_id::bigint, :release_id::uuid, :path::bytea, :version::integer, :sealed::bytea);
+
+-- name: releases
+-- Every release of every tenant, oldest first.
+SELECT r.tenant_id, d.slug, r.release_id, r.person, r.parts, r.purpose, r.released_by, r.created_at, r.expires_at,
+       r.ended_at, r.ended_by, r.ended_epoch, r.end_reason
+FROM vault.releases() r JOIN lua.tenant_directory d ON d.tenant_id = r.tenant_id ORDER BY r.release_id;
+
+-- name: has_login$
+-- Whether somebody can log in by that name.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :person::text AND rolcanlogin);

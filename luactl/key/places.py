@@ -1,0 +1,170 @@
+"""Adding and removing holders of the root and key books, of a profile in the person's own file.
+
+A new holder has the root, durably and read back, before the profile names it; one that goes loses it before the
+profile forgets it. In that order no holder is ever missed by an epoch, whatever breaks in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ..config import Profile
+from ..db import Session, transaction
+from ..errors import NotFoundError, RefusedError, UsageError
+from ..exclusive import Hold
+from ..profile import demand_own, set_places
+from .book import EMPTY, Book, sync
+from .fate import destroy
+from .holder import Destroyed, Holder, open_holder, open_holders
+from .root import exclusive, place, read_root, wipe
+from .status import KeyStatus, State, require, status
+
+Kind = Literal["holder", "book"]
+Verb = Literal["add", "remove"]
+
+
+@dataclass(frozen=True)
+class PlaceChange:
+    """A holder or book that comes or goes: what is done there, and what the profile names afterwards."""
+
+    kind: Kind
+    verb: Verb
+    name: str
+    epoch: int
+    steps: tuple[str, ...]
+    holders: tuple[str, ...]
+    books: tuple[str, ...]
+    answers: tuple[Destroyed, ...] = ()
+
+
+def plan(session: Session, kind: Kind, verb: Verb, name: str) -> PlaceChange:
+    """Return what would be done. Raises UsageError, NotFoundError, RefusedError."""
+    demand_own(session.profile.name)
+    found = status(session, count=False)
+    require(found, State.SETTLED)
+    known = session.profile.holders if kind == "holder" else tuple(map(str, session.profile.books))
+    if kind == "book" and not Path(name).is_absolute():
+        raise UsageError(f"{name!r} is no absolute path", hint="write it from the root on")
+    if kind == "holder":
+        name = open_holder(name).name
+    if verb == "add" and name in known:
+        raise RefusedError(f"profile {session.profile.name!r} names {name} already")
+    if verb == "remove" and name not in known:
+        raise NotFoundError(
+            f"profile {session.profile.name!r} names no {kind} {name}", hint="`luactl key status`"
+        )
+    after = (*known, name) if verb == "add" else tuple(one for one in known if one != name)
+    if not after:
+        raise RefusedError(
+            f"that is the last {kind}: without it nothing could be opened", hint="add another first"
+        )
+    holders, books = (
+        (after, tuple(map(str, session.profile.books)))
+        if kind == "holder"
+        else (session.profile.holders, after)
+    )
+    return PlaceChange(kind, verb, name, found.epoch, _steps(found, kind, verb, name), holders, books)
+
+
+def _steps(found: KeyStatus, kind: Kind, verb: Verb, name: str) -> tuple[str, ...]:
+    if kind == "book":
+        return (
+            ("write the whole sealed tree there",)
+            if verb == "add"
+            else ("leave the file where it is: it is sealed",)
+        )
+    if verb == "remove":
+        return (f"destroy the root of epoch {found.epoch} there",)
+    holder = open_holder(name)
+    stale = [epoch for epoch in (holder.epochs() if holder.exists() else ()) if epoch < found.epoch]
+    return (
+        *(f"destroy the old root of epoch {epoch} there" for epoch in stale),
+        f"copy the root of epoch {found.epoch}",
+    )
+
+
+def carry_out(session: Session, wanted: PlaceChange) -> PlaceChange:
+    """Do it, and leave `key.holder.add` and the like in the ledger, intent and done.
+
+    Cut short it can be run again: what is there already is looked at, not written twice. Raises BusyError when the
+    tree is in use, RefusedError for a place that another database uses.
+    """
+    from ..ledger import Entry, append
+
+    entry = Entry(
+        f"key.{wanted.kind}.{wanted.verb}", object=f"{wanted.kind}:{wanted.name}"[:200], outcome="intent"
+    )
+    profile = replace(session.profile, holders=wanted.holders, books=tuple(map(Path, wanted.books)))
+    with exclusive(session) as held:
+        found = status(session, count=False)
+        require(found, State.SETTLED)
+        with transaction(session):
+            append(session, replace(entry, detail={"epoch": found.epoch}))
+        answers = _do(session, held, wanted, found, profile)
+        with transaction(session):
+            append(session, replace(entry, outcome="done", detail={"epoch": found.epoch}))
+    return replace(wanted, epoch=found.epoch, answers=answers)
+
+
+def _do(
+    session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus, profile: Profile
+) -> tuple[Destroyed, ...]:
+    answers: tuple[Destroyed, ...] = ()
+    if wanted.kind == "book":
+        if wanted.verb == "add":
+            _add_book(session, Book(Path(wanted.name)), found)
+    elif wanted.verb == "add":
+        answers = _add_holder(session, open_holder(wanted.name), found)
+    if wanted.kind == "holder" and wanted.verb == "remove":
+        _demand_other(session, wanted.name, found)
+        held.check(session.conn)
+        answers = (destroy(session, open_holder(wanted.name), found.tree_id, found.epoch),)
+    set_places(session.profile, profile)
+    session.step("profile written")
+    return answers
+
+
+def _add_holder(session: Session, holder: Holder, found: KeyStatus) -> tuple[Destroyed, ...]:
+    """Copy today's root there; old ones that an interrupted try left behind are destroyed."""
+    holder.prepare()
+    epochs = holder.epochs()
+    if any(epoch > found.epoch for epoch in epochs):
+        raise RefusedError(
+            f"key holder {holder.name} holds roots of a later epoch",
+            hint="another database uses it: name another place",
+        )
+    for epoch in epochs:
+        wipe(holder.get(found.tree_id, epoch))  # one of another database is refused here
+    answers = [destroy(session, holder, found.tree_id, epoch) for epoch in epochs if epoch < found.epoch]
+    root = read_root(open_holders(session.profile.holders), found.tree_id, found.epoch)
+    try:
+        if found.epoch in epochs:
+            kept = holder.get(found.tree_id, found.epoch)
+            if kept != root:
+                raise RefusedError(f"key holder {holder.name} holds another root of epoch {found.epoch}")
+            wipe(kept)
+        else:
+            place(holder, found.tree_id, found.epoch, root, [])
+    finally:
+        wipe(root)
+    session.step("root placed")
+    return tuple(answers)
+
+
+def _demand_other(session: Session, name: str, found: KeyStatus) -> None:
+    """Raise unless another holder gives today's root: nothing is destroyed that is the last."""
+    others = [one for one in open_holders(session.profile.holders) if one.name != name]
+    wipe(read_root(others, found.tree_id, found.epoch))
+
+
+def _add_book(session: Session, book: Book, found: KeyStatus) -> None:
+    book.prepare()
+    state = book.state()
+    if state not in (EMPTY,) and state.tree_id != found.tree_id:
+        raise RefusedError(f"key book {book.name} belongs to another database", hint="name another directory")
+    if (state.epoch, state.change) > (found.epoch, found.change):
+        raise RefusedError(f"key book {book.name} is newer than the database", hint="`luactl key status`")
+    sync(session, book)
+    session.step("book written")

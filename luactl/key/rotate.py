@@ -1,0 +1,64 @@
+"""Rotation: a new epoch in which every node gets a new key, and nothing is lost (docs/design/keys.md).
+
+For the day after a key host, a holder or a disk was stolen, and for releases that have run out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..db import Session, queries, transaction
+from .drop import EpochChange, drop
+from .path import TOP
+from .status import State, require, status
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What a rotation does, or did."""
+
+    epoch: int
+    """The epoch before it."""
+    nodes: int
+    """How many nodes there are; with `expired` only those of released parts get new keys."""
+    expired: int
+    """Releases that have run out, whose keys are taken back."""
+    everything: bool
+    """Whether every node of the tree gets a new key, not only released parts."""
+    holders: tuple[str, ...]
+    books: tuple[str, ...]
+    change: EpochChange | None = None
+    """What came of it; None in a plan."""
+
+
+def plan_rotation(session: Session, *, everything: bool = True) -> Rotation:
+    """Return what `rotate` would do. Raises RefusedError where keys cannot be changed now."""
+    found = status(session)
+    require(found, State.SETTLED)
+    now = session.clock.now()
+    open_ones = queries("key").open_releases(session.conn)
+    expired = {release_id for _t, release_id, _key, expires_at, _path in open_ones if expires_at <= now}
+    holders = tuple(one.name for one in found.holders)
+    return Rotation(
+        found.epoch, found.nodes, len(expired), everything, holders, tuple(one.name for one in found.books)
+    )
+
+
+def rotate(session: Session, plan: Rotation) -> Rotation:
+    """Turn the epoch; leaves `key.rotate` in the ledger, intent and done. Raises as `drop` does.
+
+    Takes memory for all nodes at once: about 250 MB for a million people.
+    """
+    from ..ledger import Entry, append
+
+    entry = Entry("key.rotate", object="key:tree", outcome="intent")
+    facts = {"everything": plan.everything, "expired": plan.expired}
+
+    def change(epoch: int) -> None:
+        append(session, replace(entry, detail={**facts, "epoch": epoch}))
+
+    done = drop(session, [], change, rekey=(TOP,) if plan.everything else ())
+    detail = {**facts, "epoch": done.epoch_to, "nodes": done.nodes_rewritten}
+    with transaction(session):
+        append(session, replace(entry, outcome="done", detail=detail))
+    return replace(plan, change=done)
