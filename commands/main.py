@@ -37,7 +37,7 @@ NOUNS = {
     "retention": "How long data are kept, and the purge of what is due.",
     "erasure": "Erase a person so that nobody can read them again.",
     "promise": "What the Data Protection page promises, and proof by trying to break it.",
-    "key": "The key tree: its state, recovery and verification.",
+    "key": "The key tree: state, rotation, recovery, holders, books, releases to persons.",
     "ledger": "The record of it all: its state, proofs and verification.",
     "verify": "Check a certificate folder offline, without a database.",
     "tui": "A tool to live in: tenants, people, erasures, retention, access and log in the terminal.",

@@ -97,7 +97,10 @@ def test_sql_of_more_than_one_line_stands_in_sql_files() -> None:
 
 
 def test_each_noun_has_its_command_file() -> None:
-    assert {file.stem for file in (ROOT / "commands").glob("*.py")} == FRAME | set(NOUNS)
+    """A noun with many verbs has a further file for each of its groups: key_release.py beside key.py."""
+    found = {file.stem for file in (ROOT / "commands").glob("*.py")}
+    groups = {name for name in found if "_" in name.strip("_") and name.partition("_")[0] in NOUNS}
+    assert found - groups == FRAME | set(NOUNS)
 
 
 @pytest.mark.parametrize("noun", NOUNS)

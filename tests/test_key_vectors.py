@@ -10,13 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from luactl.key import KeyClass, PeriodKey, Place, Sealer, SubjectKey, unseal
+from luactl.key import KeyClass, PeriodKey, Place, Sealer, SubjectKey, person, unseal
 from luactl.key.credential import credential_info, credential_place, seal_credential, unseal_credential
 from luactl.key.derive import hkdf_unsalted
 from luactl.key.holder import pack
 from luactl.key.node import OpenNode, address, seal_node, top_key
 from luactl.key.path import locate, tenant_nodes
-from luactl.key.rewrite import period_mark, subject_mark
+from luactl.key.rewrite import period_mark, subject_mark, tenant_mark, version_mark
 from luactl.key.seal import encode, row_key
 from luactl.secret import hash_of
 
@@ -80,6 +80,39 @@ def test_tombstones(vectors: dict[str, Any]) -> None:
     mark = subject_mark(key, tenant, UUID(stone["subject_id"]), KeyClass(stone["key_class"]))
     assert mark.hex() == stone["subject_mark"]
     assert period_mark(key, tenant, stone["period_id"], stone["slot_no"]).hex() == stone["period_mark"]
+    superseded = version_mark(
+        key, tenant, UUID(stone["subject_id"]), KeyClass(stone["key_class"]), stone["superseded_version"]
+    )
+    assert superseded.hex() == stone["version_mark"]
+    assert tenant_mark(key, tenant).hex() == stone["tenant_mark"]
+
+
+@pytest.mark.usefixtures("fixed_nonce")
+def test_released_key(vectors: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from cryptography.hazmat.primitives.asymmetric import x25519
+
+    stone = vectors["release"]
+    real = x25519.X25519PrivateKey
+    secret, public, once, path, node_key = (
+        bytes.fromhex(stone[name])
+        for name in ("person_secret", "person_public", "ephemeral_secret", "path", "node_key")
+    )
+    pair = person.PersonKey(public, secret)
+    assert real.from_private_bytes(secret).public_key().public_bytes_raw() == public
+    assert person.public_text(public) == stone["public_text"]
+    assert person.read_public(stone["public_text"]) == public
+    place = person.bound(TREE.bytes, UUID(stone["release_id"]).bytes, path, stone["version"])
+    assert place.hex() == stone["place"]
+    sealed = bytes.fromhex(stone["sealed"])
+    assert person.open_sealed(pair, sealed, place) == node_key
+
+    class Once:
+        @staticmethod
+        def generate() -> x25519.X25519PrivateKey:
+            return real.from_private_bytes(once)
+
+    monkeypatch.setattr(x25519, "X25519PrivateKey", Once)
+    assert person.seal_to(public, node_key, place) == sealed
 
 
 @pytest.mark.usefixtures("fixed_nonce")

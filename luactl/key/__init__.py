@@ -17,7 +17,7 @@ from .classes import (
 from .drop import EpochChange, UnfinishedError, drop
 from .recovery import Recovery, recover
 from .seal import Sealer, seal, unseal
-from .status import KeyStatus, State, status
+from .status import KeyStatus, State, complaints, status
 from .tenant import TenantKeys, create_tenant, open_tenant, reserve_tenants
 from .tree import create_tree
 from .verify import Finding, Verification, verify
@@ -39,6 +39,7 @@ __all__ = [
     "TenantKeys",
     "UnfinishedError",
     "Verification",
+    "complaints",
     "create_tenant",
     "create_tree",
     "drop",

@@ -1,4 +1,4 @@
-"""The key book as one portable file, and back: sealed nodes, counters, tombstones; never a root (formats.md, 2.5).
+"""The key book as one portable file, and back: nodes, counters, tombstones; never a root (formats.md, 2.5).
 
 Import goes into key books, not into the database, and only forward.
 """
@@ -55,10 +55,6 @@ def export(session: Session, file: Path) -> Exported:
         raise RefusedError(
             f"{file} exists already", hint="name another file: an export is never written over"
         )
-    if not file.parent.is_dir():
-        raise RefusedError(
-            f"there is no folder {file.parent}", hint="make it first, where no backup of the data goes"
-        )
     with exclusive(session), TemporaryDirectory(dir=file.parent, prefix=".key-export-") as folder:
         book = Book(Path(folder))
         book.prepare()
@@ -69,6 +65,20 @@ def export(session: Session, file: Path) -> Exported:
     done = Exported(str(file), state.tree_id or UUID(int=0), state.epoch, state.change, nodes)
     _record(session, "key.export", done.epoch, done.change)
     return done
+
+
+def plan_export(session: Session, file: Path) -> Exported:
+    """Return what `export` would write. Raises RefusedError when the file exists, or has no folder."""
+    if file.exists():
+        raise RefusedError(
+            f"{file} exists already", hint="name another file: an export is never written over"
+        )
+    if not file.parent.is_dir():
+        raise RefusedError(
+            f"there is no folder {file.parent}", hint="make it first, where no backup of the data goes"
+        )
+    found = status(session)
+    return Exported(str(file), found.tree_id, found.epoch, found.change, found.nodes)
 
 
 def plan_import(session: Session, file: Path) -> Imported:
@@ -84,14 +94,17 @@ def plan_import(session: Session, file: Path) -> Imported:
         )
     if state.epoch < found.epoch:
         raise RefusedError(
-            f"{file} stands at epoch {state.epoch}, the database at {found.epoch}: it would bring dropped keys back",
+            f"{file} is of epoch {state.epoch}, before the database ({found.epoch}): it has dropped keys",
             hint="a key book goes only forward",
         )
     books = open_books(session.profile.books)
     older = [one for one in books if not one.file.exists() or _is_older(one.state(), state)]
     newer = [one.name for one in books if one not in older and _is_older(state, one.state())]
     if newer:
-        raise RefusedError(f"{file} is older than key book {newer[0]}", hint="a key book goes only forward")
+        raise RefusedError(
+            f"{file} is older than key book {newer[0]}",
+            hint="it goes only forward; `luactl key recover` writes a lost one from the database",
+        )
     nodes = _open_all(session, book, state)
     where = tuple(one.name for one in older)
     return Imported(str(file), found.tree_id, state.epoch, state.change, nodes, found.epoch, where)
@@ -106,7 +119,7 @@ def _is_older(one: BookState, other: BookState) -> bool:
 
 
 def _open_all(session: Session, book: Book, state: BookState) -> int:
-    """Open every slot of every node; return how many nodes. Raises SealError, RefusedError for no such root."""
+    """Open every slot of every node; return how many. Raises SealError, RefusedError for no such root."""
     tree_id = state.tree_id or UUID(int=0)
     root = read_root(open_holders(session.profile.holders), tree_id, state.epoch)
     top = top_key(root, tree_id.bytes, state.epoch)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ PUBLIC = "luactl-person-1"
 SECRET = "luactl-person-secret-1"
 FRAME = b"\x01"
 SEALED_SIZE = 1 + 32 + 12 + 32 + 16
+_PUBLIC_TEXT = re.compile(PUBLIC + r" ([A-Za-z0-9+/]{43}=)")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,21 @@ class PersonKey:
 
     public: bytes
     secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A key pair as its person is shown it."""
+
+    public_key: str
+    """The line to give to whoever releases keys."""
+    file: str
+    """Where the secret lies."""
+
+
+def shown(key: PersonKey, file: Path) -> Person:
+    """Return what may be shown of a key pair."""
+    return Person(public_text(key.public), str(file))
 
 
 def person_file(profile: str) -> Path:
@@ -40,16 +57,24 @@ def public_text(public: bytes) -> str:
     return f"{PUBLIC} {base64.b64encode(public).decode()}"
 
 
+def read_public_file(file: Path) -> bytes:
+    """Return the public key in what `luactl key person show` printed, in any format. Raises UsageError."""
+    try:
+        return read_public(file.read_text(encoding="utf-8", errors="replace"))
+    except OSError as problem:
+        raise UsageError(f"{file} cannot be read: {problem.strerror}") from None
+
+
 def read_public(text: str) -> bytes:
-    """Return the public key in the text of its file. Raises UsageError."""
-    kind, _, rest = text.strip().partition(" ")
-    key = _decoded(rest.split(" ")[0])
-    if kind == SECRET:
+    """Return the public key in a text. Raises UsageError."""
+    found = _PUBLIC_TEXT.search(text)
+    key = _decoded(found[1]) if found else b""
+    if SECRET in text:
         raise UsageError(
             "that is a secret key",
             hint="it stays with its person; `luactl key person show` prints the public one",
         )
-    if kind != PUBLIC or len(key) != 32:
+    if len(key) != 32:
         raise UsageError("that is no person's public key", hint="`luactl key person show` prints one")
     return key
 

@@ -1,7 +1,7 @@
 """Adding and removing holders of the root and key books, of a profile in the person's own file.
 
-A new holder has the root, durably and read back, before the profile names it; one that goes loses it before the
-profile forgets it. In that order no holder is ever missed by an epoch, whatever breaks in between.
+A new holder has the root, durably and read back, before the profile names it; one that goes loses it before
+the profile forgets it. In that order no holder is ever missed by an epoch, whatever breaks in between.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def _steps(found: KeyStatus, kind: Kind, verb: Verb, name: str) -> tuple[str, ..
 def carry_out(session: Session, wanted: PlaceChange) -> PlaceChange:
     """Do it, and leave `key.holder.add` and the like in the ledger, intent and done.
 
-    Cut short it can be run again: what is there already is looked at, not written twice. Raises BusyError when the
-    tree is in use, RefusedError for a place that another database uses.
+    Cut short it can be run again: what is there already is looked at, not written twice. Raises BusyError
+    when the tree is in use, RefusedError for a place that another database uses.
     """
     from ..ledger import Entry, append
 

@@ -1,11 +1,12 @@
 """Keys of a tenant released to a person for a time: given, listed, taken back (formats.md, 2.7).
 
-Given: the node's key of today, sealed to the person's own X25519 key. Taken back: all of that part of the tree
-gets new keys, by `revoke`, or by the next epoch after the time has run out.
+Given: the node's key of today, sealed to the person's own X25519 key. Taken back: all of that part of the
+tree gets new keys, by `revoke`, or by the next epoch after the time has run out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from .root import lock_shared
 from .tree import Nodes
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=31)
+_DURATION = re.compile(r"([0-9]{1,4})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 Part = Literal["tenant", "duty"]
 PARTS: tuple[Part, ...] = ("tenant", "duty")
 OPENS: dict[Part, tuple[str, ...]] = {
@@ -67,6 +70,35 @@ class Release:
     """The epoch that took the keys back."""
 
 
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What a release would open, to whom, for how long."""
+
+    tenant: str
+    person: str
+    opens: tuple[str, ...]
+    expires_at: datetime
+    purpose: str
+    public_key: str
+    """SHA-256 of the person's key, to be compared with what they have: 64 hex digits."""
+
+
+def duration(text: str) -> timedelta:
+    """Read 30m, 8h or 3d. Raises UsageError."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!r} is no length of time", hint="write 30m, 8h or 3d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def parts_named(label: str | None) -> tuple[Part, ...]:
+    """Return what is released for a key class by its name. Raises UsageError."""
+    classes = {one.label: one for one in KeyClass}
+    if label is not None and label not in classes:
+        raise UsageError(f"there is no key class {label!r}", hint=f"one of {', '.join(classes)}")
+    return parts_of(None if label is None else classes[label])
+
+
 def parts_of(key_class: KeyClass | None) -> tuple[Part, ...]:
     """Return what is released for a class: the part of the tree that its keys hang in, or both."""
     if key_class is None:
@@ -87,6 +119,14 @@ def check(session: Session, new: NewRelease) -> None:
             f"nobody logs in as {new.person!r}",
             hint="name the login of the person, as `luactl access list` has it",
         )
+
+
+def plan(session: Session, tenant: str, new: NewRelease) -> ReleasePlan:
+    """Return what `give` would release; `tenant` is the slug. Raises as `check` does."""
+    check(session, new)
+    opens = tuple(label for part in new.parts for label in OPENS[part])
+    until = session.clock.now() + new.duration
+    return ReleasePlan(tenant, new.person, opens, until, new.purpose, sha256(new.public_key).hexdigest())
 
 
 def give(session: Session, new: NewRelease) -> Release:
@@ -199,7 +239,7 @@ def plan_revocation(session: Session, release_id: UUID) -> Revocation:
 
 
 def revoke(session: Session, release_id: UUID) -> Revocation:
-    """Take a release back: one epoch gives all of its part of the tree new keys, and all that has run out as well.
+    """Take a release back: one epoch gives all of its part of the tree new keys, and what has run out too.
 
     Raises as `plan_revocation` and `drop` do.
     """

@@ -30,8 +30,7 @@ def _of(path: bytes, there: set[bytes], numbers: Numbers) -> set[int]:
     rest = path[len(base) :]
     spaces = [SPACE_A] if base == TOP else [SPACE_A, SPACE_B]
     if not rest:
-        wanted = {first + region for first in spaces for region in range(REGIONS)}
-        return {slot for slot in wanted if path + bytes([slot]) not in there}
+        return {slot for slot in range(SPACE_A, FAN_OUT) if path + bytes([slot]) not in there}
     first = next((one for one in spaces if one <= rest[0] < one + REGIONS), None)
     if first is None:
         return set()

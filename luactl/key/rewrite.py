@@ -50,8 +50,8 @@ def rewrite(
 ) -> Rewritten:
     """Give every one of these nodes a fresh key, leave out the dropped slots, seal the others anew.
 
-    `nodes` are the nodes of the dropped slots and all above them. What stands in a `renewed` slot, which nobody
-    has claimed, gives way to a new random key. Raises SealError when a node does not open.
+    `nodes` are the nodes of the dropped slots and all above them. What stands in a `renewed` slot, which
+    nobody has claimed, gives way to a new random key. Raises SealError when a node does not open.
     """
     opened = open_all(tree_id, nodes, old_top)
     blobs = {}

@@ -147,12 +147,30 @@ def classify(
     return State.UNFINISHED
 
 
+def complaints(found: KeyStatus) -> list[str]:
+    """Name each holder and book that is missing, damaged, foreign or stale, in words."""
+    said = [holder.problem for holder in found.holders if holder.problem]
+    said += [book.problem for book in found.books if book.problem]
+    for holder in found.holders:
+        old = sorted({*holder.epochs, *holder.broken} - {found.epoch})
+        if not holder.problem and found.epoch not in holder.epochs:
+            said.append(f"key holder {holder.name} has no root of epoch {found.epoch}: stale")
+        elif not holder.problem and old:
+            said.append(f"key holder {holder.name} still has the root of epoch {', '.join(map(str, old))}")
+    for book in found.books:
+        if book.tree_id not in (None, found.tree_id):
+            said.append(f"key book {book.name} belongs to another database")
+        elif not book.problem and book.tree_id is None:
+            said.append(f"key book {book.name} is empty")
+        elif not book.problem and book.epoch != found.epoch:
+            said.append(f"key book {book.name} stands at epoch {book.epoch}, the tree at {found.epoch}")
+    return said
+
+
 def require(found: KeyStatus, *allowed: State) -> None:
     """Raise RefusedError, which names the place at fault, unless the state is one of those."""
     if found.state in allowed:
         return
-    problems = [holder.problem for holder in found.holders if holder.problem]
-    problems += [book.problem for book in found.books if book.problem]
     if found.state is State.BEHIND:
         raise RefusedError(
             f"the database stands at epoch {found.epoch}, older than its key books or holders",
@@ -162,17 +180,7 @@ def require(found: KeyStatus, *allowed: State) -> None:
         raise RefusedError(
             "an earlier change of the key tree was not finished", hint="run `luactl key recover`"
         )
-    foreign = [
-        f"key book {book.name} belongs to another database"
-        for book in found.books
-        if book.tree_id not in (None, found.tree_id)
-    ]
-    lacking = [
-        f"key holder {holder.name} has no root of epoch {found.epoch}"
-        for holder in found.holders
-        if found.epoch not in holder.epochs
-    ]
     raise RefusedError(
-        (problems + lacking + foreign)[0],
+        complaints(found)[0],
         hint="`luactl key status` shows every holder and book; nothing was changed",
     )

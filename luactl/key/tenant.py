@@ -87,7 +87,7 @@ class TenantKeys:
         self._nodes[base].key(INDEX_SLOT)  # so that what does not open is heard of at once
 
     def reaches(self, key_class: KeyClass) -> bool:
-        """Whether keys of that class can be opened here: with released keys perhaps only those of duties."""
+        """Whether keys of that class can be opened here: released ones may be those of duties alone."""
         return self._nodes.reaches(self._base(subject_space(key_class)))
 
     def _own_key(self, slot: int) -> bytes:
@@ -208,6 +208,27 @@ class TenantKeys:
             found.update(batch)
             missing = missing[len(batch) :]
         return found
+
+    def claim_newer(self, subject_id: UUID, key_class: KeyClass, version: int) -> SubjectKey:
+        """Claim a newer version of a subject's key in the caller's transaction, on a reserved number.
+
+        Raises RuntimeError without a transaction or a number.
+        """
+        space, free = subject_space(key_class), self._free.get(subject_space(key_class))
+        if not free or not self._in_transaction():
+            raise RuntimeError("a newer key version needs a transaction, and a number reserved before it")
+        block = free.pop(0)
+        if len(block) > 1:
+            free.insert(0, block[1:])
+        queries("key").insert_version(
+            self._session.conn,
+            tenant_id=self.tenant_id,
+            subject_id=subject_id,
+            key_class=key_class,
+            version=version,
+            slot_no=block.start,
+        )
+        return SubjectKey(version, self._numbered(space, block.start, 1)[0].key)
 
     def _claim_block(self, ids: Sequence[UUID], key_class: KeyClass, new: bool) -> dict[UUID, SubjectKey]:
         """Claim keys for as many of the ids, in their order, as the next block of numbers serves."""

@@ -51,14 +51,22 @@ class Nodes:
         return open_holders(self.session.profile.holders)
 
     def __getitem__(self, path: bytes) -> OpenNode:
-        """Return a node that was loaded. Raises SealError when the tree does not have it."""
+        """Return a node that was loaded. Raises SealError when the tree does not have it (any more)."""
         try:
             return self._open[path]
         except KeyError:
+            if self._is_dropped(path):
+                raise SealError(
+                    f"the key of node {path.hex()} was dropped", hint="its tenant has ended: nothing opens"
+                ) from None
             raise SealError(
                 f"key node {path.hex()} is not in the tree",
                 hint="run `luactl key verify`; after a restore, restore the book",
             ) from None
+
+    def _is_dropped(self, path: bytes) -> bool:
+        above = next((one for one in reversed(ancestors([path])[:-1]) if one in self._open), None)
+        return above is not None and self._open[above][path[len(above)]] is None
 
     def load(self, paths: Iterable[bytes], *, fresh: bool = False) -> None:
         """Open these nodes and those above them; what is not there is left out.

@@ -1,0 +1,136 @@
+"""`luactl key holder` and `luactl key book`: where the root and the sealed tree lie, and changing that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from luactl.errors import Exit
+
+from .app import group
+from .context import session
+from .diagnostics import confirm
+from .options import DryRun, Yes
+from .output import show, show_plan
+
+if TYPE_CHECKING:
+    from luactl.key.places import Kind, Verb
+
+holders = group("Holders of the root secret: list, add, remove.")
+books = group("Key books, which hold the sealed tree outside the database: list, add, remove.")
+
+HOLDERS = (
+    ("name", "HOLDER"),
+    ("epochs", "ROOTS OF EPOCHS"),
+    ("file_system", "KEPT ON"),
+    ("level", "LEVEL"),
+    ("problem", "PROBLEM"),
+)
+BOOKS = (("name", "BOOK"), ("epoch", "EPOCH"), ("change", "CHANGE"), ("problem", "PROBLEM"))
+CHANGE = (("verb", "VERB"), ("name", "NAME"), ("epoch", "EPOCH"), ("steps", "STEPS"))
+HolderName = Annotated[
+    str, typer.Argument(metavar="HOLDER", help="file:/folder, or `command:/program ARGUMENT …` as one word.")
+]
+BookFolder = Annotated[str, typer.Argument(metavar="FOLDER", help="Folder of the key book.")]
+
+
+@holders.command("list")
+def list_holders() -> None:
+    """List the holders: which roots each has, what it keeps them on, and what is wrong with it.
+
+    Examples:
+        luactl key holder list
+    """
+    from luactl import key
+
+    with session("key holder list") as opened:
+        found = key.status(opened, count=False)
+    wrong = [one for one in found.holders if one.problem or one.epochs != (found.epoch,)]
+    notes = [f"the tree stands at epoch {found.epoch}"]
+    show(found.holders, HOLDERS, notes, outcome=Exit.FINDINGS if wrong else Exit.DONE)
+
+
+@holders.command("add")
+def add_holder(name: HolderName, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Give a further holder the root, durably, and then name it in the profile.
+
+    Examples:
+        luactl key holder add file:/mnt/b/holder --dry-run
+        luactl key holder add 'command:/usr/local/lib/luactl/vault-kv secret luactl/root' --yes
+    """
+    _change(
+        "holder",
+        "add",
+        name,
+        dry_run,
+        yes,
+        f"Copy the root secret to {name}? Whoever has it opens everything.",
+    )
+
+
+@holders.command("remove")
+def remove_holder(name: HolderName, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Destroy the root at a holder, and take it out of the profile. The last one stays.
+
+    Examples:
+        luactl key holder remove file:/mnt/b/holder --yes
+    """
+    _change("holder", "remove", name, dry_run, yes, f"Destroy the root secret at {name}, for good?")
+
+
+@books.command("list")
+def list_books() -> None:
+    """List the key books: how far each has come, and what is wrong with it.
+
+    Examples:
+        luactl key book list
+    """
+    from luactl import key
+
+    with session("key book list") as opened:
+        found = key.status(opened, count=False)
+    wrong = [one for one in found.books if one.problem or one.epoch != found.epoch]
+    notes = [f"the tree stands at epoch {found.epoch}"]
+    show(found.books, BOOKS, notes, outcome=Exit.FINDINGS if wrong else Exit.DONE)
+
+
+@books.command("add")
+def add_book(folder: BookFolder, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Write the whole sealed tree into a further key book, and then name it in the profile.
+
+    Examples:
+        luactl key book add /mnt/c/book --yes
+    """
+    _change("book", "add", folder, dry_run, yes, f"Write a key book to {folder}?")
+
+
+@books.command("remove")
+def remove_book(folder: BookFolder, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Take a key book out of the profile; its file stays. The last one stays named.
+
+    Examples:
+        luactl key book remove /mnt/c/book --yes
+    """
+    _change("book", "remove", folder, dry_run, yes, f"Write to the key book {folder} no more?")
+
+
+def _change(kind: Kind, verb: Verb, name: str, dry_run: bool, yes: bool, question: str) -> None:
+    from luactl.key import places
+
+    with session(f"key {kind} {verb}") as opened:
+        wanted = places.plan(opened, kind, verb, name)
+        if dry_run:
+            show_plan(wanted, CHANGE)
+            return
+        confirm(question, yes=yes, name=opened.profile.name)
+        done = places.carry_out(opened, wanted)
+    show(done, CHANGE, _advice(done.kind, done.verb))
+
+
+def _advice(kind: str, verb: str) -> list[str]:
+    if verb == "remove":
+        return []
+    if kind == "holder":
+        return ["every host that changes keys must name it: see docs/how-to/holders-and-books.md"]
+    return ["keep it out of the backups of the data"]
