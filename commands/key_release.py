@@ -137,7 +137,7 @@ def revoke(
 
 
 @persons.command("init")
-def init() -> None:
+def init(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Make your key pair, once: the secret stays in a file of yours, the public key is printed.
 
     Examples:
@@ -147,6 +147,9 @@ def init() -> None:
     from luactl.key import person
 
     file = person.person_file(load_profile(settings().profile).name)
+    if dry_run:
+        show_plan(person.plan(file), PERSON)
+        return
     made = person.make(file)
     show(
         person.shown(made, file),

@@ -86,15 +86,21 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-def make(file: Path) -> PersonKey:
-    """Make a key pair and keep it in a file of mode 0600. Raises RefusedError when there is one."""
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
+def plan(file: Path) -> Person:
+    """Return what `make` would make. Raises RefusedError when there is a key pair already."""
     if file.exists():
         raise RefusedError(
             f"there is a key pair in {file} already",
             hint="keys released to it would be lost; move it away to make another",
         )
+    return Person("", str(file))
+
+
+def make(file: Path) -> PersonKey:
+    """Make a key pair and keep it in a file of mode 0600. Raises RefusedError when there is one."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    plan(file)
     key = X25519PrivateKey.generate()
     made = PersonKey(key.public_key().public_bytes_raw(), key.private_bytes_raw())
     private_folder(file.parent)
