@@ -97,6 +97,7 @@ def _lines(plan: ErasurePlan) -> list[Line]:
 
 def _notes(plan: ErasurePlan) -> list[str]:
     people = [f"{plan.people:,} people"] if plan.subject_id is None else []
+    people += [f"{len(plan.held):,} held, left out with --except-held"] if plan.held else []
     people += [f"{plan.before:,} erased before"] if plan.before and plan.subject_id is None else []
     return ["; ".join([f"state: {plan.state}", *people, f"instruction {plan.instruction!r}"]),
             f"plan {plan.digest}"]  # fmt: skip
@@ -168,6 +169,9 @@ def run(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish what was begun and cut short.")] = False,
     skip_unknown: SkipUnknown = False,
+    except_held: Annotated[
+        bool, typer.Option("--except-held", help="Leave out whom a legal hold keeps, instead of refusing.")
+    ] = False,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", metavar="DIR", help="Folder of the certificate.")
     ] = None,
@@ -207,8 +211,10 @@ def run(
             who = f"subject {plan.subject_id}" if plan.subject_id else f"{plan.people:,} people"
             confirm(f"Erase {who}, {rows} rows, for good?", yes=yes, retype=tenant)
         with progress("erasing people", plan.people) as advance:
-            done = erasure.run(s, plan, find_paths().data / "certificates", certificate, progress=advance)
-    show(done, RESULT, _outcome(done))
+            base = find_paths().data / "certificates"
+            done = erasure.run(s, plan, base, certificate, progress=advance, except_held=except_held)
+    waits = [f"{len(plan.held):,} people are held and wait"] if plan.held else []
+    show(done, RESULT, [*_outcome(done), *waits])
 
 
 def _saved(s: Session, tenant: str, path: Path) -> ErasurePlan:

@@ -35,6 +35,7 @@ NOUNS = {
     "access": "Who can reach what, and how.",
     "log": "Who did what: search and follow the ledger's entries.",
     "retention": "How long data are kept, and the purge of what is due.",
+    "hold": "Legal holds: what may not be erased or purged while a matter is pending.",
     "erasure": "Erase a person so that nobody can read them again.",
     "promise": "What the Data Protection page promises, and proof by trying to break it.",
     "key": "The key tree: state, rotation, recovery, holders, books, releases to persons.",

@@ -35,6 +35,7 @@ PERIODS = (
     ("invoices", "INVOICES"),
     ("invoice_lines", "LINES"),
     ("key", "KEY"),
+    ("held", "HELD"),
 )
 
 
@@ -128,6 +129,8 @@ def _notes(plan: PurgePlan) -> list[str]:
         f"{sum(p.key for p in periods):,} period keys"
     )
     notes = [f"due on {plan.at:%Y-%m-%d}: {counts}" if periods else f"nothing is due on {plan.at:%Y-%m-%d}"]
+    if plan.held:
+        notes.append(f"{plan.held:,} due rows stay: legal holds keep them; `luactl hold list` shows which")
     suspended = [one.slug for one in plan.tenants if one.status != "active"]
     unfinished = [one.slug for one in plan.tenants if one.unfinished]
     if suspended:

@@ -188,6 +188,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
     ),
     "log tail": (Case(), Case(lambda w: (*T, "--subject", w.people["2"]), opens=lambda data: ["2"])),
+<<<<<<< HEAD
     "secret put": (
         Case(
             lambda w: ("smtp.password", *T),
@@ -235,6 +236,22 @@ TABLE: dict[str, tuple[Case, ...]] = {
             lambda w: ("api", *T, "--reason", "leaked"),
             (Rule("lua.secret", "update", "secret.revoke"),),
             again=1,
+=======
+    "hold place": (
+        Case(
+            lambda w: (*T, "--subject", w.people["2"], "--reference", "21 O 17/26"),
+            (Rule("lua.hold", "insert", "hold.place"),),
+            keep=lambda w, data: w.seen.update(hold=data["hold_id"]),
+        ),
+    ),
+    "hold list": (Case(lambda w: T),),
+    "hold show": (Case(lambda w: (w.seen["hold"],)),),
+    "hold release": (
+        Case(
+            lambda w: (w.seen["hold"], "--reason", "settled"),
+            (Rule("lua.hold", "update", "hold.release"),),
+            again=5,
+>>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
         ),
     ),
     "retention list": (Case(lambda w: T),),

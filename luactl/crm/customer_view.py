@@ -111,9 +111,9 @@ def contacts_of(
 
 
 def _open(session: Session, tenant: Tenant, rows: list[Any], purpose: str) -> list[CustomerView]:
-    from ..key import KeyClass, RetentionClass
+    from ..key import KeyClass
 
-    column = Column("crm.contact", "personal", KeyClass.MAIN, RetentionClass.CONTACT)
+    column = Column("crm.contact", "personal", KeyClass.MAIN)
     sealed = [Sealed(subject_id, contact_id, blob) for contact_id, subject_id, blob, _ in rows]
     opened = record_and_open(session, tenant, column, sealed, purpose)
     return [

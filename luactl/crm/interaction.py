@@ -261,7 +261,7 @@ def list_interactions(
     session: Session, tenant: Tenant, limit: int, subject_id: UUID | None = None, purpose: str = PURPOSE
 ) -> Listing:
     """Return up to `limit` interactions (0: all), the latest first; of one person if one is given."""
-    from ..key import KeyClass, RetentionClass
+    from ..key import KeyClass
 
     with transaction(session, tenant.tenant_id) as conn:
         rows: list[Any] = list(
@@ -270,8 +270,8 @@ def list_interactions(
             )
         )
     shown = rows[:limit] if limit else rows
-    column = Column(TABLE, "personal", KeyClass.MAIN, RetentionClass.INTERACTION)
-    sealed = [Sealed(row[1], row[0], row[5], row[4]) for row in shown]
+    column = Column(TABLE, "personal", KeyClass.MAIN)
+    sealed = [Sealed(row[1], row[0], row[4]) for row in shown]
     views = [
         InteractionView(
             row[0], row[1], row[2], row[3].astimezone(UTC), fields.get("subject"), fields.get("text")

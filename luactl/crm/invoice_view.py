@@ -62,12 +62,12 @@ def _view(row: Any, party: dict[str, Any] | None) -> InvoiceView:
 
 
 def _parties(session: Session, tenant: Tenant, shown: list[Any], purpose: str) -> dict[UUID, dict[str, Any]]:
-    from ..key import KeyClass, RetentionClass
+    from ..key import KeyClass
 
     with transaction(session, tenant.tenant_id) as conn:
         ids = [row[0] for row in shown]
         rows = list(queries("crm").sealed_parties(conn, tenant_id=tenant.tenant_id, invoice_ids=ids))
-    column = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE)
-    sealed = [Sealed(row[1], row[0], row[3], row[2]) for row in rows]
+    column = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING)
+    sealed = [Sealed(row[1], row[0], row[2]) for row in rows]
     opened = record_and_open(session, tenant, column, sealed, purpose)
     return {row[0]: fields for row, fields in zip(rows, opened, strict=True) if fields is not None}

@@ -13,7 +13,7 @@ from uuid import UUID
 from ..db import Session, transaction
 
 if TYPE_CHECKING:
-    from ..key import KeyClass, RetentionClass, TenantKeys
+    from ..key import KeyClass, TenantKeys
     from ..tenant import Tenant
 
 PURPOSE = "administration"
@@ -21,12 +21,11 @@ PURPOSE = "administration"
 
 @dataclass(frozen=True)
 class Sealed:
-    """A sealed value where it stands: its person, row id, and the number of the period that seals it."""
+    """A sealed value where it stands: its person and row id. Which period seals it the value itself says."""
 
     subject_id: UUID
     row_id: UUID | str
     blob: bytes
-    period: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,6 @@ class Column:
     table: str
     column: str
     key_class: KeyClass
-    retention_class: RetentionClass
 
 
 def record_and_open(
@@ -67,14 +65,18 @@ def _opener(
     session: Session, tenant: Tenant, keys: TenantKeys, column: Column, values: Sequence[Sealed]
 ) -> Callable[[Sealed], dict[str, Any] | None]:
     from ..key import Place, unseal
+    from ..key.classes import split_period
+    from ..key.seal import header
 
     with transaction(session, tenant.tenant_id):
         subject_keys = keys.subjects(sorted({value.subject_id for value in values}), column.key_class)
-        numbers = {value.period for value in values}
-        periods = {number: keys.existing_period(column.retention_class, number) for number in numbers}
+        numbers = {
+            header(value.blob)[2] for value in values
+        }  # a legal hold moves rows to a period of its own
+        periods = {number: keys.existing_period(*split_period(number)) for number in numbers}
 
     def opened(value: Sealed) -> dict[str, Any] | None:
-        subject_key, period_key = subject_keys.get(value.subject_id), periods[value.period]
+        subject_key, period_key = subject_keys.get(value.subject_id), periods[header(value.blob)[2]]
         if subject_key is None or period_key is None:
             return None
         place = Place(tenant.tenant_id, value.subject_id, column.table, column.column, value.row_id)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
+
 from ..db import Session, in_context, queries
 from ..errors import BusyError, LuactlError
 from ..key.classes import KeyClass, TenantDrop
@@ -78,7 +80,7 @@ def cut(
 def carry_out(session: Session, act: Act, people: Sequence[UUID]) -> None:
     """Drop the keys of these people; rows, record and ledger intent go with them in one transaction.
 
-    Raises BusyError when nobody of them lives any more.
+    Raises BusyError when nobody of them lives any more, or a legal hold came in since the plan.
     """
     from ..key.drop import drop
 
@@ -94,7 +96,17 @@ def carry_out(session: Session, act: Act, people: Sequence[UUID]) -> None:
         in_context(session, act.tenant_id)
         change(session, act, chosen[0], epoch)
 
+<<<<<<< HEAD
     drop(session, drops, changes)
+=======
+    try:
+        drop(session, choose, change)
+    except psycopg.errors.CheckViolation as error:
+        raise BusyError(
+            f"a legal hold came in at this very moment, nothing was changed: {error.diag.message_primary}",
+            hint="run it again: it says who is held",
+        ) from error
+>>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
 
 
 def choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:
@@ -128,8 +140,7 @@ def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
 def _delete(session: Session, act: Act, chosen: Chosen) -> None:
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()
     who = {"tenant_id": act.tenant_id, "ids": pack_uuids(chosen.living)}
-    gone = (noun.delete_contacts(conn, **who), noun.delete_contact_keys(conn, **who),
-            noun.delete_interactions(conn, **who))  # fmt: skip
+    gone = noun.erase_rows(conn, **who)
     marked = noun.mark_erased(conn, **who, at=at)
     if gone != tuple(one.rows for one in chosen.rows.going) or marked != len(chosen.living):
         raise LuactlError("the rows of these people could not all be deleted; nothing was changed")

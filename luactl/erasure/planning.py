@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from .. import hold
 from .. import instruction as instructions
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
@@ -148,9 +149,16 @@ def plan(
         digest = plan_digest(tenant.tenant_id, scope, asked, rules, reference)
         known = known or record.of_digest(conn, tenant.tenant_id, digest)
         living = _living(conn, tenant, asked)
+<<<<<<< HEAD
         rows = weigh(conn, tenant.tenant_id, living, scope, session.clock.now())
         dropping = _dropping(conn, tenant.tenant_id, living, scope, rows.kept)
     if scope == SPECIAL and not dropping and known is None:
+=======
+        held = _held(conn, tenant.tenant_id, living)
+        free = [one for one in living if one not in {out.subject_id for out in held}]
+        taking = take(conn, tenant.tenant_id, free, scope, session.clock.now())
+    if scope == SPECIAL and not taking.dropping and not held and known is None:
+>>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
         raise RefusedError("none of these people has data of class special", hint="nothing was changed")
     return ErasurePlan(
         tenant_id=tenant.tenant_id,
@@ -165,12 +173,23 @@ def plan(
         staying=rows.staying,
         scope=scope,
         digest=digest,
-        people=len(living),
+        people=len(free),
         before=len(asked) - len(living),
+<<<<<<< HEAD
         held=(),
         dropping=dropping,
+=======
+        held=held,
+        dropping=taking.dropping,
+>>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
         subjects=asked,
     )
+
+
+def _held(conn: Any, tenant_id: int, living: Collection[UUID]) -> tuple[Held, ...]:
+    """Return who of these people cannot be erased now, each with the first of the holds that say so."""
+    found = hold.held(conn, tenant_id, living)
+    return tuple(Held(one, found[one][0].hold_id, found[one][0].ground) for one in sorted(found))
 
 
 def everybody(session: Session, tenant: Tenant) -> tuple[UUID, ...]:

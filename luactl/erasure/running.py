@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from .. import certificate
+from .. import certificate, hold
 from ..certificate.evidence import prove
 from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
@@ -80,19 +80,24 @@ def run(
     progress: Callable[[int], None] = lambda _people: None,
     batch_people: int = PEOPLE,
     batch_rows: int = ROWS,
+    except_held: bool = False,
 ) -> ErasureResult:
     """Erase the people of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
 
-    `progress` gets the people of each batch that is done.
+    `progress` gets the people of each batch that is done. Whom a legal hold keeps is left out with
+    `except_held`, and on record as waiting.
 
-    Raises BusyError when another run erases them, RefusedError off a key host, when nobody of them is left
-    or when foreign files stand where the certificate goes, UnverifiedError when something can still be read.
+    Raises BusyError when another run erases them, RefusedError off a key host, when somebody is held, when
+    nobody is left or when foreign files stand where the certificate goes, UnverifiedError when something can
+    still be read.
     """
     teach(session.conn)
     way = Way(progress, batch_people, batch_rows)
     known = _known(session, plan)
     if folder is not None:
         certificate.check_free(folder, str(known.erasure_id) if known else None)
+    if known is None and plan.held and not (except_held and plan.people):
+        raise _kept(plan)
     if known is None and not plan.people:
         raise RefusedError(
             "nobody of these people is left to erase",
@@ -105,6 +110,16 @@ def run(
     else:
         done, outcome = known, "already erased" if known.state == "done" else "finished"
     return _finish(session, plan.tenant, done, outcome, folder or base / str(done.erasure_id), way)
+
+
+def _kept(plan: ErasurePlan) -> RefusedError:
+    first, more = plan.held[0], len(plan.held) - 1
+    others = f" and {more:,} more people are" if more else " is"
+    rest = "`--except-held` erases the others; " if plan.people else ""
+    return RefusedError(
+        f"subject {first.subject_id}{others} held: {first.ground}",
+        hint=f"{rest}`luactl hold show {first.hold_id}` says who placed the hold, and what releases it",
+    )
 
 
 def resume(
@@ -170,6 +185,7 @@ def _batches(session: Session, act: Act, people: tuple[UUID, ...], way: Way) -> 
     noun, asked = queries("erasure"), {"tenant_id": act.tenant_id, "ids": pack_uuids(people)}
     with transaction(session, act.tenant_id) as conn:
         living = {row[0] for row in noun.statuses(conn, **asked) if row[1] == "active"}
+        living -= hold.held(conn, act.tenant_id, living).keys()
         heavy = dict(noun.heavy(conn, **asked, ordinary=ORDINARY)) if len(living) > 1 else {}
     yield from cut([one for one in people if one in living], heavy, way.people, way.rows)
 
@@ -212,17 +228,22 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
 
 
 def _settle(conn: Any, found: record.Erasure) -> None:
-    """Write down who was erased before, by another act. Raises BusyError when somebody is left."""
+    """Write down who was erased before, by another act, and who waits for the end of a legal hold.
+
+    Raises BusyError when somebody is left.
+    """
     noun, this = queries("erasure"), {"tenant_id": found.tenant_id, "erasure_id": found.erasure_id}
     left = record.left_to_do(conn, found)
     rows = noun.statuses(conn, tenant_id=found.tenant_id, ids=pack_uuids(left))
-    before = [row[0] for row in rows if row[1] == "erased"]
-    if len(before) < len(left):
+    became = {"before": [row[0] for row in rows if row[1] == "erased"]}
+    became["held"] = sorted(hold.held(conn, found.tenant_id, set(left) - set(became["before"])))
+    if sum(map(len, became.values())) < len(left):
         raise BusyError("somebody is left of this erasure", hint="run it again")
-    noun.insert_people(
-        conn, **this, state="before", scope=found.scope, ids=pack_uuids(before), owners=pack_uuids([]),
-        classes=[], versions=[], slots=[],
-    )  # fmt: skip
+    for state, people in became.items():
+        noun.insert_people(
+            conn, **this, state=state, scope=found.scope, ids=pack_uuids(people), owners=pack_uuids([]),
+            classes=[], versions=[], slots=[],
+        )  # fmt: skip
 
 
 def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None:

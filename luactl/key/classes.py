@@ -44,16 +44,20 @@ class RetentionClass(IntEnum):
     CONTACT = 1
     INTERACTION = 2
     INVOICE = 3
+    HOLD = 4
+    """What a legal hold keeps past its own period; the number is the hold's."""
+    DUTY_HOLD = 5
+    """The same for what a legal duty binds."""
 
     @property
     def label(self) -> str:
         """The name in texts and in lua.retention_rule."""
-        return self.name.lower()
+        return self.name.lower().replace("_", "-")
 
     @property
     def is_duty(self) -> bool:
         """Whether its periods hang in the duty subtree."""
-        return self is RetentionClass.INVOICE
+        return self in (RetentionClass.INVOICE, RetentionClass.DUTY_HOLD)
 
 
 def period_id(retention_class: RetentionClass, number: int) -> int:

@@ -8,17 +8,17 @@ from uuid import UUID
 
 from ..crm.opening import Column, Sealed, record_and_open
 from ..db import Session, queries, transaction
-from ..key.classes import KeyClass, RetentionClass
+from ..key.classes import KeyClass
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
 
 PAGE = 2_000
 _FIRST = UUID(int=0)
-CONTACT = Column("crm.contact", "personal", KeyClass.MAIN, RetentionClass.CONTACT)
-INTERACTION = Column("crm.interaction", "personal", KeyClass.MAIN, RetentionClass.INTERACTION)
-INVOICE = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE)
-LINE = Column("crm.invoice_line", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE)
+CONTACT = Column("crm.contact", "personal", KeyClass.MAIN)
+INTERACTION = Column("crm.interaction", "personal", KeyClass.MAIN)
+INVOICE = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING)
+LINE = Column("crm.invoice_line", "accounting", KeyClass.ACCOUNTING)
 Row = dict[str, Any]
 
 
@@ -66,16 +66,16 @@ def contacts(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
 def interactions(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
     """Yield what passed between the tenant and living people, opened."""
     for page in _pages(session, tenant, "interactions_after"):
-        sealed = [Sealed(row[1], row[0], row[2], row[3]) for row in page]
+        sealed = [Sealed(row[1], row[0], row[2]) for row in page]
         opened = record_and_open(session, tenant, INTERACTION, sealed, purpose)
         for row, fields in zip(page, opened, strict=True):
             if fields is not None:
                 yield {
                     "interaction_id": row[0],
                     "subject_id": row[1],
-                    "kind": row[4],
-                    "occurred_at": row[5],
-                    "created_at": row[6],
+                    "kind": row[3],
+                    "occurred_at": row[4],
+                    "created_at": row[5],
                     "fields": fields,
                 }
 
@@ -83,7 +83,7 @@ def interactions(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row
 def invoices(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
     """Yield invoices with their lines, opened; those of erased people too that a duty keeps."""
     for page in _pages(session, tenant, "invoices_after"):
-        sealed = [Sealed(row[1], row[0], row[2], row[3]) for row in page]
+        sealed = [Sealed(row[1], row[0], row[2]) for row in page]
         opened = record_and_open(session, tenant, INVOICE, sealed, purpose)
         lines = _lines(session, tenant, page, purpose)
         for row, fields in zip(page, opened, strict=True):
@@ -91,12 +91,12 @@ def invoices(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
                 yield {
                     "invoice_id": row[0],
                     "subject_id": row[1],
-                    "number": row[4],
-                    "issued_on": row[5],
-                    "currency": row[6],
-                    "total": row[7],
-                    "retained_at": row[8],
-                    "created_at": row[9],
+                    "number": row[3],
+                    "issued_on": row[4],
+                    "currency": row[5],
+                    "total": row[6],
+                    "retained_at": row[7],
+                    "created_at": row[8],
                     "fields": fields,
                     "lines": lines.get(row[0], []),
                 }
@@ -104,10 +104,10 @@ def invoices(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
 
 def _lines(session: Session, tenant: Tenant, page: Sequence[Any], purpose: str) -> dict[UUID, list[Row]]:
     """Return the lines of a page of invoices, opened, by invoice."""
-    of = {row[0]: (row[1], row[3]) for row in page}
+    of = {row[0]: row[1] for row in page}
     with transaction(session, tenant.tenant_id) as conn:
         rows = list(queries("portable").lines_of(conn, tenant_id=tenant.tenant_id, invoice_ids=list(of)))
-    sealed = [Sealed(of[row[0]][0], f"{row[0]}/{row[1]}", row[4], of[row[0]][1]) for row in rows]
+    sealed = [Sealed(of[row[0]], f"{row[0]}/{row[1]}", row[4]) for row in rows]
     found: dict[UUID, list[Row]] = {}
     for row, fields in zip(rows, record_and_open(session, tenant, LINE, sealed, purpose), strict=True):
         if fields is not None:

@@ -75,8 +75,13 @@ def retention(session: Session, page: Page, look: Look) -> None:
         held = f"{period.rows:,} rows" if period.rows else "a key"
         what = f"{held} of {period.tenant}, {period.retention_class} {period.period}"
         look.breaks(f"{what}: due since {period.due_at:%Y-%m-%d}")
+    for tenant in plan.tenants:
+        for _period in tenant.released:
+            look.breaks(f"the key of a hold of {tenant.slug} that was released")
     look.evidence["rows_due"] = sum(period.rows for period in plan.periods)
-    look.saw = f"{look.attempts:,} tenants, nothing past its rule on {plan.at:%Y-%m-%d}"
+    look.evidence["rows_held"] = plan.held
+    kept = f" but {plan.held:,} rows on legal hold" if plan.held else ""
+    look.saw = f"{look.attempts:,} tenants, nothing past its rule on {plan.at:%Y-%m-%d}{kept}"
 
 
 def contact(session: Session, page: Page, look: Look) -> None:

@@ -1,5 +1,7 @@
 """Carrying out a purge: rows in bounded batches, then the keys of all periods in one epoch.
 
+What a legal hold keeps stays: before the key of its period goes it is sealed under the hold's own.
+
 Rows go first, each batch in a transaction of its own with its ledger entry; only then is a period's key
 dropped, which takes the same rows out of every backup. Cut short anywhere, the next purge takes up what is
 left: rows that are still there are still due, and a key whose rows are gone is still due.
@@ -15,9 +17,10 @@ from uuid import UUID
 
 import psycopg
 
+from .. import hold
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, RefusedError
-from ..exclusive import hold
+from ..exclusive import hold as hold_lock
 from ..key.classes import TenantDrop
 from ..key.drop import drop
 from ..key.recovery import recover
@@ -54,6 +57,10 @@ class PurgeResult:
     """Epoch of the key tree that dropped them; None when there was no key to drop."""
     finished: int
     """Earlier purges that were cut short and are now complete."""
+    moved: int = 0
+    """Rows that a legal hold keeps and that went under its key, or back from under it."""
+    held: int = 0
+    """Due rows that legal holds kept, when this was planned."""
 
 
 def batches(periods: Sequence[DuePeriod], size: int = BATCH_ROWS) -> Iterator[tuple[Piece, ...]]:
@@ -109,10 +116,11 @@ def purge(
     """
     run = _Run(session, plan, new_id(session.clock.now()), progress, batch_rows)
     with _alone(session):
-        if any(period.key for period in plan.periods):
+        if any(period.key for period in plan.periods) or any(tenant.released for tenant in plan.tenants):
             recover(session)  # where keys are out of reach, no row goes either
         finished = _finish_earlier(session, plan)
         gone = [_delete(run, tenant) for tenant in plan.tenants]
+        moved = sum(_move(run, tenant) for tenant in plan.tenants if tenant.moves)
         drops = _living(run)
         epoch = _drop(run, drops) if drops else None
     touched = {one.tenant_id for one in drops}
@@ -126,6 +134,8 @@ def purge(
         sum(len(one.periods) for one in drops),
         epoch,
         finished,
+        moved,
+        plan.held,
     )
 
 
@@ -135,7 +145,7 @@ def _alone(session: Session) -> Iterator[None]:
     busy = BusyError(
         "another purge is running", hint="wait for it to end; `luactl log search --action retention.purge`"
     )
-    with hold(session.conn, PURGE_LOCK, busy, wait=False):
+    with hold_lock(session.conn, PURGE_LOCK, busy, wait=False):
         session.step("purge locked")
         yield
 
@@ -167,16 +177,23 @@ def _delete(run: _Run, tenant: TenantPurge) -> tuple[int, int, int]:
     return total
 
 
+def _move(run: _Run, tenant: TenantPurge) -> int:
+    """Seal what is held under the holds' own keys, and what was held under where it belongs now."""
+    moved = hold.move(run.session, tenant.tenant_id, run.plan.at)
+    run.session.step("held rows moved")
+    return moved.interactions + moved.invoices
+
+
 def _delete_piece(run: _Run, tenant_id: int, piece: Piece) -> tuple[int, int, int]:
     noun, conn = queries("retention"), run.session.conn
-    which = {"tenant_id": tenant_id, "period": piece.period.period, "limit": piece.rows}
-    if piece.period.retention_class == "interaction":
-        return noun.purge_interactions(conn, **which), 0, 0
+    which = {"tenant_id": tenant_id, "period": piece.period.period, "limit": piece.rows, "at": run.plan.at}
     try:
-        invoices, lines = noun.purge_invoices(conn, **which, at=run.plan.at)
+        if piece.period.retention_class == "interaction":
+            return noun.purge_interactions(conn, **which), 0, 0
+        invoices, lines = noun.purge_invoices(conn, **which)
     except psycopg.errors.CheckViolation as error:
         raise RefusedError(
-            f"the database keeps these invoices: {error.diag.message_primary}",
+            f"the database keeps these rows: {error.diag.message_primary}",
             hint="the clock of this host and that of the server may differ",
         ) from error
     return 0, invoices, lines
@@ -207,7 +224,8 @@ def _living(run: _Run) -> list[TenantDrop]:
     for tenant in run.plan.tenants:
         with transaction(run.session, tenant.tenant_id) as conn:
             alive = {row[0] for row in queries("retention").periods(conn, tenant_id=tenant.tenant_id)}
-        periods = tuple(one.period_id for one in tenant.periods if one.period_id in alive)
+        due_ones = (*(one.period_id for one in tenant.periods), *tenant.released)
+        periods = tuple(one for one in due_ones if one in alive)
         if periods:
             drops.append(TenantDrop(tenant.tenant_id, (), periods))
     return drops
@@ -224,7 +242,13 @@ def _drop(run: _Run, drops: Sequence[TenantDrop]) -> int:
             _record_intent(run, one, epoch)
 
     recover(run.session)
-    epoch = drop(run.session, drops, change).epoch_to
+    try:
+        epoch = drop(run.session, drops, change).epoch_to
+    except psycopg.errors.CheckViolation as error:
+        raise BusyError(
+            f"a legal hold was placed while the purge ran; no key was dropped: {error.diag.message_primary}",
+            hint="run it again: what it deleted stays deleted, and what is held moves first",
+        ) from error
     for one in drops:
         _record_outcome(run.session, one.tenant_id, run.purge_id, epoch)
     return epoch
@@ -234,8 +258,9 @@ def _check_empty(run: _Run, tenant: TenantPurge, dropped: set[int]) -> None:
     """Refuse to drop the key of a period that is kept now, or holds rows that were not in the plan."""
     periods = [one for one in tenant.periods if one.period_id in dropped]
     _check_due(run, tenant, periods)
-    left = counts_due(run.session.conn, tenant.tenant_id, run.plan.at)
-    rows = sum(sum(left.get((one.retention_class, one.period), (0, 0, 0))[:2]) for one in periods)
+    left, held = counts_due(run.session.conn, tenant.tenant_id, run.plan.at)
+    at = [(one.retention_class, one.period) for one in periods]
+    rows = sum(sum(left.get(one, (0, 0, 0))[:2]) + held.get(one, (0, 0, 0))[2] for one in at)
     if rows:
         raise BusyError(
             f"{rows} rows came into due periods of {tenant.slug!r} while the purge ran; no key was dropped",

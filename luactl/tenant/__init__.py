@@ -13,7 +13,7 @@ from ..lazy import attributes
 if TYPE_CHECKING:
     from .birth import ROLES, Creation, NewTenant, checked_tenant, create, create_many, rules_for
     from .importing import ImportReport, import_
-    from .register import DeletionRule, Role, Tenant, active, find, list_
+    from .register import DeletionRule, Role, Tenant, active, find, in_context, list_
     from .standing import StatusChange, resume, suspend
     from .view import Activity, Detail, OpenWork, Size, show
 
@@ -36,6 +36,7 @@ __all__ = [
     "create_many",
     "find",
     "import_",
+    "in_context",
     "list_",
     "resume",
     "rules_for",
@@ -48,7 +49,7 @@ __getattr__ = attributes(
     {
         "birth": "ROLES Creation NewTenant checked_tenant create create_many rules_for",
         "importing": "ImportReport import_",
-        "register": "DeletionRule Role Tenant active find list_",
+        "register": "DeletionRule Role Tenant active find in_context list_",
         "standing": "StatusChange resume suspend",
         "view": "Activity Detail OpenWork Size show",
     },

@@ -81,7 +81,7 @@ FROM unnest(:interaction_ids::uuid[], :subject_ids::uuid[], :kinds::text[], :mom
 
 -- name: list_interactions
 -- Interactions of living people, of one person if one is given, latest first.
-SELECT i.interaction_id, i.subject_id, i.kind, i.occurred_at, i.retention_period, i.personal
+SELECT i.interaction_id, i.subject_id, i.kind, i.occurred_at, i.personal
 FROM crm.interaction i JOIN crm.subject s ON s.tenant_id = i.tenant_id AND s.subject_id = i.subject_id
 WHERE i.tenant_id = :tenant_id::bigint AND s.tenant_id = :tenant_id::bigint AND s.status = 'active'
   AND (:subject_id::uuid IS NULL OR i.subject_id = :subject_id::uuid)
@@ -120,7 +120,7 @@ ORDER BY i.issued_on DESC, i.number DESC LIMIT :limit::bigint;
 
 -- name: sealed_parties
 -- The sealed billing parties of some invoices, for bookkeeping.
-SELECT invoice_id, subject_id, retention_period, accounting FROM crm.invoice
+SELECT invoice_id, subject_id, accounting FROM crm.invoice
 WHERE tenant_id = :tenant_id::bigint AND invoice_id = ANY (:invoice_ids::uuid[]);
 
 -- name: opens_contacts$

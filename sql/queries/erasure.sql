@@ -77,20 +77,10 @@ WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])
 GROUP BY key_class
 ORDER BY key_class;
 
--- name: delete_contacts!
--- Deletes who these subjects are.
-DELETE FROM crm.contact
-WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
-
--- name: delete_contact_keys!
--- Deletes the digests of their external ids.
-DELETE FROM crm.contact_key
-WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
-
--- name: delete_interactions!
--- Deletes what passed between tenant and these subjects.
-DELETE FROM crm.interaction
-WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
+-- name: erase_rows^
+-- Deletes who these subjects are, the digests of their external ids, and what passed between them and the tenant.
+SELECT contacts, contact_keys, interactions
+FROM crm.erase_rows(:tenant_id::bigint, :ids::uuid[]);
 
 -- name: mark_erased$
 -- Keeps the subjects' rows, without anything personal, so that nothing can be written for them again; returns how many.

@@ -65,10 +65,8 @@ SELECT :tenant_id::bigint, w.id, :key_class::smallint, 1, :first::bigint + w.n -
 FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w(id, n);
 
 -- name: delete_slots
--- Gives up all key versions of these subjects and classes; returns the slots.
-DELETE FROM vault.slot s USING unnest(:ids::uuid[], :classes::smallint[]) AS w(id, key_class)
-WHERE s.tenant_id = :tenant_id::bigint AND s.subject_id = w.id AND s.key_class = w.key_class
-RETURNING s.key_class, s.slot_no;
+-- Gives up all key versions of these subjects and classes, none of them held; returns the slots.
+SELECT key_class, slot_no FROM vault.give_up_slots(:tenant_id::bigint, :ids::uuid[], :classes::smallint[]);
 
 -- name: find_periods
 -- Claims of these periods.
@@ -85,9 +83,8 @@ INSERT INTO vault.period (tenant_id, period_id, slot_no)
 VALUES (:tenant_id::bigint, :period_id::bigint, :slot_no::bigint) ON CONFLICT DO NOTHING;
 
 -- name: delete_periods
--- Gives up the keys of these periods; returns their slots.
-DELETE FROM vault.period WHERE tenant_id = :tenant_id::bigint AND period_id = ANY (:periods::bigint[])
-RETURNING period_id, slot_no;
+-- Gives up the keys of these periods, under which no held row lies; returns their slots.
+SELECT period_id, slot_no FROM vault.give_up_periods(:tenant_id::bigint, :periods::bigint[]);
 
 -- name: insert_tombstones!
 -- What was dropped, so that every later restore drops it again.

@@ -34,14 +34,14 @@ ORDER BY tenant_id, contact_id LIMIT :limit::bigint;
 
 -- name: interactions_after
 -- The next interactions after one of them, sealed, with the retention period whose key seals them.
-SELECT interaction_id, subject_id, personal, retention_period, kind, occurred_at, created_at
+SELECT interaction_id, subject_id, personal, kind, occurred_at, created_at
 FROM crm.interaction
 WHERE tenant_id = :tenant_id::bigint AND interaction_id > :after::uuid
 ORDER BY tenant_id, interaction_id LIMIT :limit::bigint;
 
 -- name: invoices_after
 -- The next invoices after one of them, sealed, with the retention period whose key seals them.
-SELECT invoice_id, subject_id, accounting, retention_period, number, issued_on, currency, total, retained_at, created_at
+SELECT invoice_id, subject_id, accounting, number, issued_on, currency, total, retained_at, created_at
 FROM crm.invoice
 WHERE tenant_id = :tenant_id::bigint AND invoice_id > :after::uuid
 ORDER BY tenant_id, invoice_id LIMIT :limit::bigint;

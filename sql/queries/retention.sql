@@ -24,6 +24,11 @@ ORDER BY retention_period;
 SELECT retention_period, invoices, lines
 FROM crm.invoices_due(:tenant_id::bigint, :before::integer);
 
+-- name: held
+-- Rows that are due but held, per class and period, and how many of them must move before that period's key goes.
+SELECT retention_class, retention_period, held, lines, to_move
+FROM crm.held_due(:tenant_id::bigint, :at::timestamptz);
+
 -- name: periods
 -- Every period of one tenant that has a key.
 SELECT period_id
@@ -31,18 +36,13 @@ FROM vault.period
 WHERE tenant_id = :tenant_id::bigint
 ORDER BY period_id;
 
--- name: purge_interactions!
--- Deletes up to a number of interactions of one month.
-DELETE FROM crm.interaction
-WHERE tenant_id = :tenant_id::bigint AND interaction_id IN (
-    SELECT interaction_id
-    FROM crm.interaction
-    WHERE tenant_id = :tenant_id::bigint AND retention_period = :period::integer
-    LIMIT :limit::integer
-);
+-- name: purge_interactions$
+-- Deletes up to a number of interactions of one month; refused before the tenant's rule lets them go, and for held ones.
+SELECT crm.purge_interactions(:tenant_id::bigint, :period::integer, :limit::integer, :at::timestamptz);
 
 -- name: purge_invoices^
--- Deletes up to a number of invoices of one year with their lines; refused before the tenant's rule lets them go.
+-- Deletes up to a number of invoices of one year with their lines; refused before the tenant's rule lets them go, and for
+-- held ones.
 SELECT invoices, lines
 FROM crm.purge_invoices(:tenant_id::bigint, :period::integer, :limit::integer, :at::timestamptz);
 
