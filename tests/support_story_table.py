@@ -188,7 +188,6 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
     ),
     "log tail": (Case(), Case(lambda w: (*T, "--subject", w.people["2"]), opens=lambda data: ["2"])),
-<<<<<<< HEAD
     "secret put": (
         Case(
             lambda w: ("smtp.password", *T),
@@ -236,7 +235,8 @@ TABLE: dict[str, tuple[Case, ...]] = {
             lambda w: ("api", *T, "--reason", "leaked"),
             (Rule("lua.secret", "update", "secret.revoke"),),
             again=1,
-=======
+        ),
+    ),
     "hold place": (
         Case(
             lambda w: (*T, "--subject", w.people["2"], "--reference", "21 O 17/26"),
@@ -251,7 +251,6 @@ TABLE: dict[str, tuple[Case, ...]] = {
             lambda w: (w.seen["hold"], "--reason", "settled"),
             (Rule("lua.hold", "update", "hold.release"),),
             again=5,
->>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
         ),
     ),
     "retention list": (Case(lambda w: T),),

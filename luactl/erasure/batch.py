@@ -96,17 +96,13 @@ def carry_out(session: Session, act: Act, people: Sequence[UUID]) -> None:
         in_context(session, act.tenant_id)
         change(session, act, chosen[0], epoch)
 
-<<<<<<< HEAD
-    drop(session, drops, changes)
-=======
     try:
-        drop(session, choose, change)
+        drop(session, drops, changes)
     except psycopg.errors.CheckViolation as error:
         raise BusyError(
             f"a legal hold came in at this very moment, nothing was changed: {error.diag.message_primary}",
             hint="run it again: it says who is held",
         ) from error
->>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
 
 
 def choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:

@@ -149,16 +149,11 @@ def plan(
         digest = plan_digest(tenant.tenant_id, scope, asked, rules, reference)
         known = known or record.of_digest(conn, tenant.tenant_id, digest)
         living = _living(conn, tenant, asked)
-<<<<<<< HEAD
-        rows = weigh(conn, tenant.tenant_id, living, scope, session.clock.now())
-        dropping = _dropping(conn, tenant.tenant_id, living, scope, rows.kept)
-    if scope == SPECIAL and not dropping and known is None:
-=======
         held = _held(conn, tenant.tenant_id, living)
-        free = [one for one in living if one not in {out.subject_id for out in held}]
-        taking = take(conn, tenant.tenant_id, free, scope, session.clock.now())
-    if scope == SPECIAL and not taking.dropping and not held and known is None:
->>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
+        free = tuple(one for one in living if one not in {out.subject_id for out in held})
+        rows = weigh(conn, tenant.tenant_id, free, scope, session.clock.now())
+        dropping = _dropping(conn, tenant.tenant_id, free, scope, rows.kept)
+    if scope == SPECIAL and not dropping and not held and known is None:
         raise RefusedError("none of these people has data of class special", hint="nothing was changed")
     return ErasurePlan(
         tenant_id=tenant.tenant_id,
@@ -175,13 +170,8 @@ def plan(
         digest=digest,
         people=len(free),
         before=len(asked) - len(living),
-<<<<<<< HEAD
-        held=(),
-        dropping=dropping,
-=======
         held=held,
-        dropping=taking.dropping,
->>>>>>> 4223ba3 (Legal holds: what is held is neither erased nor purged, and the database holds it)
+        dropping=dropping,
         subjects=asked,
     )
 
