@@ -14,7 +14,7 @@ from luactl.errors import Exit, UsageError
 from .app import group
 from .context import is_json, session
 from .diagnostics import confirm, note, progress
-from .options import DryRun, Limit, TenantSlug, Yes, identifier
+from .options import AnyTenant, DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
 from .table import origin
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from luactl.db import Session
-    from luactl.erasure import ErasurePlan, ErasureResult
+    from luactl.erasure import ErasurePlan, ErasureResult, Returned
 
 app = group("Erase people so that nobody can read them again.")
 
@@ -41,6 +41,8 @@ RESULT = tuple(
     for name in ("erasure_id", "outcome", "people", "epoch", "keys", "certificate")
 )
 RECORD = (*ERASURES, ("epoch", "EPOCH"))
+BACK = tuple((name, name.upper()) for name in ("tenant", "people", "revived", "special", "periods", "rows"))
+REPLAYED = (*BACK, ("kept", "KEPT"))
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the erasure.")]
 
 
@@ -331,3 +333,63 @@ def verify(erasure_id: Id) -> None:
         show(found, None, notes, outcome=outcome)
     else:
         show(found.checks, columns, notes, outcome=outcome)
+
+
+@app.command("replay")
+def replay(
+    tenant: AnyTenant = None,
+    every: Annotated[bool, typer.Option("--all", help="All tenants, suspended ones included.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Erase again what was erased or purged and is there again, as after a restore of the database.
+
+    Finds people, classes and periods by the tombstones beside the key books. Finding nothing is the rule.
+
+    Examples:
+        luactl erasure replay --all --dry-run
+    """
+    from luactl import erasure
+    from luactl.config import find_paths
+    from luactl.tenant import find
+    from luactl.tenant import list_ as tenants
+
+    if (tenant is None) != every:
+        raise UsageError("exactly one of --tenant and --all is needed", hint="--all covers every tenant")
+    with session("erasure replay") as s:
+        asked = tenants(s) if tenant is None else [find(s, tenant)]
+        with progress("looking at tenants", len(asked)) as advance:
+            found = erasure.returned(s, asked, advance)
+        if dry_run:
+            show_plan(found if is_json() else [_back(one) for one in found], BACK)
+            return
+        if found:
+            people = sum(len(one.people) + len(one.revived) for one in found)
+            what = f"Erase again {people:,} people and what else is there again at {len(found):,} tenants?"
+            confirm(what, yes=yes, name=tenant or s.profile.name)
+        base = find_paths().data / "certificates"
+        with progress("erasing people") as advance:
+            done = [erasure.replay(s, one, base, advance) for one in found]
+    kept = [f"{one.tenant}: {one.kept} purged periods are there again, and today's rule keeps them: look at "
+            "`luactl retention list`" for one in done if one.kept]  # fmt: skip
+    notes = kept if done else ["nothing is there again"]
+    show(done, REPLAYED, notes, outcome=Exit.FINDINGS if kept else Exit.DONE)
+
+
+@dataclass(frozen=True)
+class Back:
+    """What is there again at one tenant, in numbers."""
+
+    tenant: str
+    people: int
+    revived: int
+    special: int
+    periods: int
+    rows: int
+
+
+def _back(found: Returned) -> Back:
+    rows = sum(one.interactions + one.invoices for one in found.periods)
+    return Back(
+        found.tenant, len(found.people), len(found.revived), len(found.special), len(found.periods), rows
+    )

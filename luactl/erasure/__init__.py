@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .naming import Named, from_file
     from .planning import Dropping, ErasurePlan, Going, Held, Staying, everybody, plan
     from .record import Erasure, Unfinished, begun, find, list_, unfinished
+    from .replaying import Replayed, replay
+    from .restored import Period, Returned, returned
     from .running import ErasureResult, resume, run
 
 __all__ = [
@@ -28,6 +30,9 @@ __all__ = [
     "Going",
     "Held",
     "Named",
+    "Period",
+    "Replayed",
+    "Returned",
     "Saved",
     "Staying",
     "Unfinished",
@@ -40,7 +45,9 @@ __all__ = [
     "list_",
     "plan",
     "read_saved",
+    "replay",
     "resume",
+    "returned",
     "run",
     "unfinished",
     "verify",
@@ -54,6 +61,8 @@ __getattr__ = attributes(
         "naming": "Named from_file",
         "planning": "Dropping ErasurePlan Going Held Staying everybody plan",
         "record": "Erasure Unfinished begun find list_ unfinished",
+        "replaying": "Replayed replay",
+        "restored": "Period Returned returned",
         "running": "ErasureResult resume run",
     },
 )

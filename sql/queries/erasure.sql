@@ -225,3 +225,42 @@ SELECT
     tree_id,
     epoch
 FROM vault.tree;
+
+-- name: revived
+-- Whoever is marked as erased and has rows or keys all the same, as after a restore of some tables.
+SELECT s.subject_id
+FROM crm.subject s
+WHERE s.tenant_id = :tenant_id::bigint AND s.status = 'erased'
+  AND (EXISTS (SELECT FROM crm.contact c WHERE c.tenant_id = :tenant_id::bigint AND c.subject_id = s.subject_id)
+       OR EXISTS (SELECT FROM crm.contact_key k WHERE k.tenant_id = :tenant_id::bigint AND k.subject_id = s.subject_id)
+       OR EXISTS (SELECT FROM crm.interaction i WHERE i.tenant_id = :tenant_id::bigint AND i.subject_id = s.subject_id)
+       OR EXISTS (SELECT FROM vault.slot v WHERE v.tenant_id = :tenant_id::bigint AND v.subject_id = s.subject_id
+                  AND v.key_class IN (1, 2)))
+ORDER BY s.subject_id;
+
+-- name: class_claims
+-- Every claim of a tenant on keys of one class.
+SELECT subject_id, slot_no
+FROM vault.slot
+WHERE tenant_id = :tenant_id::bigint AND key_class = :key_class::smallint
+ORDER BY subject_id;
+
+-- name: period_claims
+-- Every claim of a tenant on the key of a period.
+SELECT period_id, slot_no
+FROM vault.period
+WHERE tenant_id = :tenant_id::bigint
+ORDER BY period_id;
+
+-- name: months
+-- Interactions of a tenant per month of occurrence.
+SELECT retention_period, count(*)
+FROM crm.interaction
+WHERE tenant_id = :tenant_id::bigint
+GROUP BY retention_period
+ORDER BY retention_period;
+
+-- name: years
+-- Invoices and lines of a tenant per year of issue, hidden ones included: counts only.
+SELECT retention_period, invoices, lines
+FROM crm.invoices_due(:tenant_id::bigint, 2147483647);
