@@ -69,6 +69,10 @@ def status(page: PageFile = None) -> None:
     """List the promises with what the last proof of each came to. Proves nothing.
 
     A promise without a state is one whose proof this login does not see. Exit code 6 says that one is broken.
+
+    Examples:
+        luactl promise status
+        luactl promise status -o json -q
     """
     from luactl import promise
 

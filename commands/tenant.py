@@ -197,6 +197,10 @@ def export(
 
     The files hold personal data in clear. Every reading is recorded first. `luactl tenant import-data`
     takes the folder in again, `luactl verify` checks it offline.
+
+    Examples:
+        luactl tenant export smile ./smile-export --dry-run
+        luactl tenant export smile ./smile-export --purpose 'end of contract' --yes
     """
     from luactl import portable, tenant
 
@@ -230,6 +234,10 @@ def import_data(
 
     Makes the tenant if there is none of that slug. What is there already stays; an interrupted run is
     finished by repeating it. Who was erased in this tenant since is not brought back.
+
+    Examples:
+        luactl tenant import-data ./smile-export --dry-run
+        luactl tenant import-data ./smile-export --as smile-new --yes
     """
     from luactl import portable
 

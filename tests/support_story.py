@@ -75,6 +75,8 @@ class Case:
     keep: Callable[[World, Any], None] = lambda w, data: None
     again: int = 0
     """Exit code of a second run, which changes nothing."""
+    findings: Callable[[World], bool] = lambda w: False
+    """Whether it finds something wrong, and ends with 6."""
     actor: str | None = None
     stdin: bytes = b""
     empty: bool = False

@@ -301,7 +301,13 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "promise list": (Case(),),
     "promise show": (Case(lambda w: ("10.1",)),),
     "promise prove": (
-        Case(lambda w: ("--all",), (Rule("", "files", "promise.prove"),), empty=True, anew=True),
+        Case(
+            lambda w: ("--all",),
+            (Rule("", "files", "promise.prove"),),
+            findings=lambda w: not w.server.server.tls,
+            empty=True,
+            anew=True,
+        ),
     ),
     "promise waive": (
         Case(
@@ -310,7 +316,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             again=1,
         ),
     ),
-    "promise status": (Case(),),
+    "promise status": (Case(findings=lambda w: not w.server.server.tls),),
     "promise unwaive": (
         Case(lambda w: ("10.1",), (Rule("lua.waiver", "update", "promise.unwaive"),), again=1),
     ),
