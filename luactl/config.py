@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from .disk import aside, sweep
 from .errors import NoConnectionError, RefusedError, UsageError
 
 INIT_HINT = "run `luactl init` to make an embedded database, or `luactl init --dsn …` to name one"
@@ -441,7 +442,8 @@ def write_private(path: Path, text: str) -> None:
     """Replace a file of our own (mode 0600) in one step, durably. Raises OSError."""
     if not path.parent.is_dir():
         private_folder(path.parent)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    sweep(path)
+    fresh = aside(path, "new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..disk import sync_directory
+from ..disk import aside, sweep, sync_directory
 from ..errors import LuactlError, RefusedError
 from . import manifest as man
 from .proof import to_text
@@ -73,9 +73,10 @@ def write(
     check_free(folder, act.id)
     folder = folder.resolve()
     files = _contents(act, made_at, made_by, evidence, signer)
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    fresh = aside(folder, "new")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(folder)
         _fill(fresh, files, act.attachments)
         _swap(fresh, folder)
     except OSError as error:
@@ -145,7 +146,7 @@ def _fill(folder: Path, files: dict[str, bytes], attachments: Mapping[str, Attac
 
 def _swap(fresh: Path, folder: Path) -> None:
     """Put the new folder in the place of the old one."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    old = aside(folder, "old")
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
