@@ -376,7 +376,7 @@ def test_keys_are_not_made_where_others_lie(home: Home, admin: Connection) -> No
     from luactl.db import Session
 
     session = Session(admin, "postgres", SystemClock(), home.profile, "init")
-    assert not keyring.lacks_keys(session)
+    assert not keyring.lacks_keys(session, home.paths.keys / "test")
     admin.execute("TRUNCATE vault.tree, vault.node")
     with pytest.raises(RefusedError):
         keyring.make_keys(session, home.paths.keys / "test")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from .. import embedded, schema
 from ..config import PROFILE_NAME, Paths, Profile, check_dsn, load_profiles, save_profile
@@ -123,13 +124,17 @@ def _missing(target: Target) -> list[Step]:
         (target.new, Step("server", f"Postgres in {server}, database {DATABASE}")),
         (bool(pending), Step("schema", ", ".join(pending))),
         (
-            none_yet or lacks_keys(target.session),
+            none_yet or lacks_keys(target.session, _key_folder(target)),
             Step("keys", f"root at {', '.join(target.profile.holders)}"),
         ),
         (none_yet or _lacks_login(target), Step("login", f"{target.login} with {', '.join(GROUPS)}")),
         (none_yet or _lacks_ledger(target), Step("ledger", f"signing key {target.profile.signing_key}")),
     )
     return [step for wanted, step in needed if wanted]
+
+
+def _key_folder(target: Target) -> Path:
+    return target.paths.keys / target.profile.name
 
 
 def _lacks_login(target: Target) -> bool:
@@ -155,8 +160,8 @@ def _carry_out(target: Target, steps: list[Step], say: Say) -> None:
         schema.migrate(session.conn, session.clock, step=session.step)
     if "keys" in wanted:
         say("making the keys")
-        make_keys(session, target.paths.keys / target.profile.name)
-    if wanted & {"schema", "keys", "login", "ledger"}:
+        make_keys(session, _key_folder(target))
+    if wanted & {"schema", "keys", "login"} or not queries("init").is_recorded(session.conn):
         _record(target, steps)
     if "ledger" in wanted:
         from ..ledger import create_origin

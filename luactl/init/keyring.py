@@ -8,8 +8,8 @@ from ..config import private_folder, write_private
 from ..db import Session, queries
 
 
-def lacks_keys(session: Session) -> bool:
-    """Whether the tree or a book of it is missing.
+def lacks_keys(session: Session, folder: Path) -> bool:
+    """Whether the tree or a book of it is missing, or `folder` remembers an unfinished try.
 
     Raises RefusedError when the keyring is missing or belongs to another database.
     """
@@ -23,7 +23,12 @@ def lacks_keys(session: Session) -> bool:
     if not tree:
         return True
     wipe(read_root(open_holders(session.profile.holders), tree[0], tree[1]))
-    return any(not book.file.exists() for book in open_books(session.profile.books))
+    missing = any(not book.file.exists() for book in open_books(session.profile.books))
+    return missing or _mark(folder).exists()
+
+
+def _mark(folder: Path) -> Path:
+    return folder / "unfinished"
 
 
 def make_keys(session: Session, folder: Path) -> None:
@@ -35,7 +40,7 @@ def make_keys(session: Session, folder: Path) -> None:
     from ..key.book import open_books, sync
     from ..key.root import exclusive
 
-    unfinished = private_folder(folder) / "unfinished"
+    unfinished = _mark(private_folder(folder))
     if not queries("key").tree(session.conn):
         if unfinished.exists():
             _clear(session)
