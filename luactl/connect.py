@@ -25,6 +25,8 @@ from .errors import BusyError, LuactlError, NoConnectionError, RefusedError
 CONNECT_TIMEOUT = 10
 RECOVERY_SECONDS = 30.0
 PREPARE_THRESHOLD = 5
+# A peer that vanished, by a firewall perhaps, is noticed within two minutes instead of two hours.
+KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
 PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
@@ -108,6 +110,7 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
             autocommit=True,
             prepare_threshold=None,  # until `admit` has seen that no pooler is between
             connect_timeout=_time_out(conninfo_to_dict(dsn)),
+            **_keepalives(conninfo_to_dict(dsn)),
             application_name=f"luactl {command}"[:63],
         )
     except psycopg.OperationalError as error:
@@ -125,6 +128,12 @@ def _time_out(given: Mapping[str, Any]) -> int | None:
         "PGSERVICE",
     } & os.environ.keys()
     return None if said else CONNECT_TIMEOUT
+
+
+def _keepalives(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return our own, unless the DSN or a service says anything about them."""
+    said = any(name == "service" or name.startswith(("keepalives", "tcp_user")) for name in given)
+    return {} if said or "PGSERVICE" in os.environ else KEEPALIVES
 
 
 def admit(conn: Connection) -> str:
@@ -174,6 +183,8 @@ _REASONS = (
     ("no such file or directory", "no server listens on that socket", "name a host in the DSN"),
     ("no route to host", "the server cannot be reached from here", "check network and firewall"),
     ("network is unreachable", "the server cannot be reached from here", "check network and firewall"),
+    ("connection timed out", "no answer", "check host, port and firewall"),
+    ("connection reset", "the connection was cut", "check the network and what stands between"),
     ("timeout expired", f"no answer within {CONNECT_TIMEOUT} s", "check host, port and firewall"),
     ("no password supplied", "the server wants a password and none is stored", PASSWORD_HINT),
     ("password authentication failed", "wrong user or password", "correct the user, or the password file"),
@@ -228,6 +239,7 @@ _REASONS = (
     ("connection slots", "the server takes no more connections", "close some, or raise max_connections"),
     ("the database system is", "the server is starting or stopping", "wait a moment, then run it again"),
     ("server closed the connection", "the server hung up", "look into the server's log"),
+    ("eof detected", "the server hung up", "look into the server's log"),
 )
 _PASSING = (
     "connection refused", "server closed the connection", "the database system is", "connection reset",
@@ -255,6 +267,12 @@ def connection_failed(error: psycopg.OperationalError, profile: str) -> NoConnec
     return NoConnectionError(f"{failed}: {lines[-1].strip()}", hint="check the profile's DSN")
 
 
+_GAVE_UP = (
+    psycopg.errors.QueryCanceled, psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout, psycopg.errors.TooManyConnections, psycopg.errors.OutOfMemory,
+)  # fmt: skip
+
+
 def explain(error: psycopg.Error) -> LuactlError:
     """Say what an error of Postgres in the middle of a command means, with the right exit code."""
     told = _explain(error)
@@ -265,19 +283,36 @@ def explain(error: psycopg.Error) -> LuactlError:
 def _explain(error: psycopg.Error) -> LuactlError:
     e = psycopg.errors
     said = error.diag.message_primary or str(error).strip().partition("\n")[0]
+    if isinstance(error, e.SerializationFailure) and "recovery" in said:
+        return BusyError("the standby had to go on with replication", hint="run it again, or on the primary")
     if isinstance(error, (e.LockNotAvailable, e.DeadlockDetected, e.SerializationFailure)):
-        return BusyError("somebody else is changing the same data", hint="run it again; nothing was changed")
-    if isinstance(error, (e.QueryCanceled, e.IdleInTransactionSessionTimeout, e.TooManyConnections)):
+        who = "".join(getattr(error, "__notes__", ()))
+        return BusyError(
+            f"somebody else is changing the same data{': perhaps ' if who else ''}{who}",
+            hint="run it again; what was not committed was rolled back",
+        )
+    if isinstance(error, _GAVE_UP):
         return BusyError(f"the database gave up: {said}", hint="run it again when the server has less to do")
+    if "read-only file system" in said.lower() or isinstance(error, e.IoError):
+        return LuactlError(
+            f"the database server's disk does not take or give data: {said}",
+            hint="have its administrator look at the disk; what was not committed was rolled back",
+        )
     if isinstance(error, e.InsufficientPrivilege):
         return RefusedError(
             f"you have no right to do this: {said}",
             hint="docs/reference/roles.md says which group role has it",
         )
     if isinstance(error, e.DiskFull):
-        return LuactlError("the database server's disk is full", hint="make room there; nothing was changed")
+        return LuactlError(
+            "the database server's disk is full",
+            hint="make room there, then run it again; what was not committed was rolled back",
+        )
     if isinstance(error, e.ReadOnlySqlTransaction):
-        return NoConnectionError("the server is a read-only standby", hint="connect to the primary")
+        return NoConnectionError(
+            "the server takes no changes: it is a standby, or made read-only",
+            hint="connect to the primary; or have its DBA look at default_transaction_read_only",
+        )
     if "statement pooling mode" in said:
         return RefusedError(
             "the pooler takes transactions apart", hint="give this database pool_mode = transaction there"
@@ -288,8 +323,9 @@ def _explain(error: psycopg.Error) -> LuactlError:
             hint="raise its default_pool_size: luactl uses two connections at a time; or run it again",
         )
     if isinstance(error, psycopg.OperationalError) and _is_gone(error):
+        why = f": {said}" if error.sqlstate else ""  # else the driver's own words, which help nobody
         return NoConnectionError(
-            "the connection to the database was lost in the middle of the command",
+            f"the connection to the database was lost in the middle of the command{why}",
             hint="what was not committed was rolled back; run it again when the server is back",
         )
     if error.sqlstate is None:

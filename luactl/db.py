@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from .clock import Clock
+from .errors import NoConnectionError
 
 if TYPE_CHECKING:
     from .config import Profile
@@ -70,21 +71,47 @@ def transaction(
 
     The context is a SET LOCAL statement of its own at the top level, never set_config() and never
     nested: elsewhere policies would silently see nothing. Waits for locks as long as `lock_timeout` says,
-    LOCK_TIMEOUT without one. Raises RuntimeError when nested.
+    LOCK_TIMEOUT without one; a time-out has a note of who may be in the way. Raises RuntimeError when nested,
+    NoConnectionError when the connection is lost before COMMIT is answered.
     """
     if session.conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise RuntimeError("a tenant's transaction must be a top-level one")
-    with session.conn.transaction():
-        settings = [
-            sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout or LOCK_TIMEOUT)),
-            sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
-        ]
-        if tenant_id is not None:
-            settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
-        session.conn.execute(sql.SQL("; ").join(settings))
-        yield session.conn
-        session.step("about to commit")
+    committing = False
+    try:
+        with session.conn.transaction():
+            session.conn.execute(_settings(tenant_id, lock_timeout or LOCK_TIMEOUT))
+            yield session.conn
+            session.step("about to commit")
+            committing = True
+    except psycopg.errors.LockNotAvailable as error:
+        error.add_note(in_the_way(session.conn))
+        raise
+    except psycopg.OperationalError as error:
+        if committing and session.conn.closed:
+            raise NoConnectionError(
+                "the connection was lost while the server committed: nobody here knows whether it did",
+                hint="run it again: it finds what is there, and does the rest",
+            ) from error
+        raise
     session.step("committed")
+
+
+def _settings(tenant_id: int | None, lock_timeout: str) -> sql.Composed:
+    settings = [
+        sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)),
+        sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
+    ]
+    if tenant_id is not None:
+        settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
+    return sql.SQL("; ").join(settings)
+
+
+def in_the_way(conn: psycopg.Connection[tuple[Any, ...]], key: int | None = None) -> str:
+    """Say who holds the advisory lock of a key, or else locks on data of ours; empty when nobody is seen."""
+    noun, found = queries("exclusive"), []
+    with suppress(psycopg.Error):  # the one who asks is on the way to tell another error
+        found = list(noun.writers(conn) if key is None else noun.holders(conn, key=key))
+    return ", ".join(f"{login} ({name or 'no name'}, pid {pid})" for pid, login, name in found)
 
 
 @contextmanager

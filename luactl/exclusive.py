@@ -59,7 +59,8 @@ def hold(
     with closing(_beside(conn)) as beside:
         holder = _take(beside, key, lock_timeout or db.LOCK_TIMEOUT, wait)
         if holder is None:
-            raise busy
+            who = db.in_the_way(conn, key)
+            raise BusyError(f"{busy.what}: {who}" if who else busy.what, hint=busy.hint)
         try:
             yield Hold(key, holder)
         finally:

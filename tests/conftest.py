@@ -101,13 +101,13 @@ def fast_folder() -> Path | None:
 
 
 @contextmanager
-def running_server() -> Iterator[TestServer]:
+def running_server(settings: Sequence[tuple[str, str]] = FAST) -> Iterator[TestServer]:
     """A new server of the version under test; stopped and removed at the end."""
     version = os.environ.get("LUACTL_TEST_PG", "17")
     base = Path(tempfile.mkdtemp(prefix="luactl-test-", dir=fast_folder()))
     base.chmod(0o711)
     # The Postgres 18 for tests was built without TLS.
-    made = embedded.Server(base / "server", binaries(version), FAST, tls=version != "18")
+    made = embedded.Server(base / "server", binaries(version), tuple(settings), tls=version != "18")
     try:
         yield TestServer(made, embedded.start(made, may_create=True))
     finally:
@@ -115,15 +115,22 @@ def running_server() -> Iterator[TestServer]:
         shutil.rmtree(base)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[TestServer]:
-    """The real server, with a migrated template database."""
-    with running_server() as running:
+@contextmanager
+def migrated_server(settings: Sequence[tuple[str, str]] = FAST) -> Iterator[TestServer]:
+    """The same with a migrated template database."""
+    with running_server(settings) as running:
         with closing(running.admin()) as conn:
             conn.execute(f"CREATE DATABASE {TEMPLATE}")
         with closing(running.admin(TEMPLATE)) as conn:
             schema.migrate(conn, SystemClock())
             conn.execute("UPDATE lua.deployment SET throwaway = true")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[TestServer]:
+    """The real server, with a migrated template database."""
+    with migrated_server() as running:
         yield running
 
 

@@ -22,3 +22,24 @@ SELECT EXISTS (
       AND classid::bigint = (:key::bigint >> 32) & 4294967295 AND objid::bigint = :key::bigint & 4294967295
       AND objsubid = 1
 );
+
+-- name: holders
+-- Who has the lock of that key in this database: server process, login and the name that the program gave.
+SELECT pid, usename::text, application_name FROM pg_catalog.pg_locks JOIN pg_catalog.pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted AND pid <> pg_backend_pid()
+  AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND classid::bigint = (:key::bigint >> 32) & 4294967295 AND objid::bigint = :key::bigint & 4294967295
+  AND objsubid = 1;
+
+-- name: writers
+-- Who else has rows or tables of ours locked now, at most three: one of them may be who we waited for.
+SELECT DISTINCT pid, usename::text, application_name
+FROM pg_catalog.pg_locks AS l
+JOIN pg_catalog.pg_stat_activity USING (pid)
+JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock' AND pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND n.nspname IN ('lua', 'crm', 'vault', 'ledger')
+ORDER BY pid
+LIMIT 3;

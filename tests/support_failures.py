@@ -1,0 +1,92 @@
+"""The table of docs/reference/failures.md as the tests read it, and how they listen to steps and wait."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+from conftest import Connection
+from support_strike import MAKERS
+from support_whole import Done
+
+from luactl.db import Session, Step
+
+FAILURES = Path(__file__).parents[1] / "docs" / "reference" / "failures.md"
+PATIENCE = 60.0
+OURS = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'luactl%'"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: the failure, the exit codes that it may have, and what the error says."""
+
+    failure: str
+    codes: tuple[int, ...]
+    says: tuple[str, ...]
+    """One of them is told."""
+
+
+def table() -> dict[str, Row]:
+    """Return the rows of every table of failures by what failed."""
+    rows = {}
+    for line in FAILURES.read_text(encoding="utf-8").partition("## Steps")[0].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("| ") or len(cells) != 5 or cells[1] == "exit":
+            continue
+        codes = tuple(map(int, re.findall(r"\d+", cells[1])))
+        rows[cells[0]] = Row(cells[0], codes, tuple(re.findall(r"`([^`]+)`", cells[2])))
+    return rows
+
+
+def met(done: Done, failure: str) -> Done:
+    """Check that a command ended as the page says of that failure, with a hint and without a traceback."""
+    row = table()[failure]
+    assert done.code in row.codes, (done.code, done.err)
+    assert "error: unexpected" not in done.err
+    assert "Traceback" not in done.err
+    if done.code not in (0, 6):
+        assert any(words in done.err for words in row.says), done.err
+    if done.code in (1, 2, 3, 4, 5):
+        assert re.search(r"^error: .+\nhint: .+", done.err, re.MULTILINE), done.err
+    return done
+
+
+@contextmanager
+def listening(step: Step) -> Iterator[None]:
+    """Have every Session of this process tell its steps."""
+    with ExitStack() as stack:
+        for module in MAKERS:
+            stack.enter_context(patch(f"{module}.Session", partial(Session, step=step)))
+        yield
+
+
+def once(name: str, act: Callable[[], object]) -> Step:
+    """Return a listener that acts when a step is reached for the first time."""
+    reached: list[str] = []
+
+    def step(now: str) -> None:
+        if now == name and not reached:
+            reached.append(now)
+            act()
+
+    return step
+
+
+def until(question: Callable[[], object]) -> None:
+    """Return once the answer is yes. Fails when nobody has patience any more."""
+    deadline = time.monotonic() + PATIENCE
+    while not question():
+        assert time.monotonic() < deadline
+
+
+def until_nobody_is_there(admin: Connection) -> None:
+    """Return once the server has ended everything that it did for luactl."""
+    until(lambda: admin.execute(OURS.encode()).fetchone() is None)
