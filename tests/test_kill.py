@@ -1,0 +1,259 @@
+"""Killed between any two steps, every command that changes something leaves nothing half done.
+
+The story of all commands is told once. Where a command changes something, it is killed at each of its steps:
+rows and ledger entries are there together or not at all, keys and ledger are sound or said to be unfinished,
+and the same command, run again, comes to what it would have come to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Connection, Home, TestServer
+from support_stage import Stage, gist
+from support_story import LEDGER_ROWS, REFERENCE, Case, World
+from support_story_table import FILES, OWN_HOME, READS, SCREENS, SERVER, TABLE
+from support_strike import KILLED, MAKERS, Striker, start, stop
+from support_whole import Changed, Done, Rows, changes, luactl, snapshot, verbs
+
+COMMANDS = verbs()
+ROOT = Path(__file__).parents[1]
+QUICK = {"tenant create", "erasure run"}
+"""What is struck in every run of the tests, the rest in the long ones."""
+BESIDES = {"vault.counter", "vault.node", "vault.slot", "vault.period"}
+"""Keys that were made, and are not used yet, are nobody's loss."""
+
+
+def options(command: str) -> set[str]:
+    return {name for param in COMMANDS[command].params for name in param.opts}
+
+
+def changing(case: Case) -> bool:
+    return bool(case.rules or case.covers)
+
+
+# Work on files alone or on an embedded server; or, as the replay, have nothing to do in the story.
+ELSEWHERE = {
+    "profile use", "profile add", "profile remove", "db migrate", "embedded start", "embedded stop",
+    "erasure replay",
+}  # fmt: skip
+
+
+def test_every_command_that_changes_something_is_struck() -> None:
+    """Of those that tests/test_ledger_complete.py finds classified, which must be all."""
+    struck = {command for command, cases in TABLE.items() if any(map(changing, cases))} | ELSEWHERE
+    plans = {one for one in COMMANDS if "--dry-run" in options(one)}
+    assert plans & {*TABLE, *SERVER, *FILES, *OWN_HOME, *SCREENS} <= struck
+
+
+def test_every_session_has_a_hook() -> None:
+    made = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for file in (ROOT / "luactl").rglob("*.py")
+        if "Session(" in file.read_text().replace("class Session", "")
+    }
+    assert made == set(MAKERS)
+
+
+@pytest.fixture
+def striker(tmp_path: Path) -> Iterator[Striker]:
+    started = start(tmp_path / "striker")
+    yield started
+    stop(started)
+
+
+@pytest.fixture
+def stage(
+    bare_home: Home, server: TestServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
+    monkeypatch.setenv("LUACTL_PROFILE", "whole")
+    set_up = Stage(server, database, bare_home.path, tmp_path / "aside")
+    yield set_up
+    set_up.forget()
+
+
+def entries(found: list[Changed]) -> Counter[tuple[str, str]]:
+    return Counter(
+        (one.fields["action"], one.fields["outcome"])
+        for one in found
+        if (one.table, one.how) == ("ledger.entry", "insert")
+    )
+
+
+def units(found: list[Changed], table: str, how: str, by: str | None) -> int:
+    rows = [one.fields for one in found if (one.table, one.how) == (table, how)]
+    return len({str(one[by]) for one in rows}) if by else len(rows)
+
+
+def check_entries(case: Case, found: list[Changed]) -> None:
+    """No row without its entry, no entry without its row."""
+    written = entries(found)
+    for rule in case.rules:
+        if rule.how == "files":
+            continue
+        rows = units(found, rule.table, rule.how, rule.by)
+        done, intent = written[rule.action, "done"], written[rule.action, "intent"]
+        if rule.action == READS:
+            assert done >= rows, rule
+        elif rule.outcomes == ("done",):
+            others = [one for one in case.rules if one.action == rule.action and one is not rule]
+            assert done == rows or others, rule
+        else:
+            assert intent == rows, rule
+    kinds = {(one.table, one.how) for one in found}
+    called = {(rule.table, rule.how) for rule in case.rules}
+    assert {one for one in kinds if one[0] not in BESIDES} <= called | case.covers | LEDGER_ROWS | {REFERENCE}
+
+
+def told(done: Done, *codes: int) -> Done:
+    assert done.code in codes, (done.code, done.err)
+    assert "unexpected" not in done.err
+    assert "Traceback" not in done.err
+    return done
+
+
+def people(admin: Connection) -> list[str]:
+    """Return the tenants that have contacts."""
+    rows = admin.execute(
+        "SELECT DISTINCT slug FROM lua.tenant_directory JOIN crm.contact USING (tenant_id)"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def check_keys(admin: Connection) -> None:
+    """Keys are settled, or said to be unfinished by who is asked; whoever lives can be read."""
+    state = told(luactl("key", "status", "-o", "json"), 0, 6).data["state"]
+    assert state in ("settled", "unfinished")
+    if state == "unfinished":
+        assert "key recover" in told(luactl("doctor"), 6).out
+    else:
+        told(luactl("key", "verify"), 0)
+    for slug in people(admin):
+        shown = told(luactl("crm", "customer", "list", "--tenant", slug, "--limit", "0", "-o", "json"), 0)
+        count = admin.execute(
+            "SELECT count(*) FROM crm.contact JOIN lua.tenant_directory USING (tenant_id) WHERE slug = %s",
+            (slug,),
+        ).fetchone()
+        assert count == (len(shown.data),)
+        assert all(one["name"] for one in shown.data)
+
+
+def check_unfinished_work(admin: Connection) -> None:
+    """An intent without outcome is shown to whoever looks."""
+    for table in ("lua.erasure", "lua.purge"):
+        rows = admin.execute(f"SELECT 1 FROM {table} WHERE state = 'intent'".encode()).fetchall()
+        if rows:
+            assert "was cut short" in told(luactl("doctor"), 6).out
+            assert told(luactl("tenant", "show", "smile", "-o", "json"), 0).data["unfinished"]
+
+
+def check_ledger() -> None:
+    told(luactl("ledger", "verify"), 0)
+
+
+class Blow:
+    """One command of the story, and what it comes to when nobody strikes."""
+
+    def __init__(self, stage: Stage, striker: Striker, w: World, command: str, case: Case) -> None:
+        self.stage, self.striker, self.w, self.command, self.case = stage, striker, w, command, case
+        extra = ["--yes"] if "--yes" in options(command) else []
+        self.args = [*command.split(), *case.args(w), "-o", "json", *extra]
+        w.admin.close()
+        stage.save()
+        w.admin = stage.reset()
+        self.before = snapshot(w.admin)
+        done, self.steps = striker.run(*self.args, stdin=case.stdin)
+        assert done.code == 0, (command, done.err)
+        self.after, self.files = gist(w.admin), stage.files()
+        self.entries = self.called(snapshot(w.admin))
+
+    def called(self, now: Rows) -> Counter[tuple[str, str]]:
+        """Return the entries that the command's own changes call for."""
+        ours = {rule.action for rule in self.case.rules} - {READS, "key.recover"}
+        written = entries(changes(self.before, now))
+        return Counter({one: number for one, number in written.items() if one[0] in ours})
+
+    def strike(self, at: int) -> None:
+        self.w.admin.close()
+        self.w.admin = self.stage.reset()
+        done, _steps = self.striker.run(*self.args, at=at, stdin=self.case.stdin)
+        assert done.code == KILLED, done.err
+        self.inspect()
+        self.repeat()
+
+    def inspect(self) -> None:
+        """Look at what is left, as somebody would who comes in the morning."""
+        if self.command == "init":  # which records what it made when all of it is made
+            return
+        check_entries(self.case, changes(self.before, snapshot(self.w.admin)))
+        check_keys(self.w.admin)
+        check_unfinished_work(self.w.admin)
+        check_ledger()
+
+    def repeat(self) -> None:
+        """Run the same command again, and compare with what it would have come to."""
+        again = told(luactl(*self.args, stdin=self.case.stdin), 0, self.case.again)
+        assert not json.loads(again.out)["error"] or self.case.again
+        assert gist(self.w.admin) == self.after
+        assert self.called(snapshot(self.w.admin)) == self.entries
+        assert self.stage.files() == self.files
+        check_keys(self.w.admin)
+        check_ledger()
+
+
+def strike_all(
+    stage: Stage, striker: Striker, w: World, command: str, case: Case, every: int
+) -> Iterator[AssertionError]:
+    """Strike at each step, or at every so many; yield what was wrong afterwards."""
+    blow = Blow(stage, striker, w, command, case)
+    for at, step in list(enumerate(blow.steps, 1))[::every]:
+        try:
+            blow.strike(at)
+        except AssertionError as error:
+            error.add_note(f"`{command}` killed at step {at} of {len(blow.steps)}: {step}")
+            yield error
+    w.admin.close()
+    w.admin = stage.reset()
+
+
+def tell(stage: Stage, striker: Striker, struck: str, every: int = 1) -> None:
+    """Tell the story up to that command, and strike there."""
+    w = World(
+        stage.server, stage.database, stage.server.admin(stage.database), stage.home, f"w_{stage.database}"
+    )
+    wrong: list[AssertionError] = []
+    last = list(TABLE).index(struck)
+    try:
+        for command, cases in list(TABLE.items())[: last + 1]:
+            for case in cases:
+                case.prepare(w)
+                if command == struck and changing(case):
+                    wrong += strike_all(stage, striker, w, command, case, every)
+                if changing(case) or case.keep is not Case.keep:
+                    run(w, command, case)
+    finally:
+        w.admin.close()
+    assert not wrong, "\n\n".join("\n".join((*error.__notes__, str(error))) for error in wrong)
+
+
+def run(w: World, command: str, case: Case) -> Any:
+    extra = ["--yes"] if "--yes" in options(command) else []
+    done = luactl(*command.split(), *case.args(w), "-o", "json", *extra, stdin=case.stdin)
+    assert done.code == 0, (command, done.err)
+    case.keep(w, done.data)
+
+
+@pytest.mark.parametrize("command", sorted(QUICK))
+def test_killed_at_any_step(stage: Stage, striker: Striker, command: str) -> None:
+    tell(stage, striker, command, every=9)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", [one for one, cases in TABLE.items() if any(map(changing, cases))])
+def test_killed_at_every_step(stage: Stage, striker: Striker, command: str) -> None:
+    tell(stage, striker, command)
