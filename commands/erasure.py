@@ -42,7 +42,7 @@ RESULT = tuple(
 )
 RECORD = (*ERASURES, ("epoch", "EPOCH"))
 BACK = tuple((name, name.upper()) for name in ("tenant", "people", "revived", "special", "periods", "rows"))
-REPLAYED = (*BACK, ("kept", "KEPT"))
+REPLAYED = (*BACK, ("kept", "KEPT"), ("held", "HELD"))
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the erasure.")]
 
 

@@ -115,21 +115,40 @@ def test_a_restored_purge_goes_again(
     assert erasure.returned(session, [tenant]) == ()
 
 
-def test_what_was_purged_goes_again_though_the_rule_is_longer_now(
+def test_what_todays_rule_keeps_is_left_for_a_person_to_decide(
     session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """But for what a duty keeps by today's rule: nobody but a person can decide there."""
     backup = Backup(admin)
     retention.purge(session, retention.plan(session, [tenant]))
     backup.restore()
-    retention.set_rule(session, tenant, "interaction", 240)
     retention.set_rule(session, tenant, "invoice", 240)
     [found] = erasure.returned(session, [tenant])
-    assert [one.kept for one in found.periods] == [False, True]
+    assert [(one.retention_class, one.kept) for one in found.periods] == [
+        ("interaction", False), ("invoice", True),
+    ]  # fmt: skip
     done = erasure.replay(session, found, tmp_path)
     assert (done.periods, done.rows, done.kept) == (1, 2, 1)
     [rest] = erasure.returned(session, [tenant])
     assert [one.retention_class for one in rest.periods] == ["invoice"]
+
+
+def test_who_is_held_meanwhile_waits(
+    session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    from luactl import hold
+
+    one, two = person(session, tenant, "1"), person(session, tenant, "2")
+    backup = Backup(admin)
+    erasure.run(session, erasure.plan(session, tenant, [one, two], "order 9"), tmp_path)
+    backup.restore()
+    hold.place(session, tenant, hold.prepare("case 7", subject_id=one))
+    [found] = erasure.returned(session, [tenant])
+    done = erasure.replay(session, found, tmp_path / "again")
+    assert (done.people, done.held) == (2, 1)
+    [rest] = erasure.returned(session, [tenant])
+    assert rest.people == (one,)
+    assert erasure.replay(session, rest, tmp_path / "again").certificates == ()
+    assert hold.list_(session, tenant)
 
 
 def test_a_class_that_came_back_goes_again_and_a_new_one_stays(

@@ -7,27 +7,27 @@ own, since a restore may have taken the record of the old one along.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .. import retention
-from ..db import Session, in_context, queries, transaction
+from ..db import Session, in_context, queries
 from ..key.classes import KeyClass, TenantDrop
 from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
 from ..ledger import Entry, append
-from ..retention.register import read as read_rules
-from ..retention.rule import due_at, period_id
-from ..tenant import Tenant, find
+from ..tenant import find
 from .batch import cut
 from .planning import SPECIAL, plan
-from .restored import INTERACTION, Period, Returned
+from .restored import Period, Returned
 from .running import run
 
+if TYPE_CHECKING:
+    from ..tenant import Tenant
+
 INSTRUCTION = "erased before, and there again: the order of then"
-BATCH_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Replayed:
     """Interactions and invoices of those periods."""
     kept: int
     """Periods that today's rule keeps: nothing was taken of them."""
+    held: int
+    """People whom a legal hold keeps meanwhile: they go when it is released."""
     certificates: tuple[str, ...]
     """Folders of the certificates about people."""
 
@@ -62,26 +64,28 @@ def replay(
     periods = [one for one in found.periods if not one.kept]
     rows = _periods(session, tenant, periods)
     _revived(session, found)
-    done = []
+    done, held = [], 0
     for people, scope in ((found.people, "person"), (found.special, SPECIAL)):
         if people:
             again = plan(session, tenant, people, INSTRUCTION, scope=scope)
-            done.append(run(session, again, base, progress=progress).certificate)
+            held += len(again.held)
+            if again.people:
+                done.append(run(session, again, base, progress=progress, except_held=True).certificate)
     return Replayed(
-        found.tenant,
-        len(found.people),
-        len(found.revived),
-        len(found.special),
-        len(periods),
-        rows,
-        len(found.periods) - len(periods),
-        tuple(done),
+        tenant=found.tenant,
+        people=len(found.people),
+        revived=len(found.revived),
+        special=len(found.special),
+        periods=len(periods),
+        rows=rows,
+        kept=len(found.periods) - len(periods),
+        held=held,
+        certificates=tuple(done),
     )
 
 
-def _entry(found: Returned | Tenant, **detail: Any) -> Entry:
-    slug = found.tenant if isinstance(found, Returned) else found.slug
-    return Entry("erasure.replay", found.tenant_id, f"tenant:{slug}", detail=detail)
+def _entry(found: Returned, **detail: Any) -> Entry:
+    return Entry("erasure.replay", found.tenant_id, f"tenant:{found.tenant}", detail=detail)
 
 
 def _revived(session: Session, found: Returned) -> None:
@@ -100,8 +104,7 @@ def _revived(session: Session, found: Returned) -> None:
 
         def change(epoch: int, people: Sequence[UUID] = people, ids: dict[str, Any] = ids) -> None:
             in_context(session, found.tenant_id)
-            gone = [noun.delete_contacts(session.conn, **ids), noun.delete_contact_keys(session.conn, **ids),
-                    noun.delete_interactions(session.conn, **ids)]  # fmt: skip
+            gone = noun.erase_rows(session.conn, **ids)
             noun.retain_invoices(session.conn, **ids, at=session.clock.now())
             append(session, _entry(found, epoch=epoch, people=len(people), rows=sum(gone)))
 
@@ -109,55 +112,14 @@ def _revived(session: Session, found: Returned) -> None:
 
 
 def _periods(session: Session, tenant: Tenant, periods: Sequence[Period]) -> int:
-    """Purge again what is due by its rule; take interactions that are not due, but were purged, likewise."""
-    now = session.clock.now()
-    with transaction(session, tenant.tenant_id) as conn:
-        rules = {rule.retention_class: rule for rule in read_rules(conn, tenant.tenant_id)}
-    due, early = [], []
-    for one in periods:
-        end = due_at(rules[one.retention_class], one.period)
-        if end is not None and end <= now:
-            due.append(
-                retention.DuePeriod(
-                    tenant.slug, one.retention_class, one.period, end, one.interactions, one.invoices,
-                    one.invoice_lines, one.key,
-                )
-            )  # fmt: skip
-        else:
-            early.append(one)
-    rows = _early(session, tenant, early) if early else 0
-    if due:
-        purge = retention.TenantPurge(tenant.tenant_id, tenant.slug, tenant.status, tuple(due), ())
-        done = retention.purge(session, retention.PurgePlan(now, (purge,), 1, ()))
-        rows += done.interactions + done.invoices
-    return rows
-
-
-def _early(session: Session, tenant: Tenant, periods: Sequence[Period]) -> int:
-    """Delete the interactions of these months in batches, what came in meanwhile with the keys."""
-    from ..key.drop import drop
-
-    assert all(one.retention_class == INTERACTION for one in periods)
-    gone = [_delete(session, tenant, one) for one in periods]
-    keys = [period_id(one.retention_class, one.period) for one in periods if one.key]
-    if keys:
-
-        def change(epoch: int) -> None:
-            in_context(session, tenant.tenant_id)
-            append(session, _entry(tenant, epoch=epoch, periods=keys))
-
-        drop(session, [TenantDrop(tenant.tenant_id, (), keys)], change)
-    return sum(gone)
-
-
-def _delete(session: Session, tenant: Tenant, period: Period) -> int:
-    noun, total, batch = queries("retention"), 0, BATCH_ROWS
-    while batch == BATCH_ROWS:
-        with transaction(session, tenant.tenant_id) as conn:
-            batch = noun.purge_interactions(
-                conn, tenant_id=tenant.tenant_id, period=period.period, limit=BATCH_ROWS
-            )
-            if batch:
-                append(session, _entry(tenant, period=period.period, interactions=batch))
-        total += batch
-    return total
+    """Purge these periods again, which are due by today's rules; return how many rows went."""
+    if not periods:
+        return 0
+    back = {(one.retention_class, one.period) for one in periods}
+    due = retention.plan(session, [tenant])
+    chosen = tuple(
+        replace(one, periods=tuple(p for p in one.periods if (p.retention_class, p.period) in back))
+        for one in due.tenants
+    )
+    done = retention.purge(session, replace(due, tenants=chosen))
+    return done.interactions + done.invoices

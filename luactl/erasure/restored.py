@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
-from ..key.classes import KeyClass, RetentionClass, split_period
+from ..key.classes import KeyClass, split_period
+from ..retention.planning import counts_due
 from ..retention.register import read as read_rules
 from ..retention.rule import Rule, due_at, period_id
 
 if TYPE_CHECKING:
     from ..key.tree import Nodes
     from ..tenant import Tenant
-
-INTERACTION, INVOICE = RetentionClass.INTERACTION.label, RetentionClass.INVOICE.label
 
 
 @dataclass(frozen=True)
@@ -145,19 +145,19 @@ def _dead(
     return tuple(subject for subject, leaf, slot in places if nodes[leaf][slot] is None)
 
 
-def _periods(conn: Any, tenant: Tenant, known: _Marks, now: Any) -> tuple[Period, ...]:
-    """Return purged periods whose key is claimed again, and periods with rows that no key opens."""
-    noun, this = queries("erasure"), {"tenant_id": tenant.tenant_id}
-    claims = dict(noun.period_claims(conn, **this))
-    months = {(INTERACTION, number): (count, 0, 0) for number, count in noun.months(conn, **this)}
-    years = {(INVOICE, number): (0, *counts) for number, *counts in noun.years(conn, **this)}
-    rows = {**months, **years}
-    back = {one for one, slot in claims.items() if known.period(one, slot)}
-    named = {(split_period(one)[0].label, split_period(one)[1]): True for one in back}
-    named |= {one: False for one in rows if period_id(*one) not in claims}
+def _periods(conn: Any, tenant: Tenant, known: _Marks, now: datetime) -> tuple[Period, ...]:
+    """Return purged periods whose key is claimed again, and due ones with rows that no key opens.
+
+    What a legal hold keeps lies under a key of its own, and is no return.
+    """
+    claims = dict(queries("erasure").period_claims(conn, tenant_id=tenant.tenant_id))
+    rows = counts_due(conn, tenant.tenant_id, now)[0]
+    back = [split_period(one) for one, slot in claims.items() if known.period(one, slot)]
+    named = {(one.label, number): True for one, number in back}
+    named |= {one: False for one, counts in rows.items() if any(counts) and period_id(*one) not in claims}
     rules = {rule.retention_class: rule for rule in read_rules(conn, tenant.tenant_id)}
     return tuple(
-        _period(one, rows.get(one, (0, 0, 0)), key=named[one], kept=_kept(rules.get(one[0]), *one, now))
+        _period(one, rows.get(one, (0, 0, 0)), key=named[one], kept=_kept(rules.get(one[0]), one[1], now))
         for one in sorted(named)
     )
 
@@ -166,9 +166,7 @@ def _period(one: tuple[str, int], rows: Sequence[int], *, key: bool, kept: bool)
     return Period(one[0], one[1], rows[0], rows[1], rows[2], key, kept)
 
 
-def _kept(rule: Rule | None, retention_class: str, number: int, now: Any) -> bool:
-    """Whether a duty keeps it by today's rule. What a tenant alone decided goes again all the same."""
-    if retention_class != INVOICE:
-        return False
+def _kept(rule: Rule | None, number: int, now: datetime) -> bool:
+    """Whether today's rule keeps it: it may have become longer since the purge."""
     end = due_at(rule, number) if rule else None
     return end is None or end > now

@@ -251,16 +251,3 @@ SELECT period_id, slot_no
 FROM vault.period
 WHERE tenant_id = :tenant_id::bigint
 ORDER BY period_id;
-
--- name: months
--- Interactions of a tenant per month of occurrence.
-SELECT retention_period, count(*)
-FROM crm.interaction
-WHERE tenant_id = :tenant_id::bigint
-GROUP BY retention_period
-ORDER BY retention_period;
-
--- name: years
--- Invoices and lines of a tenant per year of issue, hidden ones included: counts only.
-SELECT retention_period, invoices, lines
-FROM crm.invoices_due(:tenant_id::bigint, 2147483647);
