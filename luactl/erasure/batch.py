@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from ..key.classes import KeyClass, TenantDrop
 from ..key.pack import pack_uuids
 from ..ledger import Entry
 from . import facts as statement
-from .planning import PERSON, Dropping, ErasurePlan, Rows, classes, weigh
+from .planning import PERSON, TABLES, Dropping, ErasurePlan, Going, Staying, billed, classes, weigh
 
 KIND = "erasure"
 PEOPLE = 5_000
@@ -48,7 +49,10 @@ class Chosen:
     living: tuple[UUID, ...]
     keys: tuple[tuple[UUID, int, int, int], ...]
     """Subject, class, version and slot of every key that is dropped."""
-    rows: Rows
+    staying: tuple[Staying, ...]
+    """What a duty keeps; counted for one person only, since of many the plan has said it."""
+    kept: bool
+    """Whether anybody has an invoice that stays."""
 
     @property
     def dropping(self) -> tuple[Dropping, ...]:
@@ -112,39 +116,49 @@ def choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:
     living = tuple(row[0] for row in locked if row[1] == "active")
     if not living:
         raise BusyError("another run has just erased this person", hint="run it again to get the certificate")
-    rows = weigh(conn, act.tenant_id, living, act.scope, now)
+    staying, kept = _staying(conn, act, living, now)
     slots = noun.slots(conn, tenant_id=act.tenant_id, ids=pack_uuids(living))
     going = classes(act.scope)
     keys = tuple(
-        slot
-        for slot in slots
-        if slot[1] in going and (slot[1] != KeyClass.ACCOUNTING or slot[0] not in rows.kept)
+        slot for slot in slots if slot[1] in going and (slot[1] != KeyClass.ACCOUNTING or slot[0] not in kept)
     )
-    return Chosen(living, keys, rows)
+    return Chosen(living, keys, staying, bool(kept))
+
+
+def _staying(
+    conn: Any, act: Act, living: tuple[UUID, ...], now: datetime
+) -> tuple[tuple[Staying, ...], frozenset[UUID]]:
+    """Return what stays, and of whom."""
+    if act.scope != PERSON:
+        return (), frozenset()
+    if act.plan is not None and act.plan.subject_id is not None:
+        rows = weigh(conn, act.tenant_id, living, act.scope, now)
+        return rows.staying, rows.kept
+    return (), billed(conn, act.tenant_id, living)
 
 
 def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     """Make all row changes in the epoch's transaction; these people are locked."""
     from ..ledger import append
 
-    if act.scope == PERSON:
-        _delete(session, act, chosen)
-    _record(session, act, chosen, epoch)
+    gone = _delete(session, act, chosen) if act.scope == PERSON else ()
+    _record(session, act, chosen, gone, epoch)
     append(session, entry(act, "intent", epoch, people=len(chosen.living)))
 
 
-def _delete(session: Session, act: Act, chosen: Chosen) -> None:
+def _delete(session: Session, act: Act, chosen: Chosen) -> tuple[Going, ...]:
+    """Take all that goes, and return what it was: nobody writes about these people meanwhile."""
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()
     who = {"tenant_id": act.tenant_id, "ids": pack_uuids(chosen.living)}
     gone = noun.erase_rows(conn, **who)
-    marked = noun.mark_erased(conn, **who, at=at)
-    if gone != tuple(one.rows for one in chosen.rows.going) or marked != len(chosen.living):
-        raise LuactlError("the rows of these people could not all be deleted; nothing was changed")
-    if chosen.rows.staying:
+    if noun.mark_erased(conn, **who, at=at) != len(chosen.living):
+        raise LuactlError("these people could not all be marked as erased; nothing was changed")
+    if chosen.kept:
         noun.retain_invoices(conn, **who, at=at)
+    return tuple(Going(table, rows) for table, rows in zip(TABLES, gone, strict=True))
 
 
-def _record(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
+def _record(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, ...], epoch: int) -> None:
     from psycopg.types.json import Jsonb
 
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()
@@ -152,12 +166,12 @@ def _record(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     if act.plan is not None:
         noun.insert_erasure(
             conn, **this, subject_id=act.plan.subject_id, instruction=act.plan.instruction, epoch=epoch,
-            plan=Jsonb(_document(act.plan, chosen)), at=at, scope=act.scope,
+            plan=Jsonb(_document(act.plan, chosen, gone)), at=at, scope=act.scope,
             subjects=pack_uuids(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
         )  # fmt: skip
     noun.insert_batch(
         conn, **this, epoch=epoch, people=len(chosen.living), at=at,
-        gone=Jsonb({one.table: one.rows for one in chosen.rows.going}),
+        gone=Jsonb({one.table: one.rows for one in gone}),
         keys=Jsonb({one.key_class: one.keys for one in chosen.dropping}),
     )  # fmt: skip
     noun.insert_people(
@@ -169,12 +183,11 @@ def _record(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     )  # fmt: skip
 
 
-def _document(plan: ErasurePlan, chosen: Chosen) -> dict[str, Any]:
+def _document(plan: ErasurePlan, chosen: Chosen, gone: tuple[Going, ...]) -> dict[str, Any]:
     """Return what lua.erasure.plan keeps: of one person what really went, of many what was planned."""
     if plan.subject_id is None:
         return statement.planned(plan.going, plan.dropping, (), plan.staying)
-    rows, keys = chosen.rows, [one[1:] for one in chosen.keys]
-    return statement.planned(rows.going, chosen.dropping, keys, rows.staying)
+    return statement.planned(gone, chosen.dropping, [one[1:] for one in chosen.keys], chosen.staying)
 
 
 def entry(act: Act, outcome: Literal["intent", "done"], epoch: int, **detail: Any) -> Entry:

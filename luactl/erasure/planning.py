@@ -197,8 +197,13 @@ def weigh(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: da
     going = tuple(Going(table, rows) for table, rows in zip(TABLES, noun.counts(conn, **who), strict=True))
     rules = {rule.retention_class: rule for rule in read_rules(conn, tenant_id)}
     staying = tuple(_staying(rules["invoice"], now, *row[:3]) for row in noun.invoices(conn, **who))
-    kept = frozenset(row[0] for row in noun.billed(conn, **who)) if staying else frozenset()
-    return Rows(going, staying, kept)
+    return Rows(going, staying, billed(conn, tenant_id, living) if staying else frozenset())
+
+
+def billed(conn: Any, tenant_id: int, living: Sequence[UUID]) -> frozenset[UUID]:
+    """Return those of these people who have an invoice that stays, in the running transaction."""
+    rows = queries("erasure").billed(conn, tenant_id=tenant_id, ids=pack_uuids(living))
+    return frozenset(row[0] for row in rows)
 
 
 def classes(scope: str) -> set[KeyClass]:
