@@ -196,3 +196,23 @@ FROM vault.releases() r JOIN lua.tenant_directory d ON d.tenant_id = r.tenant_id
 -- name: has_login$
 -- Whether somebody can log in by that name.
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :person::text AND rolcanlogin);
+
+-- name: node_marks
+-- Version and SHA-256 of every node: enough to compare the tree with a key book.
+SELECT path, version, sha256(blob) FROM vault.node;
+
+-- name: lay_epoch$
+-- Moves the tree forward to the epoch of a key book.
+SELECT vault.lay_epoch(:tree_id::uuid, :epoch_from::bigint, :epoch_to::bigint, :change::bigint, :at::timestamptz);
+
+-- name: lay_nodes$
+-- Puts nodes of a key book in the place of older ones.
+SELECT vault.lay_nodes(:paths::bytea[], :versions::integer[], :blobs::bytea[]);
+
+-- name: lay_counters$
+-- Raises counters, so that no number is ever handed out twice.
+SELECT vault.lay_counters(:tenant_ids::bigint[], :spaces::smallint[], :next::bigint[]);
+
+-- name: lay_tombstones$
+-- Remembers again what was dropped.
+SELECT vault.lay_tombstones(:tenant_ids::bigint[], :marks::bytea[], :epochs::bigint[], :ats::timestamptz[]);
