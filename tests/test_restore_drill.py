@@ -1,4 +1,4 @@
-"""The drill with Postgres' own means: a base backup, recovery to a point in time, and a standby that lagged."""
+"""The drill with Postgres' own means: base backup, recovery to a point in time, a standby that lagged."""
 
 from __future__ import annotations
 
