@@ -9,7 +9,7 @@ from luactl.errors import Exit
 
 from .app import group
 from .context import is_json, session
-from .diagnostics import confirm
+from .diagnostics import confirm, progress
 from .options import DryRun, Yes
 from .output import show, show_plan
 
@@ -48,6 +48,15 @@ def _lines(plan: RestorePlan) -> list[Line]:
         )
         for one in plan.lost
     ]
+    for again in plan.again or ():
+        people = len(again.people) + len(again.revived) + len(again.special)
+        found.append(
+            Line(
+                f"{people:,} erased people and {len(again.periods):,} purged periods at {again.tenant}",
+                "go again",
+            )
+        )
+    found += [Line(f"tenant {slug}, which had ended", "end it again") for slug in plan.ended or ()]
     found += [Line(f"{one.kind} {one.id} of {one.tenant}", "run it again") for one in plan.unfinished]
     return found
 
@@ -64,6 +73,7 @@ def check(dry_run: DryRun = False, yes: Yes = False) -> None:
         luactl restore check --yes
     """
     from luactl import restore
+    from luactl.config import find_paths
 
     with session("restore check") as s:
         plan = restore.plan(s)
@@ -74,8 +84,13 @@ def check(dry_run: DryRun = False, yes: Yes = False) -> None:
             confirm(
                 "Make this database the one that is worked with from now on?", yes=yes, name=s.profile.name
             )
-        done = restore.check(s)
+        with progress("tenants and people") as advance:
+            done = restore.check(s, find_paths().data / "certificates", advance)
     notes = list(done.findings)
+    notes += [
+        f"{one.tenant}: {one.people + one.revived:,} people and {one.periods:,} periods were erased again"
+        for one in done.replayed
+    ]
     if done.origin:
         notes.append(f"the log goes on as {done.origin}; give its verifier key to whoever checks checkpoints")
     notes += [

@@ -7,13 +7,16 @@ step is its own transaction with its ledger entry, and finds nothing to do when 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .db import Session, queries
 from .errors import LuactlError
 
 if TYPE_CHECKING:
+    from .erasure import Replayed, Returned
     from .key.lay import Laying
     from .key.recovery import Recovery
     from .ledger.fork import Branch
@@ -40,13 +43,18 @@ class RestorePlan:
     """What an unfinished change of the tree needs; None when only the laid tree will tell."""
     lost: tuple[Branch, ...]
     """What anchors know of the log beyond this database."""
+    again: tuple[Returned, ...] | None
+    """Who and what was erased or purged and is there again; None when only the laid tree will tell."""
+    ended: tuple[str, ...] | None
+    """Tenants that had ended and are there again; None when only the laid tree will tell."""
     unfinished: tuple[Unfinished, ...]
     """What its own command finishes when it is run again."""
 
     @property
     def is_clean(self) -> bool:
         """Whether there is nothing to do."""
-        return self.keys is None and not self.lost and not (self.recovery and self.recovery.actions)
+        settled = self.recovery is not None and not self.recovery.actions
+        return settled and not (self.keys or self.lost or self.again)
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class Restoration:
     plan: RestorePlan
     origin: str | None
     """The new name of the log; None when it keeps its own."""
+    replayed: tuple[Replayed, ...]
+    """What was erased again, by tenant."""
     findings: tuple[str, ...]
     """What is still not as it must be: the first twenty."""
 
@@ -77,7 +87,25 @@ def plan(session: Session) -> RestorePlan:
 
     laying = plan_laying(session)
     recovery = None if laying else recover(session, dry_run=True)
-    return RestorePlan(laying, recovery, find_lost(session), _unfinished(session))
+    again, ended = (None, None) if recovery is None or recovery.actions else _returned(session)
+    return RestorePlan(laying, recovery, find_lost(session), again, ended, _unfinished(session))
+
+
+def _returned(
+    session: Session, progress: Callable[[int], None] = lambda _: None
+) -> tuple[tuple[Returned, ...], tuple[str, ...]]:
+    """Return what is there again of tenants that live, and the slugs of those that had ended."""
+    from .erasure import returned
+    from .key.lay import have_ended
+    from .tenant import list_
+    from .tenant.register import directory
+
+    tenants = list_(session)
+    numbers = {slug: key_no for slug, (_id, key_no) in directory(session, [t.slug for t in tenants]).items()}
+    gone = have_ended(session, list(numbers.values()))
+    living = [one for one in tenants if numbers[one.slug] not in gone]
+    ended = tuple(t.slug for t in tenants if numbers[t.slug] in gone and t.status != "terminated")
+    return returned(session, living, progress), ended
 
 
 def _unfinished(session: Session) -> tuple[Unfinished, ...]:
@@ -85,11 +113,14 @@ def _unfinished(session: Session) -> tuple[Unfinished, ...]:
     return tuple(Unfinished(kind, tenant, str(id_)) for kind, tenant, id_, _since in rows)
 
 
-def check(session: Session) -> Restoration:
+def check(session: Session, base: Path, progress: Callable[[int], None] = lambda _: None) -> Restoration:
     """Do what `plan` says; cut short anywhere it can be run again.
+
+    Certificates of what is erased again go below `base`; `progress` gets 1 a tenant, and people as they go.
 
     Raises what `plan` raises, and BusyError when tree or log are in use.
     """
+    from .erasure import replay
     from .key.lay import lay_over
     from .key.recovery import recover
     from .ledger import integrate
@@ -100,16 +131,24 @@ def check(session: Session) -> Restoration:
     lay_over(session)
     recover(session)
     origin = fork(session, planned.lost).origin if planned.lost else None
+    again, ended = _returned(session, progress)
+    replayed = tuple(replay(session, one, base, progress) for one in again)
     integrate(session)
-    return Restoration(planned, origin, _findings(session))
+    return Restoration(planned, origin, replayed, _findings(session, ended, replayed))
 
 
-def _findings(session: Session) -> tuple[str, ...]:
+def _findings(session: Session, ended: tuple[str, ...], replayed: tuple[Replayed, ...]) -> tuple[str, ...]:
     """Look at the whole tree and the whole log once more."""
     from . import key, ledger
 
+    said = [f"tenant {slug} had ended and is there again: `luactl tenant terminate {slug}`" for slug in ended]
+    said += [
+        f"tenant {one.tenant}: {one.kept} purged periods are there again, and today's rule keeps them"
+        for one in replayed
+        if one.kept
+    ]
     keys = key.verify(session)
-    said = [f"{one.where}: {one.what}" for one in keys.findings]
+    said += [f"{one.where}: {one.what}" for one in keys.findings]
     try:
         said += [f"ledger: {one.problem}" for one in ledger.verify(session).findings]
     except LuactlError as error:

@@ -17,13 +17,15 @@ from ..errors import RefusedError
 from .book import Book, open_books, sync
 from .classes import SealError
 from .holder import open_holders
-from .node import OpenNode, top_key
-from .path import FAN_OUT, TOP
+from .node import DROPPED, SLOT_SIZE, OpenNode, top_key
+from .path import FAN_OUT, SPACE_A, TOP, locate
 from .root import NoRootError, exclusive, lock_row, read_root, wipe
 from .status import KeyStatus, State, status
 
 BATCH = 500
 Node = tuple[int, bytes]
+Marks = dict[bytes, tuple[int, bytes]]
+"""Version and SHA-256 of each node in the database, by path."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class Laying:
     counters: int
     """Counters that are raised."""
     tombstones: int
-    """Erased keys and purged periods that the database does not remember."""
+    """Erased keys, purged periods and ended tenants that the database does not remember."""
+    pruned: int
+    """Subtrees of tenants that have ended, whose nodes go."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class _Difference:
     nodes: dict[bytes, Node] = field(repr=False)
     counters: dict[tuple[int, int], int] = field(repr=False)
     tombstones: dict[tuple[int, bytes], tuple[int, str]] = field(repr=False)
+    bases: tuple[bytes, ...] = field(repr=False)
 
 
 def plan_laying(session: Session) -> Laying | None:
@@ -98,7 +103,9 @@ def _compare(session: Session) -> _Difference | None:
         return None
     state = next(one for one in now.books if one.name == book.name)
     chain = _Chain(book, now.tree_id, _top_key(session, now, state.epoch))
-    nodes, kept = _nodes(session, book, chain)
+    there = {path: (version, mark) for path, version, mark in queries("key").node_marks(session.conn)}
+    nodes, kept = _nodes(session, there, chain)
+    bases = chain.dropped(there)
     counters, tombstones = _counters(session, book), _tombstones(session, book)
     laying = Laying(
         now.tree_id,
@@ -110,8 +117,9 @@ def _compare(session: Session) -> _Difference | None:
         kept,
         len(counters),
         len(tombstones),
+        len(bases),
     )
-    return _Difference(laying, nodes, counters, tombstones)
+    return _Difference(laying, nodes, counters, tombstones, bases)
 
 
 def _newest(session: Session, now: KeyStatus) -> Book | None:
@@ -160,6 +168,16 @@ class _Chain:
         version, blob = self.nodes[path]
         return OpenNode(self._tree, path, version, blob, key)
 
+    def dropped(self, there: Marks) -> tuple[bytes, ...]:
+        """Return the paths below which the database has nodes although the book has dropped their key."""
+        found = set()
+        for path in there.keys() - self.nodes.keys():
+            base = next(path[:end] for end in range(1, len(path) + 1) if path[:end] not in self.nodes)
+            blob, at = self.nodes[base[:-1]][1], base[-1] * SLOT_SIZE
+            if blob[at : at + SLOT_SIZE] == DROPPED:
+                found.add(base)
+        return tuple(sorted(found))
+
     def opens(self, path: bytes, node: Node) -> bool:
         """Tell whether the node opens at its place below the book's own nodes."""
         key = self._top
@@ -172,9 +190,8 @@ class _Chain:
         return True
 
 
-def _nodes(session: Session, book: Book, chain: _Chain) -> tuple[dict[bytes, Node], int]:
+def _nodes(session: Session, there: Marks, chain: _Chain) -> tuple[dict[bytes, Node], int]:
     """Return the book's nodes that are to be laid, and how many stay although the book has others."""
-    there = {path: (version, mark) for path, version, mark in queries("key").node_marks(session.conn)}
     laid, kept = {}, 0
     for path, (version, blob) in chain.nodes.items():
         known = there.get(path)
@@ -228,6 +245,8 @@ def _write(session: Session, found: _Difference) -> None:
             versions=[found.nodes[path][0] for path in part],
             blobs=[found.nodes[path][1] for path in part],
         )
+    if found.bases:
+        noun.prune(conn, paths=list(found.bases))
     _lay_counters(session, list(found.counters.items()))
     _lay_tombstones(session, list(found.tombstones.items()))
     detail = {
@@ -259,3 +278,19 @@ def _lay_tombstones(
         epochs=[epoch for _, (epoch, _at) in tombstones],
         ats=[datetime.fromisoformat(at) for _, (_epoch, at) in tombstones],
     )
+
+
+def have_ended(session: Session, key_nos: Sequence[int]) -> set[int]:
+    """Return the numbers of those tenants whose part of the tree was dropped as a whole.
+
+    Raises RefusedError off a key host, SealError when the tree does not open.
+    """
+    from .tree import Nodes
+
+    nodes, ended = Nodes(session), set()
+    places = {key_no: locate(TOP, SPACE_A, 2 * key_no) for key_no in key_nos}
+    nodes.load({leaf for leaf, _slot in places.values()})
+    for key_no, (leaf, slot) in places.items():
+        if nodes[leaf][slot] is None:
+            ended.add(key_no)
+    return ended
