@@ -138,7 +138,8 @@ SELECT c.oid::regclass::text FROM pg_class c JOIN lint_table ON t = c.oid
 CROSS JOIN LATERAL aclexplode(c.relacl) AS x WHERE c.relispartition AND x.grantee <> c.relowner;
 
 -- name: updates
--- UPDATE is granted by column, never on tenant_id, and on nothing in the ledger: it is append-only.
+-- UPDATE is granted by column, never on tenant_id, and on nothing in the ledger, which is append-only: but for the
+-- moment at which a name of the log ends.
 SELECT c.oid::regclass || ' ' || x.grantee::regrole
 FROM pg_class c JOIN lint_table ON t = c.oid CROSS JOIN LATERAL aclexplode(c.relacl) AS x
 WHERE x.privilege_type = 'UPDATE' AND x.grantee <> c.relowner
@@ -146,7 +147,8 @@ UNION ALL
 SELECT a.attrelid::regclass || '.' || a.attname || ' ' || x.grantee::regrole
 FROM pg_attribute a JOIN lint_table ON t = a.attrelid JOIN pg_class c ON c.oid = t
 CROSS JOIN LATERAL aclexplode(a.attacl) AS x
-WHERE x.privilege_type = 'UPDATE' AND (a.attname = 'tenant_id' OR c.relnamespace = 'ledger'::regnamespace);
+WHERE x.privilege_type = 'UPDATE' AND (a.attname = 'tenant_id' OR c.relnamespace = 'ledger'::regnamespace)
+  AND NOT (c.oid = 'ledger.origin'::regclass AND a.attname = 'ended_at' AND x.grantee = 'lua_definer'::regrole);
 
 -- name: sequence_rights
 -- A sequence can be drawn from, never set or wound back.

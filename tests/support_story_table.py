@@ -295,6 +295,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "erasure plan": (Case(lambda w: (*T, "--subject", w.people["2"], "--instruction", "ticket 1")),),
     "erasure replay": (Case(lambda w: ("--all",)),),
+    "restore check": (Case(covers=covering(INTEGRATED), empty=True),),
     "erasure list": (Case(lambda w: T),),
     "erasure show": (Case(lambda w: (w.seen["erasure"],)),),
     "erasure verify": (Case(lambda w: (w.seen["erasure"],)),),

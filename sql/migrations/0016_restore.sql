@@ -1,8 +1,7 @@
 -- After a restore the newest key book is laid over the database, and a log that was cut short goes on under a new name.
 -- Everything here goes forward only: an epoch, a node's version, a counter never becomes smaller.
 
-GRANT SELECT, UPDATE ON SEQUENCE vault.change TO lua_definer;
-GRANT SELECT, UPDATE ON SEQUENCE lua.pooled_tenant TO lua_definer;
+GRANT USAGE ON SEQUENCE lua.pooled_tenant TO lua_definer;
 GRANT INSERT (path, version, blob, change) ON vault.node TO lua_definer;
 GRANT INSERT ON vault.tombstone TO lua_definer;
 GRANT INSERT, UPDATE (ended_at) ON ledger.origin TO lua_definer;
@@ -18,7 +17,7 @@ BEGIN
         RAISE EXCEPTION 'the tree is no longer at epoch %', p_from USING ERRCODE = 'serialization_failure';
     END IF;
     -- New writes must be newer than anything a book has seen, else it would never ask for them.
-    PERFORM setval('vault.change', greatest(p_change, (SELECT last_value FROM vault.change)));
+    PERFORM nextval('vault.change') FROM generate_series(1, p_change - nextval('vault.change'));
     RETURN p_to;
 END $$;
 COMMENT ON FUNCTION vault.lay_epoch IS 'Moves the tree forward to the epoch of a key book, after a restore';
@@ -51,9 +50,7 @@ BEGIN
     ON CONFLICT (tenant_id, space) DO UPDATE SET next_no = excluded.next_no WHERE c.next_no < excluded.next_no;
     GET DIAGNOSTICS raised = ROW_COUNT;
     -- Ids of tenants that were made after the backup are not given to others.
-    IF known > (SELECT last_value FROM lua.pooled_tenant) THEN
-        PERFORM setval('lua.pooled_tenant', known);
-    END IF;
+    PERFORM nextval('lua.pooled_tenant') FROM generate_series(1, known - nextval('lua.pooled_tenant'));
     RETURN raised;
 END $$;
 COMMENT ON FUNCTION vault.lay_counters IS 'Raises counters to what a key book has seen; returns how many were raised';
