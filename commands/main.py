@@ -36,7 +36,7 @@ NOUNS = {
     "log": "Who did what: search and follow the ledger's entries.",
     "retention": "How long data are kept, and the purge of what is due.",
     "hold": "Legal holds: what may not be erased or purged while a matter is pending.",
-    "erasure": "Erase a person so that nobody can read them again.",
+    "erasure": "Erase people so that nobody can read them again.",
     "restore": "After a restore: keys from the book, what was erased goes again, the log goes on.",
     "promise": "What the Data Protection page promises, and proof by trying to break it.",
     "key": "The key tree: state, rotation, recovery, holders, books, releases to persons.",
