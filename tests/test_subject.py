@@ -349,14 +349,15 @@ def test_reindex_leaves_what_somebody_changed_meanwhile(
     session: Session, shop: Tenant, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = add_people(session, shop, crowd(20), 0)[0]
-    real = subject._opened
+    finding = import_module("luactl.subject.finding")
+    real = finding._opened
 
     def slow(*args: Any) -> Any:
         opened = list(real(*args))
         admin.execute("UPDATE crm.contact SET updated_at = now() WHERE subject_id = %s", [first])
         return iter(opened)
 
-    monkeypatch.setattr(subject, "_opened", slow)
+    monkeypatch.setattr(finding, "_opened", slow)
     assert subject.reindex(session, shop, subject.plan_reindex(session, shop)).done == 19
 
 
