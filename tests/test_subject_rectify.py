@@ -15,7 +15,7 @@ from conftest import TEMPLATE, TestServer
 from support_subject import add_people
 from uuid_utils.compat import uuid7
 
-from luactl import key, subject, tenant
+from luactl import hold, key, subject, tenant
 from luactl.db import Session, transaction
 from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, RetentionClass, SealError, SubjectKey, TenantDrop
@@ -99,7 +99,7 @@ def sealed_rows(session: Session, shop: Tenant, one: UUID) -> dict[tuple[str, st
         return {
             (table.table, row_id): bytes(blob)
             for table in TABLES
-            for row_id, _period, blob in read(session, table, shop.tenant_id, one)
+            for row_id, blob in read(session, table, shop.tenant_id, one)
         }
 
 
@@ -296,3 +296,36 @@ def test_on_the_command_line(cli: Cli, session: Session, shop: Tenant, aylin: UU
         "subject", "find", "--tenant", "shop", "--email", "-", "-o", "json", stdin="new@example.org\n"
     )
     assert [one["subject_id"] for one in json.loads(found.stdout)["data"]] == [str(aylin)]
+
+
+def test_what_is_held_stays_as_it_is(session: Session, shop: Tenant, aylin: UUID) -> None:
+    before = sealed_rows(session, shop, aylin)
+    new = hold.NewHold(uuid7(), "subject", aylin, None, None, "file 7", "claims")
+    hold.place(session, shop, new)
+    with pytest.raises(RefusedError, match=f"is held: {new.hold_id}"):
+        subject.plan_rectification(session, shop, aylin, ("email",), "T-1")
+    for drop in (
+        TenantDrop(shop.tenant_id, versions=[(aylin, KeyClass.MAIN, 1)]),
+        TenantDrop(shop.tenant_id, whole=True),
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            key.drop(session, [drop], lambda _epoch: None)
+    assert opens(session, shop, aylin, before).keys() == before.keys()
+    assert key.status(session).state is key.State.SETTLED
+
+
+def test_the_database_takes_nothing_but_the_next_version(session: Session, shop: Tenant, aylin: UUID) -> None:
+    from luactl.subject.sealed import read, write
+
+    talks = TABLES[2]
+    with transaction(session, shop.tenant_id):
+        ((row_id, blob),) = read(session, talks, shop.tenant_id, aylin)
+    other = [
+        blob[:1] + b"\x02" + blob[2:],  # class
+        blob[:6] + b"\x00" + blob[7:],  # period
+        blob,  # the same version
+        blob[:2] + b"\x00\x00\x00\x03" + blob[6:],  # one too many
+    ]
+    for wrong in other:
+        with transaction(session, shop.tenant_id):
+            assert write(session, talks, shop.tenant_id, [(row_id, wrong)]) == 0

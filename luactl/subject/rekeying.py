@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, LuactlError, RefusedError
-from ..key.classes import KeyClass, PeriodKey, SubjectKey, TenantDrop
+from ..key.classes import KeyClass, PeriodKey, SubjectKey, TenantDrop, split_period
 from .sealed import Table, read, tables_of, write
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def plan_rekey(
 
     with transaction(session, tenant.tenant_id):
         lock(session, tenant.tenant_id, [subject_id])
+        _demand_free(session, tenant.tenant_id, subject_id)
         keys = open_tenant(session, tenant.tenant_id)
         old = _only(keys, subject_id, key_class)
         rows = {
@@ -59,6 +60,17 @@ def plan_rekey(
             for table in tables_of(key_class)
         }
     return Rekeyed(subject_id, key_class.label, old.version, old.version + 1, rows)
+
+
+def _demand_free(session: Session, tenant_id: int, subject_id: UUID) -> None:
+    """Refuse what would destroy what a hold keeps; the database asks again when it comes to it."""
+    from ..hold import held
+
+    for holds in held(session.conn, tenant_id, [subject_id]).values():
+        raise RefusedError(
+            f"subject {subject_id} is held: {', '.join(str(one.hold_id) for one in holds)}",
+            hint="what is held stays as it is; `luactl hold list` shows the case",
+        )
 
 
 def _only(keys: TenantKeys, subject_id: UUID, key_class: KeyClass) -> SubjectKey:
@@ -107,28 +119,32 @@ class _Run:
             self.rows[table.table] = self._table(table, new)
 
     def _table(self, table: Table, new: SubjectKey) -> int:
-        from ..key.seal import seal, unseal
+        from ..key.seal import header, seal, unseal
 
-        periods: dict[int, PeriodKey | None] = {}
+        periods: dict[int, PeriodKey] = {}
         resealed = []
-        for row_id, number, sealed in read(self.session, table, self.tenant.tenant_id, self.subject_id):
-            if number not in periods:
-                periods[number] = self.keys.existing_period(table.retention_class, number)
-            period = periods[number]
-            if period is None:
-                raise LuactlError(
-                    f"period {number} is purged, but {table.table} has a row of it",
-                    hint="`luactl retention purge` finishes what was cut short",
-                )
+        for row_id, sealed in read(self.session, table, self.tenant.tenant_id, self.subject_id):
+            identifier = header(sealed)[2]  # its own, or that of a hold
+            if identifier not in periods:
+                periods[identifier] = self._period(identifier, table)
             place = table.place(self.tenant.tenant_id, self.subject_id, row_id)
-            fields = self.edit(table, row_id, unseal(sealed, place, self.old, period))
-            resealed.append((row_id, seal(fields, place, new, period, self.key_class)))
+            fields = self.edit(table, row_id, unseal(sealed, place, self.old, periods[identifier]))
+            resealed.append((row_id, seal(fields, place, new, periods[identifier], self.key_class)))
         if write(self.session, table, self.tenant.tenant_id, resealed) != len(resealed):
             raise LuactlError(
                 f"not every row of {table.table} could be sealed anew; nothing was changed",
-                hint="does this login have the right to change them?",
+                hint="is one of them held? `luactl hold list` shows it",
             )
         return len(resealed)
+
+    def _period(self, identifier: int, table: Table) -> PeriodKey:
+        found = self.keys.existing_period(*split_period(identifier))
+        if found is None:
+            raise LuactlError(
+                f"a period is purged, but {table.table} has a row of it",
+                hint="`luactl retention purge` finishes what was cut short",
+            )
+        return found
 
 
 def rekey(

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..db import Session, queries
-from ..key.classes import KeyClass, Place, RetentionClass
+from ..key.classes import KeyClass, Place
 
 
 @dataclass(frozen=True)
 class Table:
-    """A sealed column: its table, the class of subject key and the kind of period that seal it."""
+    """A sealed column: its table, and the class of subject key that seals it."""
 
     table: str
     column: str
     key_class: KeyClass
-    retention_class: RetentionClass
 
     @property
     def query(self) -> str:
@@ -33,11 +32,11 @@ class Table:
 
 
 TABLES = (
-    Table("crm.subject", "personal", KeyClass.MAIN, RetentionClass.CONTACT),
-    Table("crm.contact", "personal", KeyClass.MAIN, RetentionClass.CONTACT),
-    Table("crm.interaction", "personal", KeyClass.MAIN, RetentionClass.INTERACTION),
-    Table("crm.invoice", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE),
-    Table("crm.invoice_line", "accounting", KeyClass.ACCOUNTING, RetentionClass.INVOICE),
+    Table("crm.subject", "personal", KeyClass.MAIN),
+    Table("crm.contact", "personal", KeyClass.MAIN),
+    Table("crm.interaction", "personal", KeyClass.MAIN),
+    Table("crm.invoice", "accounting", KeyClass.ACCOUNTING),
+    Table("crm.invoice_line", "accounting", KeyClass.ACCOUNTING),
 )
 
 
@@ -46,14 +45,16 @@ def tables_of(key_class: KeyClass) -> list[Table]:
     return [table for table in TABLES if table.key_class is key_class]
 
 
-def read(session: Session, table: Table, tenant_id: int, subject_id: UUID) -> list[tuple[str, int, bytes]]:
-    """Return row id, period number and sealed value of each row about a subject."""
+def read(session: Session, table: Table, tenant_id: int, subject_id: UUID) -> list[tuple[str, bytes]]:
+    """Return row id and sealed value of each row about a subject."""
     ask = getattr(queries("subject"), f"sealed_{table.query}")
     return list(ask(session.conn, tenant_id=tenant_id, subject_id=subject_id))
 
 
 def write(session: Session, table: Table, tenant_id: int, rows: Sequence[tuple[str, bytes]]) -> int:
     """Put other sealed values into rows, by row id; return how many took them."""
+    if not rows:
+        return 0
     changed: int = getattr(queries("subject"), f"reseal_{table.query}")(
         session.conn,
         tenant_id=tenant_id,

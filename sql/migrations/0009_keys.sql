@@ -182,9 +182,3 @@ GRANT EXECUTE ON FUNCTION vault.releases() TO lua_responder, lua_auditor;
 ALTER FUNCTION vault.my_release_keys(bigint) OWNER TO lua_definer;
 REVOKE ALL ON FUNCTION vault.my_release_keys(bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vault.my_release_keys(bigint) TO lua_operator, lua_responder, lua_auditor, lua_dpo, lua_accounting;
-
--- A newer key version seals a person's rows anew (Art. 16). Duty data: bookkeeping alone.
-SET LOCAL ROLE lua_owner;
-GRANT UPDATE (personal) ON crm.interaction TO lua_operator;
-GRANT UPDATE (accounting) ON crm.invoice, crm.invoice_line TO lua_accounting;
-RESET ROLE;

@@ -129,18 +129,13 @@ SELECT holder, epoch, state, level, medium, scheduled_at, effective_at FROM vaul
 WHERE epoch = :epoch::bigint ORDER BY holder;
 
 -- name: delete_versions
--- Gives up single key versions, which newer ones take the place of; returns the slots.
-DELETE FROM vault.slot s USING unnest(:ids::uuid[], :classes::smallint[], :versions::integer[]) AS w(id, key_class, version)
-WHERE s.tenant_id = :tenant_id::bigint AND s.subject_id = w.id AND s.key_class = w.key_class AND s.version = w.version
-RETURNING s.key_class, s.slot_no;
+-- Gives up single key versions, which newer ones take the place of, none of them held; returns the slots.
+SELECT key_class, slot_no
+FROM vault.give_up_versions(:tenant_id::bigint, :ids::uuid[], :classes::smallint[], :versions::integer[]);
 
--- name: delete_all_slots!
--- Gives up all subject keys of a tenant.
-DELETE FROM vault.slot WHERE tenant_id = :tenant_id::bigint;
-
--- name: delete_all_periods!
--- Gives up all period keys of a tenant.
-DELETE FROM vault.period WHERE tenant_id = :tenant_id::bigint;
+-- name: delete_tenant$
+-- Gives up all keys of a tenant, which no hold keeps; returns how many.
+SELECT vault.give_up_tenant(:tenant_id::bigint);
 
 -- name: insert_version!
 -- A newer key version of a subject that has one already.
