@@ -2,7 +2,7 @@
 
 Claims, erasures, purges, rectifications, ends of tenants, rotations, releases, and SIGKILL between any two
 steps, on a real database. In the end: with today's root the attacker reaches the living keys and none that
-was ever dropped; with an older root also what died since, and nothing that died before; with released node keys
+was ever dropped; with an older root also what died since, and nothing that died before; with released keys
 nothing that came after the release had ended.
 """
 

@@ -42,6 +42,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION vault.give_up_tenant IS 'Gives up all keys of a tenant that no hold keeps; returns how many';
 
+SET LOCAL ROLE lua_owner;
 -- Bytes of a frame: 0 format, 1 class, 2-5 key version, 6-9 period (formats.md, 3).
 CREATE FUNCTION crm.is_resealed(p_old bytea, p_new bytea) RETURNS boolean LANGUAGE sql IMMUTABLE
     AS $$ SELECT substring(p_new FROM 1 FOR 2) = substring(p_old FROM 1 FOR 2)
@@ -49,6 +50,9 @@ CREATE FUNCTION crm.is_resealed(p_old bytea, p_new bytea) RETURNS boolean LANGUA
              AND ('x' || encode(substring(p_new FROM 3 FOR 4), 'hex'))::bit(32)::bigint
                  = ('x' || encode(substring(p_old FROM 3 FOR 4), 'hex'))::bit(32)::bigint + 1 $$;
 COMMENT ON FUNCTION crm.is_resealed IS 'Whether a sealed value is of the same class and period as another, and of the next key version';
+REVOKE ALL ON FUNCTION crm.is_resealed(bytea, bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION crm.is_resealed(bytea, bytea) TO lua_definer;
+RESET ROLE;
 
 CREATE FUNCTION crm.reseal_interactions(p_tenant bigint, p_rows uuid[], p_seals bytea[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
@@ -99,8 +103,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION crm.reseal_invoice_lines IS 'The same for lines of invoices; returns how many';
 
-ALTER FUNCTION crm.is_resealed(bytea, bytea) OWNER TO lua_definer;
-REVOKE ALL ON FUNCTION crm.is_resealed(bytea, bytea) FROM PUBLIC;
 DO $owners$
 DECLARE
     f regprocedure;
