@@ -175,7 +175,8 @@ def run(
         bool, typer.Option("--except-held", help="Leave out whom a legal hold keeps, instead of refusing.")
     ] = False,
     certificate: Annotated[
-        Path | None, typer.Option("--certificate", metavar="DIR", help="Folder of the certificate.")
+        Path | None,
+        typer.Option("--certificate", metavar="DIR", help="Folder of the certificate, or a .zip."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -301,16 +302,32 @@ def list_(
 
 
 @app.command("show")
-def show_(erasure_id: Id) -> None:
+def show_(
+    erasure_id: Id,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", metavar="FILE", help="Write its certificate as PDF, for people.")
+    ] = None,
+    packed: Annotated[
+        Path | None, typer.Option("--zip", metavar="FILE", help="Write its certificate's folder as a .zip.")
+    ] = None,
+) -> None:
     """Show one erasure: what went, what stays, and what its certificate states.
 
+    A PDF is for reading; what `luactl verify` checks is the folder or its .zip.
+
     Examples:
-        luactl erasure show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
+        luactl erasure show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --pdf certificate.pdf
     """
     from luactl import erasure
+    from luactl.config import find_paths
 
     with session("erasure show") as s:
-        show(erasure.find(s, identifier(erasure_id, "erasure", "erasure list --tenant T")), RECORD)
+        found = erasure.find(s, identifier(erasure_id, "erasure", "erasure list --tenant T"))
+    if pdf is not None:
+        erasure.write_pdf(found, pdf)
+    if packed is not None:
+        erasure.write_zip(found, find_paths().data / "certificates", packed)
+    show(found, RECORD)
 
 
 @app.command("verify")

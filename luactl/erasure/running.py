@@ -7,13 +7,14 @@ after it, the record says so, the old root is destroyed first and the rest is do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from .. import certificate, hold
+from ..certificate import archive
 from ..certificate.evidence import prove
 from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
@@ -23,6 +24,8 @@ from . import facts as statement
 from . import record
 from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
 from .checking import Check, check
+from .document import document
+from .people import LIST, listed
 from .planning import ErasurePlan, Going, Staying
 
 
@@ -84,8 +87,8 @@ def run(
 ) -> ErasureResult:
     """Erase the people of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
 
-    `progress` gets the people of each batch that is done. Whom a legal hold keeps is left out with
-    `except_held`, and on record as waiting.
+    A `folder` that ends in .zip is written as such beside the one in `base`. `progress` gets the people of
+    each batch that is done. Whom a legal hold keeps is left out with `except_held`, and on record as waiting.
 
     Raises BusyError when another run erases them, RefusedError off a key host, when somebody is held, when
     nobody is left or when foreign files stand where the certificate goes, UnverifiedError when something can
@@ -95,7 +98,8 @@ def run(
     way = Way(progress, batch_people, batch_rows)
     known = _known(session, plan)
     if folder is not None:
-        certificate.check_free(folder, str(known.erasure_id) if known else None)
+        free = archive.check_free if archive.is_archive(folder) else certificate.check_free
+        free(folder, str(known.erasure_id) if known else None)
     if known is None and plan.held and not (except_held and plan.people):
         raise _kept(plan)
     if known is None and not plan.people:
@@ -109,7 +113,11 @@ def run(
         done, outcome = _begin(session, plan, way), "erased"
     else:
         done, outcome = known, "already erased" if known.state == "done" else "finished"
-    return _finish(session, plan.tenant, done, outcome, folder or base / str(done.erasure_id), way)
+    place = base / str(done.erasure_id)
+    if folder is None or not archive.is_archive(folder):
+        return _finish(session, plan.tenant, done, outcome, folder or place, way)
+    finished = _finish(session, plan.tenant, done, outcome, place, way)
+    return replace(finished, certificate=str(archive.pack(place, folder)))
 
 
 def _kept(plan: ErasurePlan) -> RefusedError:
@@ -208,13 +216,14 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
 
     from ..ledger import append
 
+    with transaction(session, found.tenant_id) as conn:
+        _settle(conn, found)
     checks = _demand_gone(session, found)
     at = session.clock.now()
     stated = statement.facts(session, tenant, found, checks, at)
     digest = sha256(certificate.canonical(stated)).hexdigest()
     act = Act(found.tenant_id, found.erasure_id, found.scope, None)
     with transaction(session, found.tenant_id) as conn:
-        _settle(conn, found)
         entry_id = append(session, entry(act, "done", found.epoch_to, certificate=digest))
         result = Jsonb({"facts": stated, "entry": str(entry_id)})
         changed = queries("erasure").finish_erasure(
@@ -250,11 +259,21 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
     """Write the certificate; returns why it is pending, None when it is complete."""
     result = done.result or {}
     facts, entry_id = result["facts"], UUID(result["entry"])
-    act = certificate.Act(KIND, str(done.erasure_id), certificate.canonical(facts), statement.document(facts))
+    act = certificate.Act(
+        KIND, str(done.erasure_id), certificate.canonical(facts), document(facts), files=_lists(session, done)
+    )
     proven = prove(session, entry_id)  # the erasure stands; its certificate can be completed at any time
     certificate.write(folder, act, session.clock.now(), session.actor, proven.evidence, proven.signer)
     session.step("certificate written")
     return proven.pending
+
+
+def _lists(session: Session, done: record.Erasure) -> dict[str, bytes]:
+    """Return the list of people that lies beside a certificate about many."""
+    if done.subject_id is not None:
+        return {}
+    with transaction(session, done.tenant_id) as conn:
+        return {LIST: listed(done.erasure_id, record.people(conn, done))}
 
 
 def _result(

@@ -218,12 +218,12 @@ FROM lua.unfinished();
 SELECT lua.tenant_of_erasure(:erasure_id::uuid);
 
 -- name: system^
--- Which cluster, database and tree this is.
+-- Which cluster, database and tree this is, and how many receivers of its log are connected.
 SELECT
     (SELECT system_identifier FROM pg_control_system())::text,
     current_database()::text,
     tree_id,
-    epoch
+    (SELECT count(*) FROM pg_stat_replication)
 FROM vault.tree;
 
 -- name: revived
