@@ -45,7 +45,15 @@ def open_session(
     `command` is noun and verb, for the ledger and pg_stat_activity; `say` hears of a server that is being
     started. Raises NoConnectionError, RefusedError (schema of another version, row security not at work).
     """
-    profile = load_profile(profile_name)
+    with enter(load_profile(profile_name), command=command, say=say) as session:
+        yield session
+
+
+@contextmanager
+def enter(
+    profile: Profile, *, command: str, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Session]:
+    """Open the Session of a profile that is read already, as `open_session` does."""
     with closing(connect(profile, command=command, say=say)) as conn:
         yield Session(conn, admit(conn), clock_of(profile), profile, command)
 
