@@ -20,13 +20,13 @@ from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
+from . import category, record
 from . import facts as statement
-from . import record
 from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
 from .checking import Check, check
 from .document import document
 from .people import LIST, listed
-from .planning import ErasurePlan, Going, Staying
+from .planning import WHOLE, ErasurePlan, Going, Staying
 
 
 class UnverifiedError(LuactlError):
@@ -157,11 +157,11 @@ def _begin(session: Session, plan: ErasurePlan, way: Way) -> record.Erasure:
     """Carry out the first batch, which leaves the record."""
     from ..ledger import new_id
 
-    act = Act(plan.tenant_id, new_id(session.clock.now()), plan.scope, plan)
+    act = Act(plan.tenant_id, plan.tenant, new_id(session.clock.now()), plan.scope, plan)
     first = next(_batches(session, act, plan.subjects, way), None)
     if first is None:
         raise BusyError("another run has just erased these people", hint="run it again")
-    carry_out(session, act, first)
+    _carry_out(session, act, first)
     way.progress(len(first))
     return record.find(session, act.erasure_id)
 
@@ -170,7 +170,7 @@ def _finish(
     session: Session, tenant: str, found: record.Erasure, outcome: str, place: Path, way: Way
 ) -> ErasureResult:
     if found.state == "intent":
-        _go_on(session, found, way)
+        _go_on(session, tenant, found, way)
         found = _conclude(session, tenant, record.find(session, found.erasure_id))
         session.step("outcome written")
     else:
@@ -178,13 +178,19 @@ def _finish(
     return _result(session, found, outcome, place, _certify(session, found, place))
 
 
-def _go_on(session: Session, found: record.Erasure, way: Way) -> None:
+def _carry_out(session: Session, act: Act, people: tuple[UUID, ...]) -> None:
+    """Do a batch: all of it in one epoch, or a category of one person after the other."""
+    way = carry_out if act.scope in WHOLE else category.carry_out
+    way(session, act, people)
+
+
+def _go_on(session: Session, tenant: str, found: record.Erasure, way: Way) -> None:
     """Carry out the batches that are left."""
     with transaction(session, found.tenant_id) as conn:
         left = record.left_to_do(conn, found)
-    act = Act(found.tenant_id, found.erasure_id, found.scope, None)
+    act = Act(found.tenant_id, tenant, found.erasure_id, found.scope, None)
     for people in _batches(session, act, left, way):
-        carry_out(session, act, people)
+        _carry_out(session, act, people)
         way.progress(len(people))
 
 
@@ -195,7 +201,8 @@ def _batches(session: Session, act: Act, people: tuple[UUID, ...], way: Way) -> 
         living = {row[0] for row in noun.statuses(conn, **asked) if row[1] == "active"}
         living -= hold.held(conn, act.tenant_id, living).keys()
         heavy = dict(noun.heavy(conn, **asked, ordinary=ORDINARY)) if len(living) > 1 else {}
-    yield from cut([one for one in people if one in living], heavy, way.people, way.rows)
+    size = way.people if act.scope in WHOLE else 1
+    yield from cut([one for one in people if one in living], heavy, size, way.rows)
 
 
 def _demand_gone(session: Session, found: record.Erasure) -> list[Check]:
@@ -222,7 +229,7 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
     at = session.clock.now()
     stated = statement.facts(session, tenant, found, checks, at)
     digest = sha256(certificate.canonical(stated)).hexdigest()
-    act = Act(found.tenant_id, found.erasure_id, found.scope, None)
+    act = Act(found.tenant_id, tenant, found.erasure_id, found.scope, None)
     with transaction(session, found.tenant_id) as conn:
         entry_id = append(session, entry(act, "done", found.epoch_to, certificate=digest))
         result = Jsonb({"facts": stated, "entry": str(entry_id)})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         show,
         wanted,
     )
-    from .rectifying import Rectification, plan_rectification, rectify
+    from .rectifying import Rectification, plan_rectification, rectify, reindex_contact
     from .rekeying import Rekeyed, plan_rekey, rekey
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "plan_rekey",
     "rectify",
     "reindex",
+    "reindex_contact",
     "rekey",
     "show",
     "wanted",
@@ -57,7 +58,7 @@ __getattr__ = attributes(
     {
         "finding": "Found Holding Kind Reindexing Wanted Whereabouts display_name find indexes lock"
         " plan_reindex reindex show wanted",
-        "rectifying": "Rectification plan_rectification rectify",
+        "rectifying": "Rectification plan_rectification rectify reindex_contact",
         "rekeying": "Rekeyed plan_rekey rekey",
     },
 )

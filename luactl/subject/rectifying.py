@@ -107,12 +107,12 @@ def rectify(
         edit=edit,
         action="subject.rectify",
         detail={"fields": sorted(values)},
-        after=lambda: _reindex(session, tenant, plan.contact_id, after),
+        after=lambda: reindex_contact(session, tenant, plan.contact_id, after),
     )
     return Rectification(plan.subject_id, plan.contact_id, plan.fields, plan.instruction, done)
 
 
-def _reindex(session: Session, tenant: Tenant, contact_id: UUID, fields: Mapping[str, Any]) -> None:
+def reindex_contact(session: Session, tenant: Tenant, contact_id: UUID, fields: Mapping[str, Any]) -> None:
     """Give the contact the blind indexes of what it holds now, of the width that it had."""
     from ..key import blind, open_tenant
 

@@ -82,6 +82,10 @@ ORDER BY key_class;
 SELECT contacts, contact_keys, interactions
 FROM crm.erase_rows(:tenant_id::bigint, :ids::uuid[]);
 
+-- name: erase_interactions$
+-- Deletes what passed between the tenant and these subjects; returns how many rows.
+SELECT crm.erase_interactions(:tenant_id::bigint, :ids::uuid[]);
+
 -- name: mark_erased$
 -- Keeps the subjects' rows, without anything personal, so that nothing can be written for them again; returns how many.
 SELECT crm.mark_erased(:tenant_id::bigint, :ids::uuid[], :at::timestamptz);
