@@ -25,7 +25,7 @@ def sweep(path: Path) -> None:
     """Remove what killed processes left under such names, secrets perhaps among it. Raises OSError."""
     import shutil
 
-    name = re.compile(rf"\.{re.escape(path.name)}\.([0-9]+)\.(new|old)")
+    name = re.compile(rf"\.{re.escape(path.name)}\.([0-9]+)\.(new|old|data)")
     for entry in os.scandir(path.parent):
         found = name.fullmatch(entry.name)
         if found is None or _runs(int(found[1])):

@@ -6,7 +6,6 @@ rest was written is noticed: then nothing is handed over.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from .. import certificate
 from ..certificate.evidence import prove
 from ..certificate.folder import Attachment
 from ..db import Session, queries, transaction
+from ..disk import aside, sweep
 from ..errors import BusyError, LuactlError, RefusedError
 from ..table import Progress, nothing
 from . import pages, receipt
@@ -120,9 +120,10 @@ def _planned(counts: tuple[int, ...]) -> tuple[File, ...]:
 def _beside(folder: Path) -> Iterator[Path]:
     """Give a new directory beside the folder to write in; what is left of it is removed in the end."""
     resolved = folder.resolve()
-    place = resolved.with_name(f".{resolved.name}.{os.getpid()}.data")
+    place = aside(resolved, "data")
     try:
         resolved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(resolved)
         place.mkdir(mode=0o700)
         yield place
     except OSError as error:
