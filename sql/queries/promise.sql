@@ -21,9 +21,9 @@ VALUES (:waiver_id::uuid, :page::text, :promise::text, :reason::text, :at::times
         :entry_id::uuid);
 
 -- name: end_waiver!
--- Ends a waiver that nobody ended before.
+-- Ends a waiver that nobody ended before; not before it began, by whatever clock that was.
 UPDATE lua.waiver
-SET ended_at = :at::timestamptz
+SET ended_at = greatest(:at::timestamptz, waived_at)
 WHERE waiver_id = :waiver_id::uuid AND ended_at IS NULL;
 
 -- name: last_states
