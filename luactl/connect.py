@@ -10,12 +10,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
-from . import schema
+from . import db, schema
 from .clock import Clock, ShiftedClock, SystemClock
 from .config import Profile, find_paths, load_profile
 from .db import Session
@@ -24,13 +26,11 @@ from .errors import BusyError, LuactlError, NoConnectionError, RefusedError
 
 CONNECT_TIMEOUT = 10
 RECOVERY_SECONDS = 30.0
+MOST_APART = timedelta(hours=1)
 PREPARE_THRESHOLD = 5
 # A peer that vanished, by a firewall perhaps, is noticed within two minutes instead of two hours.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
 PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"
-ADMISSION = "`luactl tenant admit SLUG LOGIN`, by an administrator, lets a login work on a dedicated tenant"
-NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")
-OWN_LOGIN = re.compile(r"lua_t[0-9]+")
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -45,15 +45,7 @@ def open_session(
     `command` is noun and verb, for the ledger and pg_stat_activity; `say` hears of a server that is being
     started. Raises NoConnectionError, RefusedError (schema of another version, row security not at work).
     """
-    with enter(load_profile(profile_name), command=command, say=say) as session:
-        yield session
-
-
-@contextmanager
-def enter(
-    profile: Profile, *, command: str, say: Callable[[str], None] = lambda text: None
-) -> Iterator[Session]:
-    """Open the Session of a profile that is read already, as `open_session` does."""
+    profile = load_profile(profile_name)
     with closing(connect(profile, command=command, say=say)) as conn:
         yield Session(conn, admit(conn), clock_of(profile), profile, command)
 
@@ -147,18 +139,25 @@ def _keepalives(given: Mapping[str, Any]) -> dict[str, Any]:
     return {} if said or "PGSERVICE" in os.environ else KEEPALIVES
 
 
-def admit(conn: Connection) -> str:
-    """Return who Postgres says we are, after checking schema version and row security in one round trip.
+# A pooler tells another process than the one that serves: what is set for a session would be somebody else's
+# next. Without one, statements outside of our transactions wait no longer for a lock than those within.
+_QUESTION = sql.SQL(
+    "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SET LOCAL lock_timeout = {limit}; SELECT session_user,"
+    " (SELECT max(version) FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel), pg_backend_pid(),"
+    " clock_timestamp(); SELECT set_config('lock_timeout', {limit}, false) WHERE pg_backend_pid() = {ours};"
+    " COMMIT"
+)
 
-    Raises RefusedError when the login has no rights here, the schema has another version, or row security
-    does not keep tenants apart for this login.
+
+def admit(conn: Connection) -> str:
+    """Return who Postgres says we are; checks schema version, row security and clocks in one round trip.
+
+    Raises RefusedError when the login has no rights here, the schema has another version, row security does
+    not keep tenants apart for this login, or this host's clock and the server's are more than an hour apart.
     """
-    question = (
-        "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SELECT session_user, (SELECT max(version)"
-        " FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel), pg_backend_pid(); COMMIT"
-    )
+    limit, ours = sql.Literal(db.LOCK_TIMEOUT), sql.Literal(conn.info.backend_pid)
     try:
-        cursor = conn.execute(question)
+        cursor = conn.execute(_QUESTION.format(limit=limit, ours=ours))
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         conn.rollback()
         schema.check_version(None)
@@ -171,12 +170,12 @@ def admit(conn: Connection) -> str:
         ) from error
     except psycopg.OperationalError as error:
         raise explain(error) from error
-    cursor.nextset()
-    cursor.nextset()
-    actor, version, seen, pid = cursor.fetchall()[0]
+    for _ in range(3):
+        cursor.nextset()
+    actor, version, seen, pid, at = cursor.fetchall()[0]
     schema.check_version(version)
-    # The sentinel is no row of a dedicated tenant's own login, which sees nothing of anybody else.
-    if seen != ([] if OWN_LOGIN.fullmatch(actor) else [0]):
+    _check_clock(at)
+    if seen != [0]:
         raise RefusedError(
             f"row level security does not bind {actor!r}: tenants would not be kept apart",
             hint=ROW_SECURITY_HINT,
@@ -184,6 +183,18 @@ def admit(conn: Connection) -> str:
     if pid == conn.info.backend_pid:
         conn.prepare_threshold = PREPARE_THRESHOLD
     return str(actor)
+
+
+def _check_clock(theirs: datetime) -> None:
+    """Refuse to work by a wrong clock: what is due, who may still and what is recorded all depend on it."""
+    apart = SystemClock().now() - theirs
+    if abs(apart) > MOST_APART:
+        word = "ahead of" if apart > timedelta(0) else "behind"
+        by = timedelta(seconds=round(abs(apart).total_seconds()))
+        raise RefusedError(
+            f"this host's clock is {word} the server's, by {by} h",
+            hint="set right whichever is wrong (NTP), then run it again; nothing was changed",
+        )
 
 
 # What libpq and the server say when no connection comes about (there is no SQLSTATE then), and what it means.
@@ -310,8 +321,6 @@ def _explain(error: psycopg.Error) -> LuactlError:
             f"the database server's disk does not take or give data: {said}",
             hint="have its administrator look at the disk; what was not committed was rolled back",
         )
-    if isinstance(error, e.InsufficientPrivilege) and NOT_ADMITTED.match(said):
-        return RefusedError(f"you have no right to do this: {said}", hint=ADMISSION)
     if isinstance(error, e.InsufficientPrivilege):
         return RefusedError(
             f"you have no right to do this: {said}",
