@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+
 import typer
 
-from luactl.errors import Exit
+from luactl.errors import Exit, UsageError
 
 from .app import lone
 from .context import settings
-from .entry import terminal_ui
+from .diagnostics import note
+from .terminal import is_terminal
 
 app = lone("A tool to live in: tenants, people, erasures, retention, access and log in the terminal.")
 
@@ -23,6 +27,10 @@ def tui() -> None:
         luactl tui
         luactl --profile staging tui
     """
-    done = terminal_ui(settings().profile)
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise UsageError(
+            "the terminal UI needs a terminal", hint="every screen has a command: `luactl --help`"
+        )
+    done: Exit = import_module("luactl.tui.start").start(settings().profile, note)
     if done != Exit.DONE:
         raise typer.Exit(int(done))

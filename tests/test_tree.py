@@ -23,7 +23,6 @@ READING = {
     "find",
     "list",
     "log",
-    "plan",
     "prove",
     "reveal",
     "search",

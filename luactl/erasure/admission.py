@@ -9,8 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import RefusedError, UsageError
-from .category import checked
-from .planning import WHOLE, ErasurePlan
+from .planning import SCOPES, ErasurePlan
 
 DRIFT_ROWS = 100
 DRIFT_SHARE = 10
@@ -46,13 +45,13 @@ def read_saved(path: Path) -> Saved:
     plan = document.get("data") if isinstance(document, dict) else None
     try:
         return _saved(plan)
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise UsageError("the file holds no plan of an erasure", hint=hint) from None
 
 
 def _saved(plan: Any) -> Saved:
-    if plan["scope"] not in WHOLE:
-        checked(plan["scope"])
+    if plan["scope"] not in SCOPES:
+        raise ValueError(plan["scope"])
     return Saved(
         tenant=str(plan["tenant"]),
         scope=plan["scope"],

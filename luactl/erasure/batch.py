@@ -36,8 +36,6 @@ class Act:
     """An erasure under way."""
 
     tenant_id: int
-    tenant: str
-    """Slug."""
     erasure_id: UUID
     scope: str
     plan: ErasurePlan | None
@@ -144,7 +142,7 @@ def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     from ..ledger import append
 
     gone = _delete(session, act, chosen) if act.scope == PERSON else ()
-    record_batch(session, act, chosen, gone, epoch)
+    _record(session, act, chosen, gone, epoch)
     append(session, entry(act, "intent", epoch, people=len(chosen.living)))
 
 
@@ -160,8 +158,7 @@ def _delete(session: Session, act: Act, chosen: Chosen) -> tuple[Going, ...]:
     return tuple(Going(table, rows) for table, rows in zip(TABLES, gone, strict=True))
 
 
-def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, ...], epoch: int) -> None:
-    """Leave what went and of whom, in the epoch's transaction; the act itself with its first batch."""
+def _record(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, ...], epoch: int) -> None:
     from psycopg.types.json import Jsonb
 
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()
