@@ -147,8 +147,8 @@ def ours(ground: Ground, tenant: Tenant, people: list[UUID]) -> Work:
     from luactl.ledger import new_id
 
     plan = erasure.plan(ground.session, tenant, people, "bench")
-    first = Act(tenant.tenant_id, new_id(ground.session.clock.now()), plan.scope, plan)
-    rest = Act(tenant.tenant_id, first.erasure_id, plan.scope, None)
+    first = Act(tenant.tenant_id, tenant.slug, new_id(ground.session.clock.now()), plan.scope, plan)
+    rest = Act(tenant.tenant_id, tenant.slug, first.erasure_id, plan.scope, None)
 
     def work() -> None:
         for number, batch in enumerate(cut(people, {})):

@@ -62,6 +62,12 @@ Class = Annotated[
     str | None,
     typer.Option("--class", metavar="CLASS", help="special: only what is sealed under that class (Art. 9)."),
 ]
+Category = Annotated[
+    str | None,
+    typer.Option(
+        "--category", metavar="NAME", help="Only interaction, or one field: contact.personal.FIELD."
+    ),
+]
 Instruction = Annotated[
     str | None,
     typer.Option("--instruction", metavar="REF", help="Where the tenant's order is found; no personal data."),
@@ -107,7 +113,7 @@ def _notes(plan: ErasurePlan) -> list[str]:
 
 def _plan(
     s: Session, tenant: str, subject: str | None, file: str | None, everyone: bool, skip_unknown: bool,
-    instruction: str | None, key_class: str | None,
+    instruction: str | None, key_class: str | None, category: str | None,
 ) -> ErasurePlan:  # fmt: skip
     """Plan for the one selection that was made. Raises UsageError unless it is exactly one."""
     from luactl import erasure
@@ -117,6 +123,8 @@ def _plan(
         raise UsageError("exactly one of --subject, --file and --all is needed", hint="say who is meant")
     if instruction is None:
         raise UsageError("--instruction is needed", hint="where is the tenant's order found?")
+    if key_class and category:
+        raise UsageError("--class and --category exclude each other", hint="one at a time")
     if key_class not in (None, "special"):
         raise UsageError(
             "the only class that goes alone is special",
@@ -133,7 +141,7 @@ def _plan(
         who = named.subjects
     else:
         who = erasure.everybody(s, found)
-    return erasure.plan(s, found, who, instruction, scope=key_class or "person")
+    return erasure.plan(s, found, who, instruction, scope=category or key_class or "person")
 
 
 @app.command("plan")
@@ -144,6 +152,7 @@ def plan_(
     file: File = None,
     everyone: All = False,
     key_class: Class = None,
+    category: Category = None,
     skip_unknown: SkipUnknown = False,
 ) -> None:
     """Show what an erasure would take, what a duty keeps, on which ground and until when.
@@ -154,7 +163,7 @@ def plan_(
         luactl erasure plan --tenant smile --file ids.txt --instruction T-13 -o json > plan.json
     """
     with session("erasure plan") as s:
-        plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class)
+        plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class, category)
     show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
 
 
@@ -165,6 +174,7 @@ def run(
     file: File = None,
     everyone: All = False,
     key_class: Class = None,
+    category: Category = None,
     instruction: Instruction = None,
     plan_file: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Run a plan that was saved.")
@@ -175,7 +185,8 @@ def run(
         bool, typer.Option("--except-held", help="Leave out whom a legal hold keeps, instead of refusing.")
     ] = False,
     certificate: Annotated[
-        Path | None, typer.Option("--certificate", metavar="DIR", help="Folder of the certificate.")
+        Path | None,
+        typer.Option("--certificate", metavar="DIR", help="Folder of the certificate, or a .zip."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -187,6 +198,7 @@ def run(
     Examples:
         luactl erasure run --tenant smile --subject 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --instruction T-12
         luactl erasure run --tenant smile --file ids.txt --instruction T-13 --dry-run
+        luactl erasure run --tenant smile --file ids.txt --category interaction --instruction T-14
         luactl erasure run --tenant smile --plan plan.json
         luactl erasure run --tenant smile --resume
     """
@@ -200,9 +212,9 @@ def run(
         return
     with session("erasure run") as s:
         if plan_file is None:
-            plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class)
+            plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class, category)
         else:
-            if subject or file or everyone or key_class or instruction:
+            if subject or file or everyone or key_class or category or instruction:
                 raise UsageError("--plan says who and why", hint="give nothing else that a plan says")
             plan = _saved(s, tenant, plan_file)
         if dry_run:
@@ -301,16 +313,32 @@ def list_(
 
 
 @app.command("show")
-def show_(erasure_id: Id) -> None:
+def show_(
+    erasure_id: Id,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", metavar="FILE", help="Write its certificate as PDF, for people.")
+    ] = None,
+    packed: Annotated[
+        Path | None, typer.Option("--zip", metavar="FILE", help="Write its certificate's folder as a .zip.")
+    ] = None,
+) -> None:
     """Show one erasure: what went, what stays, and what its certificate states.
 
+    A PDF is for reading; what `luactl verify` checks is the folder or its .zip.
+
     Examples:
-        luactl erasure show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
+        luactl erasure show 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --pdf certificate.pdf
     """
     from luactl import erasure
+    from luactl.config import find_paths
 
     with session("erasure show") as s:
-        show(erasure.find(s, identifier(erasure_id, "erasure", "erasure list --tenant T")), RECORD)
+        found = erasure.find(s, identifier(erasure_id, "erasure", "erasure list --tenant T"))
+    if pdf is not None:
+        erasure.write_pdf(found, pdf)
+    if packed is not None:
+        erasure.write_zip(found, find_paths().data / "certificates", packed)
+    show(found, RECORD)
 
 
 @app.command("verify")

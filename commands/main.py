@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +15,7 @@ from luactl.errors import Exit, LuactlError, UsageError
 from . import diagnostics
 from .app import HouseGroup, MissingVerb, command_of
 from .context import FORMATS, Settings, begin, settings
+from .entry import obey_signals
 
 ABOUT = "Admin and operations console of Lua CRM: keeps its data protection promises, and proves it."
 
@@ -36,7 +36,8 @@ NOUNS = {
     "log": "Who did what: search and follow the ledger's entries.",
     "retention": "How long data are kept, and the purge of what is due.",
     "hold": "Legal holds: what may not be erased or purged while a matter is pending.",
-    "erasure": "Erase a person so that nobody can read them again.",
+    "erasure": "Erase people so that nobody can read them again.",
+    "restore": "After a restore: keys from the book, what was erased goes again, the log goes on.",
     "promise": "What the Data Protection page promises, and proof by trying to break it.",
     "key": "The key tree: state, rotation, recovery, holders, books, releases to persons.",
     "ledger": "The record of it all: its state, proofs and verification.",
@@ -134,18 +135,26 @@ def run(args: Sequence[str]) -> int:
         with root.make_context("luactl", list(args)) as ctx:
             root.invoke(ctx)
         return int(Exit.DONE)
+    except (Exception, KeyboardInterrupt) as problem:
+        return ended_by(problem, args, chosen)
+
+
+def ended_by(problem: BaseException, args: Sequence[str], chosen: Settings) -> int:
+    """Tell by what a run was ended, and return its exit code."""
+    try:
+        raise problem
     except typer.Exit as done:
         return int(done.exit_code)
-    except MissingVerb as problem:
-        return _missing_verb(problem, chosen)
+    except MissingVerb as missing:
+        return _missing_verb(missing, chosen)
     except (KeyboardInterrupt, typer.Abort):
         return int(diagnostics.interrupted())
     except BrokenPipeError:
         return _pipe_closed()
-    except TyperException as problem:
+    except TyperException as usage:
         _guess_output(args, chosen)
-        return _fail(_usage(problem, chosen))
-    except Exception as problem:
+        return _fail(_usage(usage, chosen))
+    except Exception:
         if _is_interrupt(problem):
             return int(diagnostics.interrupted())
         if isinstance(problem, UsageError):
@@ -169,14 +178,9 @@ def _pipe_closed() -> int:
     return PIPE_CLOSED
 
 
-def _stop(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main() -> NoReturn:
-    """Run the command line of this process; asked to end or hung up on, it rolls back as for Ctrl-C."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGHUP, _stop)
+    """Run the command line of this process."""
+    obey_signals()
     sys.exit(run(sys.argv[1:]))
 
 

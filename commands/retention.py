@@ -122,6 +122,8 @@ def purge(
 
 def _notes(plan: PurgePlan) -> list[str]:
     """Say in words what a plan comes to."""
+    from luactl.tenant import ADMISSION
+
     periods = plan.periods
     counts = (
         f"{sum(p.interactions for p in periods):,} interactions, "
@@ -138,5 +140,5 @@ def _notes(plan: PurgePlan) -> list[str]:
     if unfinished:
         notes.append(f"an earlier purge was cut short and is finished first: {', '.join(unfinished)}")
     if plan.unreadable:
-        notes.append(f"rules not visible to this login, nothing done: {', '.join(plan.unreadable)}")
+        notes += [f"rules not visible to this login, nothing done: {', '.join(plan.unreadable)}", ADMISSION]
     return notes

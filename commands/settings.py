@@ -42,9 +42,9 @@ def settings() -> Settings:
         return begin()
 
 
-def begin() -> Settings:
-    """Forget what an earlier run in this process chose, and return fresh settings."""
-    fresh = Settings()
+def begin(known: Settings | None = None) -> Settings:
+    """Forget what an earlier run in this process chose; return fresh settings, or those that are known."""
+    fresh = known or Settings()
     _current.set(fresh)
     return fresh
 

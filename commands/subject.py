@@ -6,10 +6,24 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from luactl.errors import UsageError
+
 from .app import group
 from .context import session
-from .diagnostics import progress
-from .options import DryRun, Email, ExternalId, Name, Phone, Purpose, TenantSlug, Yes, identifier, one_of
+from .diagnostics import confirm, progress
+from .options import (
+    DryRun,
+    Email,
+    ExternalId,
+    Name,
+    Phone,
+    Purpose,
+    TenantSlug,
+    Yes,
+    identifier,
+    one_of,
+    secret,
+)
 from .output import show as show_result
 from .output import show_plan
 
@@ -25,6 +39,15 @@ FOUND = (
     ("name", "NAME"),
     ("email", "E-MAIL"),
     ("contact_id", "CONTACT"),
+)
+
+
+RECTIFICATION = (
+    ("subject_id", "SUBJECT"),
+    ("contact_id", "CONTACT"),
+    ("fields", "FIELDS"),
+    ("instruction", "INSTRUCTION"),
+    ("rekeyed", "SEALED ANEW"),
 )
 
 
@@ -69,6 +92,61 @@ def show(
     who = identifier(subject)
     with session("subject show") as s:
         show_result(show_subject(s, find_tenant(s, tenant), who))
+
+
+@app.command("rectify")
+def rectify(
+    who: Annotated[str, typer.Argument(metavar="ID", help="The subject's id.")],
+    tenant: TenantSlug,
+    instruction: Annotated[
+        str,
+        typer.Option(
+            "--instruction", metavar="REF", help="Where the tenant's order is found; no personal data."
+        ),
+    ],
+    field: Annotated[
+        list[str],
+        typer.Option(
+            "--field", metavar="NAME", help="A field to set; its value is read or asked, in this order."
+        ),
+    ] = [],  # noqa: B006
+    removed: Annotated[
+        list[str], typer.Option("--remove", metavar="NAME", help="A field to take away.")
+    ] = [],  # noqa: B006
+    contact: Annotated[
+        str | None, typer.Option("--contact", metavar="ID", help="Which contact, where there are several.")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Correct a contact's fields (Art. 16): the old values can be read in no backup either.
+
+    New values come from standard input, one a line, or are asked for: they belong in no command line. All
+    of the person's rows are sealed under a new key, and the old one is destroyed.
+
+    Examples:
+        luactl subject rectify 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --tenant x --field email --instruction T
+    """
+    from luactl import subject
+    from luactl.tenant import active
+
+    chosen, names = identifier(who), (*field, *removed)
+    if len(set(names)) != len(names):
+        raise UsageError("a field is named twice", hint="set it or remove it, once")
+    with session("subject rectify") as s:
+        there = active(s, tenant)
+        which = identifier(contact, "contact", "crm customer list") if contact else None
+        plan = subject.plan_rectification(s, there, chosen, names, instruction, which)
+        if dry_run:
+            show_plan(plan, RECTIFICATION)
+            return
+        values: dict[str, str | None] = {name: secret("-", name.replace("_", " ")) for name in field}
+        rows = sum(plan.rekeyed.rows.values())
+        confirm(
+            f"Correct {', '.join(names)} of contact {plan.contact_id}, and seal {rows} rows anew?", yes=yes
+        )
+        done = subject.rectify(s, there, plan, values | dict.fromkeys(removed))
+    show_result(done, RECTIFICATION)
 
 
 @app.command("reindex")

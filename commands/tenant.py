@@ -26,6 +26,7 @@ COLUMNS = (
     ("name", "NAME"),
     ("country", "COUNTRY"),
     ("status", "STATUS"),
+    ("isolation", "ISOLATION"),
     ("contact", "CONTACT"),
     ("created_at", "CREATED"),
 )
@@ -36,6 +37,8 @@ MADE = (
     ("name", "NAME"),
     ("country", "COUNTRY"),
     ("contact", "CONTACT"),
+    ("isolation", "ISOLATION"),
+    ("login", "LOGIN"),
 )
 IMPORTED = (
     ("rows", "RECORDS"),
@@ -53,6 +56,7 @@ TAKEN = (("export_id", "EXPORT"), ("tenant", "TENANT"), ("creates_tenant", "CREA
 FILES = (("name", "FILE"), ("rows", "ROWS"), ("bytes", "BYTES"))
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the export.")]
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The tenant's name in commands.")]
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login of a person or a job of ours.")]
 
 
 @app.command("create")
@@ -63,6 +67,14 @@ def create(
         str, typer.Option("--country", metavar="CC", help="Its country, two letters (ISO 3166).")
     ],
     contact: Annotated[str, typer.Option("--contact", metavar="TEXT", help="Whom notices go to.")],
+    isolation: Annotated[
+        str,
+        typer.Option(
+            "--isolation",
+            metavar="KIND",
+            help="pooled (tables shared with other tenants) or dedicated (tables and a login of its own).",
+        ),
+    ] = "pooled",
     if_absent: Annotated[
         bool, typer.Option("--if-absent", help="Do nothing if an equal tenant is there already.")
     ] = False,
@@ -71,13 +83,17 @@ def create(
 ) -> None:
     """Create a tenant with keys, roles, deletion rules and its first instruction.
 
+    Isolation is fixed at birth. A dedicated tenant shows to its own login (`luactl tenant login`) and to
+    staff who are admitted (`luactl tenant admit`): whoever creates it is the first of them.
+
     Examples:
         luactl tenant create smile --name 'Smile GmbH' --country DE --contact dpo@smile.example
+        luactl tenant create clinic --name Clinic --country DE --contact it@c.example --isolation dedicated
     """
     from luactl import tenant
 
     with session("tenant create") as s:
-        new = tenant.NewTenant(slug, name, country, contact)
+        new = tenant.NewTenant(slug, name, country, contact, isolation)
         made = tenant.create(s, new, if_absent=if_absent, dry_run=dry_run)
     notes = (
         [f"tenant {made.slug} was there already, with these attributes"] if made.outcome == "exists" else []
@@ -97,6 +113,7 @@ def import_(
 ) -> None:
     """Create the tenants of a file with slug, name, country and contact, each in a transaction of its own.
 
+    A column isolation, with pooled or dedicated in it, may stand beside them.
     An equal tenant of that slug is left as it is, so an interrupted import is finished by repeating it.
     Exit code 6 says that some lines were rejected and the rest went in.
 
@@ -131,13 +148,83 @@ def list_() -> None:
 def show(slug: Slug) -> None:
     """Show one tenant: age, rules, roles, instructions, rows and sizes, keys, newest and unfinished work.
 
+    Of a dedicated tenant also its login, its staff, and its own tables with their true sizes.
+
     Examples:
         luactl tenant show smile
     """
     from luactl import tenant
 
     with session("tenant show") as s:
-        show_result(tenant.show(s, slug), notes=["sizes are estimates, from the average row of each table"])
+        detail = tenant.show(s, slug)
+    tables = "each table it shares" if detail.partitions else "each table"
+    show_result(detail, notes=[f"sizes are estimates, from the average row of {tables}"])
+
+
+@app.command("login")
+def login(
+    slug: Slug,
+    passfile: Annotated[
+        Path, typer.Option("--passfile", metavar="FILE", help="Password file (.pgpass) that gets the line.")
+    ],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Give a dedicated tenant's own login a new password, written into a password file and shown nowhere.
+
+    The CRM logs in with it. The old password ends at once; sessions that are open go on.
+
+    Examples:
+        luactl tenant login clinic --passfile /etc/crm/clinic.pgpass
+    """
+    from luactl import tenant
+
+    with session("tenant login") as s:
+        plan = tenant.renew_login(s, slug, passfile, dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        what = f"Give {plan.login} a new password, in {plan.passfile}? An old one ends at once."
+        confirm(what, yes=yes, name=slug)
+        show_result(tenant.renew_login(s, slug, passfile))
+
+
+@app.command("admit")
+def admit(slug: Slug, login: Login, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Let somebody work on a dedicated tenant, with the rights that their group roles give them.
+
+    Examples:
+        luactl tenant admit clinic nele
+    """
+    from luactl import tenant
+
+    with session("tenant admit") as s:
+        plan = tenant.admit(s, slug, login, dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        if plan.changed:
+            confirm(f"Admit {login} to tenant {slug}?", yes=yes)
+        show_result(tenant.admit(s, slug, login))
+
+
+@app.command("dismiss")
+def dismiss(slug: Slug, login: Login, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Take back an admission; it ends at once, also for sessions that are open.
+
+    Examples:
+        luactl tenant dismiss clinic nele --dry-run
+    """
+    from luactl import tenant
+
+    with session("tenant dismiss") as s:
+        plan = tenant.dismiss(s, slug, login, dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        if plan.changed:
+            confirm(f"Dismiss {login} from tenant {slug}?", yes=yes)
+        show_result(tenant.dismiss(s, slug, login))
 
 
 @app.command("suspend")

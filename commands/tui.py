@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-
 import typer
 
-from luactl.errors import Exit, UsageError
+from luactl.errors import Exit
 
 from .app import lone
 from .context import settings
-from .diagnostics import note
-from .terminal import is_terminal
+from .entry import terminal_ui
 
 app = lone("A tool to live in: tenants, people, erasures, retention, access and log in the terminal.")
 
@@ -27,10 +23,6 @@ def tui() -> None:
         luactl tui
         luactl --profile staging tui
     """
-    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
-        raise UsageError(
-            "the terminal UI needs a terminal", hint="every screen has a command: `luactl --help`"
-        )
-    done: Exit = import_module("luactl.tui.start").start(settings().profile, note)
+    done = terminal_ui(settings().profile)
     if done != Exit.DONE:
         raise typer.Exit(int(done))

@@ -21,7 +21,9 @@ app = lone("Check a certificate folder offline, without a database.")
 
 @app.command("verify")
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that holds manifest.json.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder that holds manifest.json, or its .zip.")
+    ],
     key: Annotated[
         str | None,
         typer.Option(
@@ -29,13 +31,13 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check a certificate folder: files, signature, and the proof that the log holds its entry.
+    """Check a certificate (folder or .zip): files, signature, and the proof that the log holds its entry.
 
     Exit code 6 says that something is wrong. Needs no database, no profile, no network.
 
     Examples:
         luactl verify ./certificate
-        luactl verify ./certificate --key log.vkey -o json
+        luactl verify ./certificate.zip --key log.vkey -o json
     """
     from luactl.verify import verify_folder
 

@@ -11,9 +11,7 @@ from typing import Literal
 
 from .db import Session, queries, transaction
 from .errors import NotFoundError
-
-FIRST_DEDICATED = 1 << 40
-"""Ids from here on are dedicated tenants'; smaller ones share tables (docs/reference/roles.md)."""
+from .tenant.register import FIRST_DEDICATED
 
 How = Literal["now", "after SET ROLE", "after granting it to itself"]
 
@@ -40,8 +38,8 @@ def list_(session: Session, tenant: str | None = None) -> tuple[Reach, ...]:
     """Return what every login reaches, by login; with a tenant's slug only what touches its rows.
 
     A pooled tenant's rows lie in tables shared by all of them: whoever reaches these reaches the tenant. A
-    dedicated tenant's rows show to logins that can become its own role, and to those whom row security does
-    not bind.
+    dedicated tenant's rows show to its own login, to the members of its staff role, after one command to
+    administrators, who admit themselves, and to those whom row security does not bind.
     Raises NotFoundError for an unknown tenant.
     """
     with transaction(session) as conn:

@@ -31,6 +31,9 @@ PREPARE_THRESHOLD = 5
 # A peer that vanished, by a firewall perhaps, is noticed within two minutes instead of two hours.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
 PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"
+ADMISSION = "`luactl tenant admit SLUG LOGIN`, by an administrator, lets a login work on a dedicated tenant"
+NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")
+OWN_LOGIN = re.compile(r"lua_t[0-9]+")
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -45,7 +48,15 @@ def open_session(
     `command` is noun and verb, for the ledger and pg_stat_activity; `say` hears of a server that is being
     started. Raises NoConnectionError, RefusedError (schema of another version, row security not at work).
     """
-    profile = load_profile(profile_name)
+    with enter(load_profile(profile_name), command=command, say=say) as session:
+        yield session
+
+
+@contextmanager
+def enter(
+    profile: Profile, *, command: str, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Session]:
+    """Open the Session of a profile that is read already, as `open_session` does."""
     with closing(connect(profile, command=command, say=say)) as conn:
         yield Session(conn, admit(conn), clock_of(profile), profile, command)
 
@@ -175,7 +186,8 @@ def admit(conn: Connection) -> str:
     actor, version, seen, pid, at = cursor.fetchall()[0]
     schema.check_version(version)
     _check_clock(at)
-    if seen != [0]:
+    # The sentinel is no row of a dedicated tenant's own login, which sees nothing of anybody else.
+    if seen != ([] if OWN_LOGIN.fullmatch(actor) else [0]):
         raise RefusedError(
             f"row level security does not bind {actor!r}: tenants would not be kept apart",
             hint=ROW_SECURITY_HINT,
@@ -321,6 +333,8 @@ def _explain(error: psycopg.Error) -> LuactlError:
             f"the database server's disk does not take or give data: {said}",
             hint="have its administrator look at the disk; what was not committed was rolled back",
         )
+    if isinstance(error, e.InsufficientPrivilege) and NOT_ADMITTED.match(said):
+        return RefusedError(f"you have no right to do this: {said}", hint=ADMISSION)
     if isinstance(error, e.InsufficientPrivilege):
         return RefusedError(
             f"you have no right to do this: {said}",

@@ -199,7 +199,7 @@ def psql(
 def role_sql(database: str, migrator: str, login: str, *, after: bool) -> str:
     """Return what a superuser runs before (or after) somebody without such rights migrates a database.
 
-    The roles are those of the first migration, in its own words. Raises UsageError for a bad name.
+    The roles are those of the migrations, in their own words. Raises UsageError for a bad name.
     """
     from psycopg import sql
 
@@ -223,8 +223,13 @@ def role_sql(database: str, migrator: str, login: str, *, after: bool) -> str:
 
 
 def _roles() -> str:
-    """Return the part of the first migration that makes the roles."""
-    found = re.search(r"^DO \$roles\$.*?^\$roles\$;$", schema.migrations()[0].text, re.DOTALL | re.MULTILINE)
-    if found is None:
-        raise ValueError("the first migration has no $roles$ block")
-    return found[0]
+    """Return the parts of the migrations that make roles."""
+    texts = (migration.text for migration in schema.migrations())
+    found = [
+        one
+        for text in texts
+        for one in re.findall(r"^DO \$roles\$.*?^\$roles\$;$", text, re.DOTALL | re.MULTILINE)
+    ]
+    if not found:
+        raise ValueError("no migration has a $roles$ block")
+    return "\n".join(found)

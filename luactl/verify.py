@@ -1,4 +1,4 @@
-"""Checking a certificate folder offline: no database, no profile, no network.
+"""Checking a certificate folder, or its .zip, offline: no database, no profile, no network.
 
 Every byte is accounted for: files are those of the manifest, the manifest is signed, the ledger entry is
 proved under a signed checkpoint, and the entry itself names the digest of the certificate.
@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from .certificate import manifest as man
 from .certificate import proof as log_proof
+from .certificate.archive import is_archive
 from .errors import UsageError
 
 if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
+
     from .ledger.note import Verifier
 
 LONGEST_KEY_FILE = 4096
+LARGEST_ENTRY = 64 << 30
 MOST_FILES = 64
 LARGEST_FOLDER = 32 << 20
 CHUNK = 1 << 20
@@ -91,15 +95,20 @@ class _Check:
 
 
 def verify_folder(folder: Path, key: str | None = None) -> Verdict:
-    """Check a folder; `key` pins a verifier key (its text, or the file that holds it).
+    """Check a folder or a .zip; `key` pins a verifier key (its text, or the file that holds it).
 
-    Raises UsageError when there is no such folder, or the key given is none. All else is a finding.
+    Raises UsageError when there is no such folder or archive, or the key given is none. All else is a
+    finding.
     """
     pinned = _pinned(key) if key else None
-    if not folder.is_dir():
-        raise UsageError(f"{str(folder)!r} is not a folder", hint="name the folder that holds manifest.json")
     check = _Check(folder)
-    if os.path.lexists(folder / man.MANIFEST):
+    if folder.is_file() and is_archive(folder):
+        _read_archive(check)
+    elif not folder.is_dir():
+        raise UsageError(
+            f"{str(folder)!r} is not a folder", hint="name the folder that holds manifest.json, or its .zip"
+        )
+    elif os.path.lexists(folder / man.MANIFEST):
         _read(check)
     found = _manifest(check)
     verifier = _verifier(check, pinned) if check.data else pinned
@@ -171,7 +180,51 @@ def _read_file(check: _Check, name: str) -> None:
     except OSError as error:
         check.wrong(name, f"cannot be read: {error.strerror}")
         return
-    check.digests[name] = digest.hexdigest()
+    _keep(check, name, data, digest.hexdigest())
+
+
+def _read_archive(check: _Check) -> None:
+    """Read the files of a .zip without unpacking it anywhere. Raises UsageError for what is none."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(check.folder) as archive:
+            for entry in archive.infolist()[:MOST_FILES]:
+                _read_entry(check, archive, entry)
+            for entry in archive.infolist()[MOST_FILES:]:
+                check.wrong(entry.filename, f"was not read: more than {MOST_FILES} files")
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{str(check.folder)!r} is no .zip that can be read: {error}") from None
+
+
+def _read_entry(check: _Check, archive: ZipFile, entry: ZipInfo) -> None:
+    """Read one file of an archive, in pieces: what it says of its size is not believed."""
+    from zipfile import BadZipFile
+    from zlib import error as zlib_error
+
+    name = entry.filename
+    if "/" in name or "\\" in name or entry.is_dir():
+        check.wrong(name, "is no plain file")
+        return
+    if name in check.digests:
+        check.wrong(name, "is in the archive twice")
+        return
+    try:
+        with archive.open(entry) as file:
+            data = file.read(man.LARGEST_FILE + 1)
+            digest, size = sha256(data), len(data)
+            while len(data) > man.LARGEST_FILE and (more := file.read(CHUNK)) and size <= LARGEST_ENTRY:
+                digest.update(more)
+                size += len(more)
+    except (OSError, EOFError, BadZipFile, NotImplementedError, RuntimeError, zlib_error) as error:
+        check.wrong(name, f"cannot be read: {error}")
+        return
+    _keep(check, name, data, digest.hexdigest())
+
+
+def _keep(check: _Check, name: str, data: bytes, digest: str) -> None:
+    """Keep the digest of a file, and its bytes if they are few; a certificate's own files must be."""
+    check.digests[name] = digest
     if len(data) <= man.LARGEST_FILE:
         check.data[name] = data
     elif name in man.OWN_FILES:
@@ -282,6 +335,14 @@ def _content(check: _Check, found: man.Manifest, text: str) -> None:
         check.wrong(man.ENTRY, "records another certificate than certificate.json")
     if certificate.get("id") != found.id or certificate.get("kind") != found.kind:
         check.wrong(man.CERTIFICATE, "certifies another act than the manifest names")
+    _people(check, certificate.get("subjects"))
+
+
+def _people(check: _Check, subjects: Any) -> None:
+    """The list of people beside a certificate about many must be the one that certificate.json names."""
+    name = subjects.get("list") if isinstance(subjects, dict) else None
+    if isinstance(name, str) and check.digests.get(name) != subjects.get("list_sha256"):
+        check.wrong(name, "is not the list of people that certificate.json names")
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -31,6 +31,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 GROUP_ROLES = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 TEMPLATE = "luactl_template"
 NO_FILES = {"LUACTL_SYSTEM_CONFIG": "", "LUACTL_PROJECT_CONFIG": ""}
+DEDICATED_ROLES = (
+    "SELECT r.rolname FROM lua.tenant_directory d JOIN pg_roles r"
+    " ON r.rolname IN ('lua_t' || d.tenant_id, 'lua_t' || d.tenant_id || '_staff')"
+)
 # Nothing here has to survive a crash of this machine.
 FAST = (
     ("fsync", "off"),
@@ -153,8 +157,19 @@ def database(server: TestServer) -> Iterator[str]:
         groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
         conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
     yield name
+    roles = dedicated_roles(server, name)  # they belong to the server and would outlive the database
     with closing(server.admin()) as conn:
+        for role in roles:
+            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
         conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+
+
+def dedicated_roles(server: TestServer, database: str) -> list[str]:
+    """Return the roles of a database's dedicated tenants; none where the test left no database or tenants."""
+    gone = (psycopg.OperationalError, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+    with suppress(*gone), closing(server.admin(database)) as conn:
+        return [row[0] for row in conn.execute(DEDICATED_ROLES)]
+    return []
 
 
 @pytest.fixture
@@ -204,6 +219,14 @@ def new_login(server: TestServer, passfile: Path, roles: Sequence[str], name: st
         conn.execute(options)
         for role in roles:
             conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login)))
+    return login
+
+
+def set_password(server: TestServer, passfile: Path, login: str) -> str:
+    """Give a role that is there a password, and return its name."""
+    with closing(server.admin()) as conn:
+        conn.execute(sql.SQL("ALTER ROLE {} PASSWORD 'secret'").format(sql.Identifier(login)))
+    write_private(passfile, f"*:*:*:{login}:secret\n")
     return login
 
 

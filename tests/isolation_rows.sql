@@ -21,4 +21,9 @@ INSERT INTO crm.invoice_line VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 1,
 INSERT INTO vault.counter VALUES (%(tenant)s, 1, 64);
 INSERT INTO vault.slot VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 1, 1, 0);
 INSERT INTO vault.period VALUES (%(tenant)s, 50333657, 0);
+INSERT INTO lua.hold (tenant_id, hold_id, hold_no, scope, subject_id, reference, ground, placed_by, placed_at, entry_id, released_by, released_at, reason, release_entry)
+    VALUES (%(tenant)s, gen_random_uuid(), 1, 'subject', md5(%(tenant)s::text)::uuid, 'court', 'Art. 17(3)(e)', 'somebody', now(), gen_random_uuid(), 'somebody', now(), 'settled', gen_random_uuid());
+INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, purpose, released_by, created_at, expires_at)
+    VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 'somebody', '{tenant}', sha256('x'), 'support', 'somebody', now(), now() + interval '1 day');
+INSERT INTO vault.release_key VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, '\x08', 1, decode(repeat('00', 93), 'hex'));
 INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now())

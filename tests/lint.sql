@@ -77,18 +77,23 @@ SELECT t::text FROM lint_table JOIN pg_trigger g ON g.tgrelid = t WHERE NOT g.tg
 UNION ALL SELECT t::text FROM lint_table JOIN pg_rewrite r ON r.ev_class = t;
 
 -- name: storage
--- No unlogged tables, no inheritance but partitions, one level of partitions, by RANGE.
+-- No unlogged tables, no inheritance but partitions, one level of them: customers' data by LIST of tenants, else by RANGE.
 SELECT t::text FROM lint_table JOIN pg_class c ON c.oid = t
 LEFT JOIN pg_inherits i ON i.inhrelid = t
 LEFT JOIN pg_partitioned_table p ON p.partrelid = t
 WHERE c.relpersistence <> 'p' OR (i.inhrelid IS NOT NULL AND NOT c.relispartition)
-   OR (c.relkind = 'p' AND (c.relispartition OR p.partstrat <> 'r'));
+   OR (c.relkind = 'p' AND (c.relispartition OR pg_get_partkeydef(t) !~ CASE c.relnamespace WHEN 'crm'::regnamespace THEN '^LIST \(tenant_id\)$' ELSE '^RANGE ' END))
+   OR (c.relkind = 'r' AND c.relnamespace = 'crm'::regnamespace AND NOT c.relispartition);
 
 -- name: definer_functions
--- What runs with the definer's rights is lua_definer's, pins an empty search_path and relies on no setting.
+-- What runs with its owner's rights is lua_definer's, pins an empty search_path and relies on no setting. What changes
+-- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE p.prosecdef
-  AND (p.proowner <> 'lua_definer'::regrole OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
+  AND ((p.proowner <> 'lua_definer'::regrole
+        AND NOT (p.proowner IN ('lua_rolekeeper'::regrole, 'lua_owner'::regrole) AND p.prosrc ~ 'PERFORM lua\.require_admin\(\)'
+                 AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole))))
+       OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
        OR p.prosrc ~* 'lua\.tenant_id');
 
 -- name: tenant_argument
@@ -97,9 +102,11 @@ SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames) AND p.prosrc !~ 'lua\.require_tenant\(p_tenant\)';
 
 -- name: function_bodies
--- No function notifies, builds statements out of text, or sets the tenant context.
+-- No function notifies, builds statements out of text, or sets the tenant context; but roles and partitions have no
+-- other way, and nobody else's function has the rights to make them.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
-WHERE p.prosrc ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
+WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)'))
+  AND p.prosrc ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
 
 -- name: owners
 -- Everything but definer functions is owned by lua_owner.
@@ -138,7 +145,8 @@ SELECT c.oid::regclass::text FROM pg_class c JOIN lint_table ON t = c.oid
 CROSS JOIN LATERAL aclexplode(c.relacl) AS x WHERE c.relispartition AND x.grantee <> c.relowner;
 
 -- name: updates
--- UPDATE is granted by column, never on tenant_id, and on nothing in the ledger: it is append-only.
+-- UPDATE is granted by column, never on tenant_id, and on nothing in the ledger, which is append-only: but for the
+-- moment at which a name of the log ends.
 SELECT c.oid::regclass || ' ' || x.grantee::regrole
 FROM pg_class c JOIN lint_table ON t = c.oid CROSS JOIN LATERAL aclexplode(c.relacl) AS x
 WHERE x.privilege_type = 'UPDATE' AND x.grantee <> c.relowner
@@ -146,7 +154,8 @@ UNION ALL
 SELECT a.attrelid::regclass || '.' || a.attname || ' ' || x.grantee::regrole
 FROM pg_attribute a JOIN lint_table ON t = a.attrelid JOIN pg_class c ON c.oid = t
 CROSS JOIN LATERAL aclexplode(a.attacl) AS x
-WHERE x.privilege_type = 'UPDATE' AND (a.attname = 'tenant_id' OR c.relnamespace = 'ledger'::regnamespace);
+WHERE x.privilege_type = 'UPDATE' AND (a.attname = 'tenant_id' OR c.relnamespace = 'ledger'::regnamespace)
+  AND NOT (c.oid = 'ledger.origin'::regclass AND a.attname = 'ended_at' AND x.grantee = 'lua_definer'::regrole);
 
 -- name: sequence_rights
 -- A sequence can be drawn from, never set or wound back.
@@ -155,17 +164,60 @@ FROM pg_class c JOIN lint_schema ON n = c.relnamespace CROSS JOIN LATERAL aclexp
 WHERE c.relkind = 'S' AND x.grantee <> c.relowner AND x.privilege_type <> 'USAGE';
 
 -- name: roles
--- Nobody can log in as, or become, the owner or the definer; no group role has attributes; no login makes roles.
+-- Nobody can log in as, or become, owner, definer or role keeper; no group role has attributes; no login makes roles. The
+-- role keeper passes on what lua_app may, and may none of it.
 SELECT r.rolname FROM pg_roles r
-WHERE r.rolname ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|owner|definer)$'
-  AND (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication
-       OR r.rolbypassrls <> (r.rolname = 'lua_definer'))
+WHERE r.rolname ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|owner|definer|rolekeeper)$'
+  AND (r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolreplication
+       OR r.rolcreaterole <> (r.rolname = 'lua_rolekeeper') OR r.rolbypassrls <> (r.rolname = 'lua_definer'))
 UNION ALL
 SELECT m.member::regrole || ' > ' || m.roleid::regrole FROM pg_auth_members m
-WHERE m.roleid IN ('lua_owner'::regrole, 'lua_definer'::regrole)
+WHERE m.roleid IN ('lua_owner'::regrole, 'lua_definer'::regrole, 'lua_rolekeeper'::regrole)
    OR m.member IN (SELECT r.oid FROM pg_roles r WHERE r.rolname ~ '^lua_(owner|definer|app|ai)$')
+   OR (m.member = 'lua_rolekeeper'::regrole
+       AND (m.roleid::regrole::text !~ '^lua_(app|t[0-9]+(_staff)?)$' OR NOT m.admin_option
+            OR coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, false) OR coalesce((to_jsonb(m) ->> 'set_option')::boolean, false)))
 UNION ALL
-SELECT r.rolname FROM pg_roles r WHERE r.rolcreaterole AND NOT r.rolsuper;
+SELECT r.rolname FROM pg_roles r
+WHERE (r.rolcreaterole AND NOT r.rolsuper AND r.rolname <> 'lua_rolekeeper') OR (r.rolname = 'lua_rolekeeper' AND r.rolinherit);
+
+-- name: tenant_roles
+-- Of a dedicated tenant's two roles one can log in, as the CRM and nothing more; the other is nothing but a mark.
+SELECT r.rolname FROM pg_roles r
+WHERE r.rolname ~ '^lua_t[0-9]'
+  AND (r.rolname !~ '^lua_t[0-9]+(_staff)?$' OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
+       OR r.rolcanlogin <> (r.rolname !~ '_staff$')
+       OR (SELECT coalesce(array_agg(m.roleid::regrole::text), '{}') FROM pg_auth_members m WHERE m.member = r.oid)
+          <> CASE WHEN r.rolcanlogin THEN ARRAY['lua_app'] ELSE '{}' END);
+
+-- name: partition_twins
+-- A dedicated tenant's partition is as the pooled one: policies, foreign keys (to its own partitions), CHECKs, statistics;
+-- and so is their parent, which has no foreign keys.
+WITH part AS (
+    SELECT i.inhrelid AS oid, p.partdefid AS pooled, coalesce(substring(c.relname FROM '_t[0-9]+$'), '_pooled') AS ending, false AS above
+    FROM pg_partitioned_table p JOIN pg_inherits i ON i.inhparent = p.partrelid JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE p.partstrat = 'l'
+    UNION ALL SELECT p.partrelid, p.partdefid, '', true FROM pg_partitioned_table p WHERE p.partstrat = 'l'
+), thing AS (
+    SELECT p.polrelid AS oid, concat_ws(' ', p.polname, p.polpermissive, p.polcmd, p.polroles::text,
+                                        pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS what FROM pg_policy p
+    UNION ALL SELECT c.conrelid, c.conname || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint c
+    WHERE c.contype IN ('f', 'c') AND c.conname <> 'pooled'
+    UNION ALL SELECT a.attrelid, 'no statistics ' || a.attname FROM pg_attribute a WHERE a.attnum > 0 AND a.attstattarget = 0
+    UNION ALL SELECT c.oid, concat_ws(' ', 'row security', c.relrowsecurity, c.relforcerowsecurity) FROM pg_class c
+)
+SELECT part.oid::regclass || ' ' || t.what FROM part JOIN thing t ON t.oid = part.pooled
+WHERE NOT (part.above AND t.what ~ 'FOREIGN KEY')
+  AND NOT EXISTS (SELECT FROM thing o WHERE o.oid = part.oid AND o.what = replace(t.what, '_pooled(', part.ending || '('))
+UNION ALL
+SELECT k.conrelid::regclass || '.' || k.conname || ' knows people of pooled tenants alone' FROM pg_constraint k
+WHERE k.contype = 'f' AND k.confrelid IN (SELECT p.partdefid FROM pg_partitioned_table p)
+  AND k.conrelid NOT IN (SELECT p.partdefid FROM pg_partitioned_table p) AND k.conparentid = 0
+UNION ALL
+SELECT p.partrelid::regclass || ' keeps dedicated tenants in ' || p.partdefid::regclass FROM pg_partitioned_table p
+WHERE p.partstrat = 'l' AND NOT EXISTS (
+    SELECT FROM pg_constraint c WHERE c.conrelid = p.partdefid AND c.convalidated
+       AND pg_get_constraintdef(c.oid) = 'CHECK ((tenant_id < ''1099511627776''::bigint))');
 
 -- name: comments
 -- Every table says what it is for.

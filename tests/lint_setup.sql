@@ -15,4 +15,10 @@ CREATE TEMP VIEW lint_function AS
 SELECT p.oid::regprocedure AS f FROM pg_proc p JOIN lint_schema ON n = p.pronamespace;
 
 CREATE TEMP TABLE lint_rule (tenant_id bigint);
-CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint AND ((tenant_id < 1099511627776 AND current_user !~ '^lua_t[0-9]') OR current_user = 'lua_t' || tenant_id));
+CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint
+    AND CASE WHEN tenant_id < 1099511627776 THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'
+             ELSE current_user = 'lua_t' || tenant_id
+                  OR pg_has_role(current_user, to_regrole('lua_t' || tenant_id || '_staff'), 'MEMBER') END);
+
+-- The rules hold for a dedicated tenant's partitions and roles too.
+SELECT lua.make_tenant_roles(n), lua.make_tenant_partitions(n) FROM lua.next_dedicated() AS n;

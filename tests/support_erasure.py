@@ -117,6 +117,12 @@ def _erase_all(session: Session, slug: str, base: str, people: str) -> None:
     erasure.run(session, plan, Path(base), batch_people=int(people))
 
 
+def _erase_category(session: Session, slug: str, base: str, scope: str) -> None:
+    tenant = find(session, slug)
+    people = erasure.everybody(session, tenant)
+    erasure.run(session, erasure.plan(session, tenant, people, "order 9", scope=scope), Path(base))
+
+
 def main(at: str, work: str, *arguments: str) -> None:
     """The process that `run_killed` starts."""
     from luactl.connect import open_session
@@ -133,6 +139,8 @@ def main(at: str, work: str, *arguments: str) -> None:
         if work == "erase":
             slug, who, base = arguments
             erase(session, find(session, slug), UUID(who), Path(base), step=step)
+        elif work == "erase-category":
+            _erase_category(replace(session, step=step), *arguments)
         elif work == "erase-all":
             _erase_all(replace(session, step=step), *arguments)
         else:

@@ -58,7 +58,9 @@ class Rule:
     outcomes: tuple[str, ...] = ("done",)
     by: str | None = None
     ours: bool = False
-    """Of changes in files: whether they are about the tenant of the story."""
+    """Of changes in files and roles: whether they are about a tenant."""
+    tenant: str = "smile"
+    """Which one; the tenant of the story by default."""
 
 
 @dataclass(frozen=True)

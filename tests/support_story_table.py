@@ -77,6 +77,37 @@ TABLE: dict[str, tuple[Case, ...]] = {
             covering(TENANT_ROWS, KEYS_CLAIMED),
             again=1,
         ),
+        Case(
+            lambda w: (
+                "castle",
+                "--name",
+                "Castle",
+                "--country",
+                "DE",
+                "--contact",
+                "x",
+                "--isolation",
+                "dedicated",
+            ),
+            (Rule("lua.tenant", "insert", "tenant.create"),),
+            covering(TENANT_ROWS, KEYS_CLAIMED),
+            again=1,
+        ),
+    ),
+    "tenant dismiss": (
+        Case(
+            lambda w: ("castle", w.login), (Rule("", "files", "tenant.dismiss", ours=True, tenant="castle"),)
+        ),
+    ),
+    "tenant admit": (
+        Case(lambda w: ("castle", w.login), (Rule("", "files", "tenant.admit", ours=True, tenant="castle"),)),
+    ),
+    "tenant login": (
+        Case(
+            lambda w: ("castle", "--passfile", str(w.folder / "castle.pgpass")),
+            (Rule("", "files", "tenant.login", ours=True, tenant="castle"),),
+            anew=True,
+        ),
     ),
     "tenant import": (
         Case(
@@ -86,7 +117,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "tenant list": (Case(),),
-    "tenant show": (Case(lambda w: ("smile",)),),
+    "tenant show": (Case(lambda w: ("smile",)), Case(lambda w: ("castle",))),
     "tenant suspend": (
         Case(lambda w: ("smile", "--reason", "bills"), (Rule("lua.tenant", "update", "tenant.suspend"),)),
     ),
@@ -295,6 +326,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "erasure plan": (Case(lambda w: (*T, "--subject", w.people["2"], "--instruction", "ticket 1")),),
     "erasure replay": (Case(lambda w: ("--all",)),),
+    "restore check": (Case(covers=covering(INTEGRATED), empty=True),),
     "erasure list": (Case(lambda w: T),),
     "erasure show": (Case(lambda w: (w.seen["erasure"],)),),
     "erasure verify": (Case(lambda w: (w.seen["erasure"],)),),

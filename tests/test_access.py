@@ -61,6 +61,8 @@ class Clinic:
             "eve",
             "cleo",
             "dora",
+            "emil",
+            "fritz",
             "kim",
             "max",
             "owner",
@@ -278,17 +280,30 @@ def test_a_dedicated_tenant_is_reached_through_its_own_role(
         " (%s, 'clinic', 'Clinic', 'DE', 'x', 'dedicated', 'active', NULL, now(), now())",
         (own,),
     )
-    new_login(clinic.server, clinic.passfile, ("lua_app",), f"lua_t{own}")
+    admin.execute("SELECT lua.make_tenant_roles(%s)", (own,))
     clinic.hire("anna", "GRANT {support} TO {anna}")
     clinic.hire("bert", f"GRANT lua_t{own} TO {{bert}}")
+    clinic.hire("cleo", f"GRANT lua_operator, lua_t{own}_staff TO {{cleo}}")
     clinic.hire("dora", "ALTER ROLE {dora} BYPASSRLS")
+    clinic.hire("emil", "GRANT lua_operator, lua_admin TO {emil}")
+    clinic.hire("fritz", f"ALTER ROLE {{fritz}} NOINHERIT; GRANT lua_operator, lua_t{own}_staff TO {{fritz}}")
     assert found(session, clinic, "anna", "clinic") == {}
     assert set(found(session, clinic, "dora", "clinic")) == {"BYPASSRLS"}
     assert f"lua_t{own}" in found(session, clinic, "bert", "clinic")
-    logins = {row.login for row in access.list_(session, "clinic")}
-    assert f"lua_t{own}" in logins
+    cleo = found(session, clinic, "cleo", "clinic")
+    assert {reaches: row.how for reaches, row in cleo.items()} == {
+        "lua_operator": NOW,
+        f"lua_t{own}_staff": NOW,
+    }
+    emil = found(session, clinic, "emil", "clinic")
+    assert {row.how for row in emil.values()} == {"after granting it to itself"}
+    assert found(session, clinic, "fritz", "clinic")["lua_operator"].how == "after SET ROLE"
+    assert {row.reaches for row in access.list_(session, "clinic") if row.login == f"lua_t{own}"} == {
+        "lua_app"
+    }
     assert f"lua_t{own}" not in {row.login for row in access.list_(session, practice)}
-    admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(f"lua_t{own}")))
+    for role in (f"lua_t{own}", f"lua_t{own}_staff"):
+        admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def test_the_command_shows_the_same(

@@ -24,8 +24,8 @@ from luactl.errors import Exit
 
 CHECKS = [
     "config", "files", "disk space", "production", "interrupted init", "server", "tls", "versions", "standby",
-    "clock", "schema", "owner and definer", "row security", "keys", "holders", "key books", "ledger",
-    "anchors", "unfinished work",
+    "clock", "schema", "owner and definer", "row security", "isolation", "keys", "holders", "key books",
+    "ledger", "anchors", "unfinished work",
 ]  # fmt: skip
 Usage = namedtuple("Usage", "total used free")
 

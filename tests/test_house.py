@@ -14,8 +14,8 @@ from luactl.commands.main import NOUNS
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("luactl", "commands", "tui")
 FRAME = {
-    "__init__", "app", "context", "diagnostics", "main", "options", "output", "plain", "reference", "render",
-    "settings", "table", "terminal", "manual"}  # fmt: skip
+    "__init__", "app", "context", "diagnostics", "entry", "main", "manual", "options", "output", "plain",
+    "reference", "render", "settings", "table", "terminal"}  # fmt: skip
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
 SQL_WORDS = (

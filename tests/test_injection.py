@@ -126,7 +126,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "name": "test", "--until": "2999-01-01", **{f"promise {verb} id": "1.4" for verb in PROMISES},
         "--scope": "contact.read", "token": "abcdefgh", "--days": "9", "--overlap": "2",
         **{f"secret {verb} name": f"{verb}-s" for verb in ("put", "issue", "reveal", "rotate", "revoke")},
-        "file": tables["people"], "folder": str(cwd), "--class": "interaction", "--months": "24",
+        "file": tables["people"], "folder": str(cwd), "--isolation": "pooled",
+        "login": "nobody", "--passfile": str(cwd / "passfile"), "--class": "interaction", "--months": "24",
     }  # fmt: skip
     return w
 

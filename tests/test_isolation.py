@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Connection, TestServer, new_login
+from conftest import Connection, TestServer, new_login, set_password
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
@@ -76,9 +76,12 @@ def state(admin: Connection, tables: list[str], tenant: int) -> dict[str, list[s
 
 
 @pytest.fixture
-def dedicated() -> int:
-    """The id of a dedicated tenant; its login role lives on the server, so each test has its own."""
-    return DEDICATED + secrets.randbelow(1 << 30)
+def dedicated(admin: Connection) -> Iterator[int]:
+    """A dedicated tenant's id; its roles live on the server, so each test has its own."""
+    made = DEDICATED + secrets.randbelow(1 << 30)
+    admin.execute("SELECT lua.make_tenant_roles(%s), lua.make_tenant_partitions(%s)", (made, made))
+    yield made
+    admin.execute(f"DROP ROLE lua_t{made}, lua_t{made}_staff")
 
 
 @pytest.fixture
@@ -102,7 +105,8 @@ def enter(server: TestServer, database: str, tmp_path: Path) -> Callable[..., An
     @contextmanager
     def open_as(*roles: str, name: str | None = None) -> Iterator[Connection]:
         passfile = tmp_path / "passfile"
-        dsn = server.dsn(database, new_login(server, passfile, roles, name), passfile)
+        login = set_password(server, passfile, name) if name else new_login(server, passfile, roles)
+        dsn = server.dsn(database, login, passfile)
         with closing(psycopg.connect(dsn, autocommit=True)) as conn:
             yield conn
 
@@ -225,8 +229,11 @@ def test_a_foreign_key_cannot_point_at_another(tables: list[str], enter: Callabl
 def test_copy_gives_the_own_rows_and_takes_none(tables: list[str], enter: Callable[..., Any]) -> None:
     with enter("lua_app") as conn, conn.cursor() as cursor:
         for table in ("crm.subject", "crm.contact", "crm.interaction", "crm.invoice", "vault.slot"):
-            with context(conn, A), cursor.copy(f"COPY {table} (tenant_id) TO STDOUT") as copy:
+            with context(conn, A), cursor.copy(f"COPY (SELECT tenant_id FROM {table}) TO STDOUT") as copy:
                 assert [row[0] for row in copy.rows()] == [str(A)]
+            # Row security makes it a SELECT FROM ONLY, and a partitioned table has no rows of its own.
+            with context(conn, A), cursor.copy(f"COPY {table} (tenant_id) TO STDOUT") as copy:
+                assert [row[0] for row in copy.rows()] == ([] if table.startswith("crm.") else [str(A)])
         with (
             pytest.raises(psycopg.errors.FeatureNotSupported),
             context(conn, A),
@@ -324,7 +331,11 @@ SAMPLES = {
     "bigint": "1",
     "bigint[]": "ARRAY[1]::bigint[]",
     "timestamp with time zone": "now()",
+    "date": "current_date",
+    "integer[]": "ARRAY[2009]",
     "bytea": "sha256('x')",
+    "bytea[]": "ARRAY[sha256('x')]",
+    "smallint[]": "ARRAY[1::smallint]",
 }
 
 
@@ -345,7 +356,9 @@ def test_definer_functions_refuse_a_tenant_that_is_not_the_callers(
         for call in (*calls(admin, dedicated), *calls(admin, -1)):
             with pytest.raises(Denied, match="is not for"), context(conn, A):
                 conn.execute(call)
-    with enter(*EVERYBODY, name=f"lua_t{dedicated}") as conn:
+    with enter(name=f"lua_t{dedicated}") as conn:
+        for name in EVERYBODY:
+            admin.execute(f"GRANT {name} TO lua_t{dedicated}")
         for call in (*calls(admin, A), *calls(admin, dedicated + 1)):
             with pytest.raises(Denied, match="is not for"), context(conn, dedicated):
                 conn.execute(call)
@@ -357,24 +370,10 @@ def test_a_dedicated_tenant_shows_to_its_own_login_alone(
     with enter("lua_app", "lua_operator") as conn:
         for table in (t for t in tables if t not in SHARED):
             assert not tried(conn, f"SELECT tenant_id FROM {table}", dedicated), table
-    with enter("lua_app", name=f"lua_t{dedicated}") as conn:
+    with enter(name=f"lua_t{dedicated}") as conn:
         assert tried(conn, "SELECT tenant_id FROM crm.contact", dedicated) == [(dedicated,)]
         assert tried(conn, "SELECT tenant_id FROM crm.contact", A) == []
         assert tried(conn, "SELECT tenant_id FROM crm.contact", dedicated + 1) == []
-
-
-def test_only_who_may_become_the_tenants_role_acts_for_it(
-    tables: list[str], enter: Callable[..., Any], admin: Connection, dedicated: int
-) -> None:
-    role = f"lua_t{dedicated}"
-    key_no = f"SELECT vault.key_no({dedicated})"
-    with enter("lua_app", name=role) as own:
-        assert own.execute(key_no).fetchall() == [(dedicated,)]
-        with enter("lua_app") as conn:
-            with pytest.raises(Denied):
-                conn.execute(key_no)
-            admin.execute(f"GRANT {role} TO {conn.info.user}")
-            assert conn.execute(key_no).fetchall() == [(dedicated,)]
 
 
 def test_numbers_are_claimed_only_where_one_may(
@@ -406,7 +405,7 @@ def test_invoices_outlive_every_caller_that_states_a_time_to_come(
         for stated in ("infinity", f"{year + 50}-01-01", None):
             with pytest.raises(psycopg.errors.CheckViolation, match="future of the server's clock"):
                 conn.execute(purge, (A, year, stated))
-        with pytest.raises(psycopg.errors.CheckViolation, match="are kept until"):
+        with pytest.raises(psycopg.errors.CheckViolation, match="are kept"):
             conn.execute(purge, (A, year, f"{year}-01-01"))
         admin.execute("UPDATE lua.deployment SET throwaway = true")
         assert conn.execute(purge, (A, year, f"{year + 11}-01-01")).fetchone() == (1, 1)

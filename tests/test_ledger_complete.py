@@ -46,7 +46,7 @@ def expected(
     for rule in case.rules:
         rows_of = [one.fields for one in found if (one.table, one.how) == (rule.table, rule.how)]
         if rule.how == "files":
-            rows_of = [{"tenant_id": tenant_of(w)} if rule.ours else {}]
+            rows_of = [{"tenant_id": tenant_of(w, rule.tenant)} if rule.ours else {}]
         units = {str(one.get(rule.by)) if rule.by else str(one): one for one in rows_of}
         for row in units.values():
             called.update((rule.action, out, row.get("tenant_id", 0), actor) for out in rule.outcomes)
@@ -62,8 +62,8 @@ def differing(one: Changed) -> set[str]:
     return {name for name, value in one.fields.items() if value != one.before[name]}
 
 
-def tenant_of(w: World) -> int:
-    row = w.admin.execute("SELECT tenant_id FROM lua.tenant WHERE slug = 'smile'").fetchone()
+def tenant_of(w: World, slug: str = "smile") -> int:
+    row = w.admin.execute("SELECT tenant_id FROM lua.tenant WHERE slug = %s", (slug,)).fetchone()
     assert row is not None
     return int(row[0])
 

@@ -28,11 +28,15 @@ EXEMPT = (
 TABLE = "CREATE TABLE crm.x (tenant_id bigint NOT NULL, id uuid NOT NULL, PRIMARY KEY (tenant_id, id)"
 SECURE = "ALTER TABLE crm.x ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
 EXACT = (
-    "tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint AND ((tenant_id < 1099511627776 "
-    "AND current_user !~ '^lua_t[0-9]') OR current_user = 'lua_t' || tenant_id)"
+    "tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint"
+    " AND CASE WHEN tenant_id < 1099511627776"
+    " THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'"
+    " ELSE current_user = 'lua_t' || tenant_id"
+    " OR pg_has_role(current_user, to_regrole('lua_t' || tenant_id || '_staff'), 'MEMBER') END"
 )
 FUNCTION = "CREATE FUNCTION crm.x(p_tenant bigint) RETURNS bigint LANGUAGE sql"
 PINNED = "SECURITY DEFINER SET search_path = ''"
+BARE = "CREATE TABLE crm.x PARTITION OF crm.invoice FOR VALUES IN (1)"
 BREACHES = [
     ("no_primary_key", "CREATE TABLE lua.x (id uuid)"),
     ("tenant_column", "CREATE TABLE crm.x (tenant_id integer PRIMARY KEY)"),
@@ -40,8 +44,8 @@ BREACHES = [
     ("tenant_column", "CREATE TABLE crm.x (tenant_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"),
     ("index_order", "CREATE INDEX ON crm.contact (subject_id)"),
     ("index_order", "CREATE INDEX ON crm.contact (lower(tenant_id::text), tenant_id)"),
-    ("index_order", "ALTER TABLE crm.contact ADD UNIQUE (contact_id)"),
-    ("index_order", "ALTER TABLE crm.contact ADD EXCLUDE USING btree (contact_id WITH =)"),
+    ("index_order", "ALTER TABLE crm.contact_pooled ADD UNIQUE (contact_id)"),
+    ("index_order", "ALTER TABLE crm.contact_pooled ADD EXCLUDE USING btree (contact_id WITH =)"),
     ("foreign_keys", f"{TABLE}, other bigint REFERENCES lua.tenant)"),
     ("foreign_keys_into_tenants", "CREATE TABLE lua.x (id bigint PRIMARY KEY REFERENCES lua.tenant)"),
     ("key_actions", f"{TABLE}, FOREIGN KEY (tenant_id, id) REFERENCES crm.subject ON DELETE SET NULL)"),
@@ -66,14 +70,20 @@ BREACHES = [
     ),
     ("triggers", "CREATE RULE x AS ON DELETE TO crm.contact DO INSTEAD NOTHING"),
     ("storage", "CREATE UNLOGGED TABLE crm.x (tenant_id bigint PRIMARY KEY)"),
-    ("storage", "CREATE TABLE crm.x () INHERITS (crm.contact)"),
-    ("storage", "CREATE TABLE crm.x (tenant_id bigint PRIMARY KEY) PARTITION BY LIST (tenant_id)"),
+    ("storage", "CREATE TABLE vault.x () INHERITS (vault.slot)"),
+    ("storage", "CREATE TABLE lua.x (tenant_id bigint PRIMARY KEY) PARTITION BY LIST (tenant_id)"),
+    ("storage", "CREATE TABLE crm.x (tenant_id bigint PRIMARY KEY)"),
     ("definer_functions", f"{FUNCTION} {PINNED} AS 'SELECT 1'"),
+    ("definer_functions", "GRANT EXECUTE ON FUNCTION lua.admit_staff TO lua_operator"),
     ("definer_functions", "ALTER FUNCTION crm.invoices_of RESET search_path"),
     ("definer_functions", "ALTER FUNCTION crm.invoices_of SET search_path = crm"),
     ("tenant_argument", f"{FUNCTION} {PINNED} AS 'SELECT p_tenant'"),
     ("function_bodies", f"{FUNCTION} AS $$ SELECT set_config('lua.tenant_id', '1', true)::bigint $$"),
     ("function_bodies", "CREATE FUNCTION crm.x() RETURNS void LANGUAGE plpgsql AS 'BEGIN NOTIFY x; END'"),
+    (
+        "function_bodies",
+        "CREATE FUNCTION crm.x() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'x'; END $$",
+    ),
     ("owners", "ALTER TABLE crm.contact OWNER TO CURRENT_USER"),
     ("owners", f"{FUNCTION} AS 'SELECT 1'"),
     ("public_rights", "GRANT SELECT (tenant_id) ON crm.contact TO PUBLIC"),
@@ -92,6 +102,22 @@ BREACHES = [
     ("roles", "ALTER ROLE lua_admin CREATEROLE"),
     ("roles", "GRANT lua_definer TO lua_admin"),
     ("roles", "GRANT lua_admin TO lua_app"),
+    ("roles", "ALTER ROLE lua_rolekeeper LOGIN"),
+    ("roles", "ALTER ROLE lua_rolekeeper INHERIT"),
+    ("roles", "GRANT lua_rolekeeper TO lua_admin"),
+    ("roles", "GRANT lua_admin TO lua_rolekeeper WITH ADMIN OPTION"),
+    ("tenant_roles", "CREATE ROLE lua_t1_staff LOGIN"),
+    ("tenant_roles", "CREATE ROLE lua_t1 LOGIN"),
+    ("tenant_roles", "CREATE ROLE lua_t1 LOGIN BYPASSRLS; GRANT lua_app TO lua_t1"),
+    ("tenant_roles", "CREATE ROLE lua_t1_staff; GRANT lua_operator TO lua_t1_staff"),
+    ("partition_twins", BARE),
+    ("partition_twins", "ALTER TABLE crm.interaction_pooled DROP CONSTRAINT pooled"),
+    ("partition_twins", f"{BARE}; SELECT lua.imitate('crm.invoice', 'crm.x')"),
+    ("partition_twins", "DROP POLICY retained ON crm.invoice"),
+    (
+        "partition_twins",
+        "CREATE TABLE lua.x (t bigint, i uuid, FOREIGN KEY (t, i) REFERENCES crm.subject_pooled)",
+    ),
     ("comments", "COMMENT ON TABLE crm.contact IS NULL"),
     ("views", "CREATE VIEW crm.x AS SELECT * FROM crm.contact"),
     ("views", "CREATE MATERIALIZED VIEW crm.x AS SELECT * FROM crm.contact"),
@@ -144,6 +170,22 @@ def test_a_table_with_the_exact_policy_is_left_in_peace(catalog: Connection) -> 
     catalog.execute(SECURE)
     catalog.execute(f"CREATE POLICY tenant ON crm.x USING ({EXACT})")
     assert broken(catalog, "row_security") == broken(catalog, "the_one_policy") == []
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        "ALTER ROLE lua_rolekeeper LOGIN",
+        "ALTER ROLE lua_rolekeeper BYPASSRLS",
+        "GRANT lua_rolekeeper TO lua_operator",
+    ],
+)
+def test_a_second_database_refuses_a_role_keeper_that_is_more(catalog: Connection, breach: str) -> None:
+    text = (HERE.parent / "sql" / "migrations" / "0018_dedicated.sql").read_text()
+    catalog.execute(text[: text.index("$roles$;") + 8])
+    catalog.execute(breach)
+    with pytest.raises(psycopg.errors.RaiseException, match="lua_rolekeeper"):
+        catalog.execute(text[: text.index("$roles$;") + 8])
 
 
 def test_a_second_migration_refuses_an_owner_that_can_log_in(catalog: Connection) -> None:

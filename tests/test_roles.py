@@ -48,8 +48,8 @@ def test_who_has_no_role_does_not_even_get_in(server: TestServer, database: str,
         pass
 
 
-@pytest.mark.parametrize("role", ["lua_owner", "lua_definer"])
-def test_nobody_becomes_the_owner_or_the_definer(
+@pytest.mark.parametrize("role", ["lua_owner", "lua_definer", "lua_rolekeeper"])
+def test_nobody_becomes_owner_definer_or_role_keeper(
     server: TestServer, database: str, tmp_path: Path, role: str
 ) -> None:
     groups = [f"lua_{name}" for name in ROLES]

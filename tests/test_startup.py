@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Home
 
+from luactl.commands.entry import without_parser
 from luactl.commands.main import NOUNS
 
 HEAVY = {
@@ -80,3 +81,30 @@ def test_a_list_loads_the_database_but_no_keys_and_no_tables(home: Home) -> None
     code_and_modules = set(done.stderr.split())
     assert "0" in code_and_modules
     assert code_and_modules & HEAVY == {"aiosql", "asyncio", "importlib.metadata", "psycopg"}
+
+
+def test_the_terminal_ui_begins_without_the_parser() -> None:
+    code = (
+        "import sys; from luactl.commands import entry; import luactl.tui.start, luactl.tui.app;"
+        "sys.exit('typer' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("args", "profile"),
+    [
+        (["tui"], (None,)),
+        (["--profile", "staging", "tui"], ("staging",)),
+        (["tui", "--profile", "staging"], None),
+        (["--profile", "", "tui"], None),
+        (["--profile", "--debug", "tui"], None),
+        (["--debug", "tui"], None),
+        (["tui", "x"], None),
+        (["tenant", "list"], None),
+        ([], None),
+    ],
+)
+def test_only_a_plain_tui_needs_no_parser(args: list[str], profile: tuple[str | None] | None) -> None:
+    found = without_parser(args)
+    assert (None if found is None else (found.profile,)) == profile

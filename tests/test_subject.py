@@ -22,6 +22,7 @@ from luactl.key.seal import unseal
 from luactl.subject import Kind
 from luactl.tenant import NewTenant, Tenant
 
+FINDING = import_module("luactl.subject.finding")
 SEALING = import_module("luactl.key.seal")  # the package has a function of that name
 Cli = Callable[..., CompletedProcess[str]]
 LUISA = {
@@ -115,7 +116,7 @@ def test_the_index_narrows_the_search(
     rows = 301
     version = blind.version_for(rows)
     luisa = add_people(session, shop, [LUISA, *crowd(rows - 1)], version)[0]
-    monkeypatch.setattr(subject, "PAGE", 7)
+    monkeypatch.setattr(FINDING, "PAGE", 7)
     for kind, value in QUESTIONS:
         assert look(session, shop, kind, value) == [luisa], (kind, value)
     counted = {
@@ -303,7 +304,7 @@ def test_reindex(
 ) -> None:
     luisa = add_people(session, shop, [LUISA, *crowd(39)], 0)[0]
     gone = add_people(session, shop, [{"name": "Ada Nolting"}], 0)[0]
-    monkeypatch.setattr(subject, "BATCH", 16)
+    monkeypatch.setattr(FINDING, "BATCH", 16)
     plan = subject.plan_reindex(session, shop)
     assert (plan.version, plan.rows, plan.outdated, plan.done) == (5, 41, 41, 0)
     with transaction(session, shop.tenant_id) as conn:
@@ -332,7 +333,7 @@ def test_reindex_goes_on_after_an_interruption(
     session: Session, shop: Tenant, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_people(session, shop, crowd(40), 0)
-    monkeypatch.setattr(subject, "BATCH", 16)
+    monkeypatch.setattr(FINDING, "BATCH", 16)
 
     def stop(_rows: int) -> None:
         raise KeyboardInterrupt
@@ -349,14 +350,14 @@ def test_reindex_leaves_what_somebody_changed_meanwhile(
     session: Session, shop: Tenant, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = add_people(session, shop, crowd(20), 0)[0]
-    real = subject._opened
+    real = FINDING._opened
 
     def slow(*args: Any) -> Any:
         opened = list(real(*args))
         admin.execute("UPDATE crm.contact SET updated_at = now() WHERE subject_id = %s", [first])
         return iter(opened)
 
-    monkeypatch.setattr(subject, "_opened", slow)
+    monkeypatch.setattr(FINDING, "_opened", slow)
     assert subject.reindex(session, shop, subject.plan_reindex(session, shop)).done == 19
 
 

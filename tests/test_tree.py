@@ -23,6 +23,7 @@ READING = {
     "find",
     "list",
     "log",
+    "plan",
     "prove",
     "reveal",
     "search",

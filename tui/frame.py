@@ -21,11 +21,8 @@ from luactl.errors import LuactlError, NoConnectionError
 from luactl.fault import explain
 
 from . import command as c
-from .ask import Ask
 from .bar import Footer, Header, Line, Title
 from .clocks import Clocks
-from .notice import Notice
-from .palette import CommandPalette
 from .place import PLACES, Place
 from .row import Row
 from .table import Table
@@ -52,6 +49,8 @@ class Frame(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.header, self.clocks, self.caption = Header(), Clocks(), Title()
+        self.lost, self.said, self.keys = Line(id="lost"), Line(id="said"), Footer()
         self.every: list[Row] = []
         self.sought = self.words = ""
         self.open_soon = False
@@ -102,24 +101,19 @@ class Frame(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out header, title, body, messages and keys."""
-        yield Header()
-        yield Clocks()
-        yield Title()
+        yield from (self.header, self.clocks, self.caption)
         yield from self.body()
-        yield Line(id="lost")
-        yield Line(id="said")
-        yield Footer()
+        yield from (self.lost, self.said, self.keys)
 
     def on_mount(self) -> None:
         """Begin to load."""
-        for line in self.query(Line):
-            line.display = bool(line.text)
+        self.lost.display, self.said.display = bool(self.lost.text), bool(self.said.text)
         self.touch()
         self.tick()
         self.retitle()
         shown = [one for one in self.commands() if one.shown]
         keys = [self.console.keys_of(one).partition(",")[0] for one in shown]
-        self.query_one(Footer).tell([(c.key_text(key), one) for key, one in zip(keys, shown, strict=True)])
+        self.keys.tell([(c.key_text(key), one) for key, one in zip(keys, shown, strict=True)])
         self.load()
 
     def on_screen_resume(self) -> None:
@@ -135,24 +129,24 @@ class Frame(Screen[None]):
 
     def tick(self) -> None:
         """Bring the clocks up to date."""
-        self.query_one(Clocks).tell(self.console.running, self.console.clock.now())
+        self.clocks.tell(self.console.running, self.console.clock.now())
 
     def touch(self) -> None:
         """Bring header and connection bar up to date."""
         console = self.console
-        self.query_one(Header).tell(console.profile, console.actor, console.clock.now())
+        self.header.tell(console.profile, console.actor, console.clock.now())
         lost = console.lost
         text = f" connection lost: {lost.what}; the next key tries again" if lost else ""
-        self.query_one("#lost", Line).tell(text, "bold white on red")
+        self.lost.tell(text, "bold white on red")
 
     @on(Table.Moved)
     def retitle(self) -> None:
         """Show what the screen is and where the cursor stands."""
-        self.query_one(Title).tell(self.heading(), self.position())
+        self.caption.tell(self.heading(), self.position())
 
     def say(self, text: str, style: str = "yellow") -> None:
         """Show one line above the keys until the next key; an empty one takes it away."""
-        self.query_one("#said", Line).tell(f" {text}" if text else "", style)
+        self.said.tell(f" {text}" if text else "", style)
 
     # The way to the database.
 
@@ -199,6 +193,8 @@ class Frame(Screen[None]):
 
     def failed(self, error: LuactlError, about: str) -> None:
         """Tell what went wrong, and what to do."""
+        from .notice import Notice
+
         hint = f"\n\n{error.hint}" if error.hint else ""
         self.app.push_screen(Notice("this did not work", f"{error.what}{hint}", error=True))
 
@@ -316,6 +312,8 @@ class Frame(Screen[None]):
 
     def search(self) -> None:
         """Ask for a text and go to it."""
+        from .ask import Ask
+
         self.app.push_screen(Ask("Search for", value=self.sought), self._search)
 
     def _search(self, text: str | None) -> None:
@@ -346,6 +344,8 @@ class Frame(Screen[None]):
 
     def filter(self) -> None:
         """Ask for words and keep what has them."""
+        from .ask import Ask
+
         self.app.push_screen(Ask("Only lines with", value=self.words, empty=True), self._filter)
 
     def _filter(self, words: str | None) -> None:
@@ -372,6 +372,8 @@ class Frame(Screen[None]):
         if not arguments:
             self.say("no command does the same")
             return
+        from .notice import Notice
+
         text = f"luactl --profile {self.console.profile.name} {arguments}"
         self.app.push_screen(Notice("the same on the command line", text, copy=text), self.copy)
 
@@ -379,6 +381,7 @@ class Frame(Screen[None]):
     def show_help(self) -> None:
         """Explain the screen and its keys."""
         from .help import help_text
+        from .notice import Notice
 
         about = " ".join((getdoc(type(self)) or "").split())
         text = help_text(about, self.commands(), self.console.keys_of)
@@ -387,6 +390,8 @@ class Frame(Screen[None]):
     @on(c.Palette)
     def show_palette(self) -> None:
         """Offer all commands by name."""
+        from .palette import CommandPalette
+
         own = [one for one in self.commands() if one not in (c.Palette, *PLACES)]
         offered = [*self.ACTIONS, *PLACES, *(one for one in own if one not in self.ACTIONS)]
         lines = [(c.key_text(self.console.keys_of(one)), one) for one in offered]

@@ -19,7 +19,6 @@ from luactl.errors import BusyError, LuactlError, RefusedError
 
 from .frame import Frame
 from .matter import JOBS, Matter
-from .notice import Notice
 from .place import (
     GoAccess,
     GoKeys,
@@ -137,6 +136,8 @@ class Home(Frame):
         if error is None:
             self.perform(LEADS[str(row.key)])
             return
+        from .notice import Notice
+
         text = f"{error.what}\n\n{error.hint or ''}\n\nr asks again"
         self.app.push_screen(Notice("not looked up", text, error=True))
 

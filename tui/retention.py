@@ -75,7 +75,7 @@ class Due(Frame):
         rows = sum(one.rows for one in plan.periods)
         self.summary = f"{rows:,} rows in {len(plan.periods):,} periods"
         self.show_rows([_row(one) for one in plan.periods])
-        warnings = [f"rules not visible: {', '.join(plan.unreadable)}"] if plan.unreadable else []
+        warnings = [f"not admitted to: {', '.join(plan.unreadable)}"] if plan.unreadable else []
         cut = [one.slug for one in plan.tenants if one.unfinished]
         warnings += [f"a purge was cut short at {', '.join(cut)}"] if cut else []
         self.say("; ".join(warnings))

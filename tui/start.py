@@ -33,6 +33,9 @@ def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
     profile = load_profile(profile_name)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    # The driver first: then the thread mostly waits for the server while this one loads Textual.
+    from luactl.connect import clock_of
+
     with ThreadPoolExecutor(1) as pool:
         connected = pool.submit(_connect, profile, say)
         from .app import Console
@@ -40,8 +43,6 @@ def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
 
         settings = read()
         sessions, actor, first = connected.result()
-    from luactl.connect import clock_of
-
     app = Console(profile, actor, clock_of(profile), sessions, settings)
     app.first = first
     app.run(mouse=False)
@@ -51,7 +52,7 @@ def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
 
 
 def _connect(profile: Profile, say: Callable[[str], None]) -> tuple[Sessions, str, Matter | None]:
-    from luactl.connect import open_session
+    from luactl.connect import enter
 
     hearing = [say]
 
@@ -59,7 +60,7 @@ def _connect(profile: Profile, say: Callable[[str], None]) -> tuple[Sessions, st
         for one in hearing:
             one(text)
 
-    sessions = Sessions(lambda: open_session(profile.name, command="tui", say=heard))
+    sessions = Sessions(lambda: enter(profile, command="tui", say=heard))
     with sessions.lend("tui") as session:
         actor, first = session.actor, _first(session)
     hearing.clear()  # from here on the screen is taken

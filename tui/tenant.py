@@ -173,11 +173,18 @@ def _facts(detail: Detail) -> list[tuple[str, str]]:
     one = detail.tenant
     status = f"{one.status}: {one.reason}" if one.reason else one.status
     rows = ("contacts", "interactions", "invoices")
+    if detail.login:
+        own = f"login {detail.login}, staff {', '.join(detail.staff) or 'nobody'}"
+        size = sum(part.bytes for part in detail.partitions)
+        alone = [("dedicated", f"{own}; {len(detail.partitions)} tables, {size / 1e6:,.1f} MB")]
+    else:
+        alone = []
     keys = {"people": detail.subject_keys, "duties": detail.duty_keys, "periods": detail.period_keys}
     return [
         ("name", f"{one.name} ({one.country}), {one.isolation}"),
         ("contact", one.contact),
         ("status", f"{status}, since {one.updated_at:%Y-%m-%d}; created {one.created_at:%Y-%m-%d}"),
+        *alone,
         ("people", f"{detail.subjects:,} living, {detail.erased:,} erased"),
         ("rows", ", ".join(f"{getattr(detail, name):,} {name}" for name in rows)),
         ("keys", ", ".join(f"{count:,} of {what}" for what, count in keys.items())),

@@ -60,6 +60,8 @@ class Act:
     """certificate.md: the same for people."""
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
     """Data that are handed over with it, by file name."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Smaller files that belong to it, by name."""
 
 
 def write(
@@ -93,7 +95,7 @@ def _contents(
     act: Act, made_at: datetime, made_by: str, evidence: Evidence | None, signer: Signer | None
 ) -> dict[str, bytes]:
     """Return every file of the folder by name."""
-    files = {man.CERTIFICATE: act.facts, man.DOCUMENT: act.document.encode()}
+    files = {man.CERTIFICATE: act.facts, man.DOCUMENT: act.document.encode(), **act.files}
     place = None
     if evidence is not None:
         files[man.ENTRY] = evidence.entry

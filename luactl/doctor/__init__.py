@@ -43,6 +43,7 @@ ONLINE: tuple[tuple[str, Fault], ...] = (
     ("row security", server.row_security),
 )
 INSIDE: tuple[tuple[str, Fault], ...] = (
+    ("isolation", server.isolation),
     ("keys", keys.state),
     ("holders", keys.holders),
     ("key books", keys.books),

@@ -9,6 +9,7 @@ from .. import schema
 from ..connect import admit
 from ..db import queries
 from ..profile.libpq import effective
+from ..tenant import faults
 from .finding import Finding, Look
 
 SUPPORTED = (15, 17, 18)
@@ -102,3 +103,9 @@ def row_security(look: Look) -> Iterator[Finding]:
             f"row security does not hold on {table}", f"ALTER TABLE {table} ENABLE, FORCE ROW LEVEL SECURITY"
         )
     admit(look.connection)
+
+
+def isolation(look: Look) -> Iterator[Finding]:
+    """Yield what is not as creating dedicated tenants made it: roles, partitions, their row security."""
+    for one in faults(look.opened):
+        yield Finding(f"{one.slug or 'pooled tenants'}: {one.what}", one.mend)

@@ -12,6 +12,7 @@ from ..lazy import attributes
 if TYPE_CHECKING:
     from .admission import DRIFT_ROWS, DRIFT_SHARE, Saved, again, read_saved
     from .checking import Check, Verification, verify
+    from .handing import write_pdf, write_zip
     from .naming import Named, from_file
     from .planning import Dropping, ErasurePlan, Going, Held, Staying, everybody, plan
     from .record import Erasure, Unfinished, begun, find, list_, unfinished
@@ -51,6 +52,8 @@ __all__ = [
     "run",
     "unfinished",
     "verify",
+    "write_pdf",
+    "write_zip",
 ]
 
 __getattr__ = attributes(
@@ -58,6 +61,7 @@ __getattr__ = attributes(
     {
         "admission": "DRIFT_ROWS DRIFT_SHARE Saved again read_saved",
         "checking": "Check Verification verify",
+        "handing": "write_pdf write_zip",
         "naming": "Named from_file",
         "planning": "Dropping ErasurePlan Going Held Staying everybody plan",
         "record": "Erasure Unfinished begun find list_ unfinished",

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import RefusedError, UsageError
-from .planning import SCOPES, ErasurePlan
+from .category import checked
+from .planning import WHOLE, ErasurePlan
 
 DRIFT_ROWS = 100
 DRIFT_SHARE = 10
@@ -45,13 +46,13 @@ def read_saved(path: Path) -> Saved:
     plan = document.get("data") if isinstance(document, dict) else None
     try:
         return _saved(plan)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError):
         raise UsageError("the file holds no plan of an erasure", hint=hint) from None
 
 
 def _saved(plan: Any) -> Saved:
-    if plan["scope"] not in SCOPES:
-        raise ValueError(plan["scope"])
+    if plan["scope"] not in WHOLE:
+        checked(plan["scope"])
     return Saved(
         tenant=str(plan["tenant"]),
         scope=plan["scope"],

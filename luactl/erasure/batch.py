@@ -36,6 +36,8 @@ class Act:
     """An erasure under way."""
 
     tenant_id: int
+    tenant: str
+    """Slug."""
     erasure_id: UUID
     scope: str
     plan: ErasurePlan | None
@@ -142,7 +144,7 @@ def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     from ..ledger import append
 
     gone = _delete(session, act, chosen) if act.scope == PERSON else ()
-    _record(session, act, chosen, gone, epoch)
+    record_batch(session, act, chosen, gone, epoch)
     append(session, entry(act, "intent", epoch, people=len(chosen.living)))
 
 
@@ -158,7 +160,8 @@ def _delete(session: Session, act: Act, chosen: Chosen) -> tuple[Going, ...]:
     return tuple(Going(table, rows) for table, rows in zip(TABLES, gone, strict=True))
 
 
-def _record(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, ...], epoch: int) -> None:
+def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, ...], epoch: int) -> None:
+    """Leave what went and of whom, in the epoch's transaction; the act itself with its first batch."""
     from psycopg.types.json import Jsonb
 
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()

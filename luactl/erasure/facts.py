@@ -1,5 +1,6 @@
-"""What a certificate of erasure states: for programs (facts) and for people (document). Words follow NIST
-SP 800-88.
+"""What a certificate of erasure states, for programs; `document` says it to people.
+
+Words follow NIST SP 800-88.
 
 Facts hold texts, integers, true, false, null, and lists and mappings of these: they have one canonical
 form.
@@ -9,24 +10,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ..certificate.manifest import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
 from ..key.pack import pack_uuids
+from ..residue.since import sealed_since
 from . import record
 from .checking import Check
-from .planning import TABLES, Dropping, Going, Staying
+from .people import LIST, listed
+from .places import NO_LEVEL, Facts, places
+from .planning import PERSON, TABLES, Dropping, Going, Staying
 from .record import Batch, Erasure
 
 if TYPE_CHECKING:
     from ..key.holder import Destroyed
 
 METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
-NO_LEVEL = "no level claimed"
 EXPOSURE = (
     "Backups, standbys, the write-ahead log and dead rows of the database may still hold this person's rows. "
     "What is personal stands there as ciphertext only. The keys that opened it hung below the root secret "
@@ -38,8 +43,6 @@ EXPOSURE = (
     "Overwriting a key file is the level Clear. Solid-state drives keep remapped pages beyond its reach.",
     "An erasure cannot reach a copy of the root secret, or of readable data, that somebody made before.",
 )
-CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
-_RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
 
 
 def planned(
@@ -90,21 +93,22 @@ def facts(
     session: Session, tenant: str, erasure: Erasure, checks: Sequence[Check], at: datetime
 ) -> dict[str, Any]:
     """Return certificate.json as a mapping."""
-    holders = _holders(session, erasure)
+    holders, this = _holders(session, erasure), _this(session, erasure)
     with transaction(session) as conn:
-        system, database, tree_id, _epoch = queries("erasure").system(conn)
-    with transaction(session, erasure.tenant_id) as conn:
-        gone = summed(record.batches(conn, erasure))[0]
-        ids = pack_uuids(record.people(conn, erasure))
-        counts = queries("erasure").counts(conn, tenant_id=erasure.tenant_id, ids=ids)
-    left = dict(zip(TABLES, counts, strict=True))
+        system, database, tree_id, standbys = queries("erasure").system(conn)
+    books, whole = [str(book) for book in session.profile.books], erasure.scope == PERSON
+    retained = erasure.plan["staying"]
+    where = Facts(this.sealed, holders, books, standbys, retained, instant(at), whole)
     return {
         "v": 1,
         "kind": "erasure",
         "id": str(erasure.erasure_id),
         "method": METHOD,
+        "scope": erasure.scope,
         "tenant": {"id": erasure.tenant_id, "slug": tenant},
         "subject": None if erasure.subject_id is None else str(erasure.subject_id),
+        "subjects": this.subjects,
+        "plan": erasure.digest,
         "instruction": erasure.instruction,
         "requested_by": erasure.requested_by,
         "completed_by": session.actor,
@@ -112,15 +116,66 @@ def facts(
         "completed_at": instant(at),
         "system": {"cluster": system, "database": database, "tree": str(tree_id)},
         "epoch": {"from": erasure.epoch - 1, "to": erasure.epoch_to},
+        "epochs": this.epochs,
         "erased": [
-            {"table": one.table, "rows_before": one.rows, "rows_after": left[one.table]} for one in gone
+            {"table": one.table, "rows_before": one.rows, "rows_after": this.left[one.table]}
+            for one in this.gone
         ],
         "keys": [{"class": one["class"], "version": one["version"]} for one in erasure.plan["keys"]],
+        "key_counts": this.keys,
         "holders": holders,
-        "books": [str(book) for book in session.profile.books],
-        "retained": erasure.plan["staying"],
+        "books": books,
+        "places": places(where),
+        "retained": retained,
         "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
         "remaining_exposure": _exposure(holders),
+    }
+
+
+@dataclass(frozen=True)
+class _This:
+    """What is on record of one erasure, and what is left now."""
+
+    gone: tuple[Going, ...]
+    left: dict[str, int]
+    keys: dict[str, int]
+    epochs: list[int]
+    subjects: dict[str, Any]
+    sealed: dict[str, bool]
+
+
+def _this(session: Session, erasure: Erasure) -> _This:
+    with transaction(session, erasure.tenant_id) as conn:
+        batches = record.batches(conn, erasure)
+        people = record.people(conn, erasure)
+        counts = queries("erasure").counts(conn, tenant_id=erasure.tenant_id, ids=pack_uuids(people))
+        gone = summed(batches)[0]
+        since = {one.table: sealed_since(conn, one.table) for one in gone}
+        before = len(record.people(conn, erasure, "before"))
+        held = len(record.people(conn, erasure, "held"))
+    now, keys = session.clock.now(), Counter[str]()
+    for one in batches:
+        keys.update(one.keys)
+    return _This(
+        gone,
+        dict(zip(TABLES, counts, strict=True)),
+        dict(sorted(keys.items())),
+        [one.epoch for one in batches],
+        _subjects(erasure, people, before, held),
+        {table: known is not None and known.claims(now) for table, known in since.items()},
+    )
+
+
+def _subjects(erasure: Erasure, people: Sequence[UUID], before: int, held: int) -> dict[str, Any]:
+    """Return how many people it was, and the digest of the list in which they stand when they are many."""
+    many = erasure.subject_id is None
+    data = listed(erasure.erasure_id, people) if many else b""
+    return {
+        "erased": len(people),
+        "erased_before": before,
+        "held": held,
+        "list": LIST if many else None,
+        "list_sha256": sha256(data).hexdigest() if many else None,
     }
 
 
@@ -175,95 +230,3 @@ def _exposure(holders: Sequence[dict[str, Any]]) -> list[str]:
         if one["old_root"] == "scheduled"
     ]
     return [*pending, *EXPOSURE]
-
-
-def document(stated: dict[str, Any]) -> str:
-    """Return certificate.md: the same facts, for people."""
-    parts = (_head(stated), _erased(stated), _holders_text(stated), _retained(stated), _rest(stated))
-    return "\n".join(line for part in parts for line in part) + "\n"
-
-
-def _head(stated: dict[str, Any]) -> list[str]:
-    epoch, system = stated["epoch"], stated["system"]
-    rows = [
-        ("Erasure", stated["id"]),
-        ("Method", stated["method"]),
-        ("Tenant (controller)", stated["tenant"]["slug"]),
-        ("Subject (pseudonym)", stated["subject"]),
-        ("Instruction", stated["instruction"]),
-        ("Requested by", stated["requested_by"]),
-        ("Completed by", stated["completed_by"]),
-        ("Started", stated["started_at"]),
-        ("Completed", stated["completed_at"]),
-        ("Database", f"{system['database']} of cluster {system['cluster']}"),
-        ("Key tree", f"{system['tree']}, epoch {epoch['from']} → {epoch['to']}"),
-    ]
-    table = [f"| {name} | {_cell(value)} |" for name, value in rows]
-    return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
-
-
-def _cell(value: object) -> str:
-    """Return a value as text that cannot leave its table cell or become markup."""
-    text = str(value).replace("\\", "\\\\")
-    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)
-
-
-def _erased(stated: dict[str, Any]) -> list[str]:
-    rows = [
-        f"| {_cell(one['table'])} | {one['rows_before']} | {one['rows_after']} |" for one in stated["erased"]
-    ]
-    keys = [f"- class {one['class']}, version {one['version']}" for one in stated["keys"]]
-    return [
-        "## What was erased",
-        "",
-        "| Table | Rows before | Rows after |",
-        "|---|---|---|",
-        *rows,
-        "",
-        "Keys of the person that were destroyed:",
-        "",
-        *(keys or ["- none: the person had none left"]),
-        "",
-    ]
-
-
-def _holders_text(stated: dict[str, Any]) -> list[str]:
-    rows = [
-        f"| {_cell(one['holder'])} | {one['old_root']} | {one['level']} "
-        f"| {_cell(one['file_system'])} | {one['scheduled_at']} | {one['effective_at']} |"
-        for one in stated["holders"]
-    ]
-    return [
-        "## The root secret",
-        "",
-        f"The root secret of epoch {stated['epoch']['from']}, below which those keys hung, at each holder:",
-        "",
-        "| Holder | Old root | Level | Kept on | Asked | Effective |",
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
-    ]
-
-
-def _retained(stated: dict[str, Any]) -> list[str]:
-    if not stated["retained"]:
-        return ["## What remains by law", "", "Nothing.", ""]
-    rows = [
-        f"| {_cell(one['table'])} | {one['period']} | {one['rows']} ({one['lines']} lines) "
-        f"| {_cell(one['ground'])} | {one['until'] or 'no end'} | {_cell(one['readable_by'])} |"
-        for one in stated["retained"]
-    ]
-    return [
-        "## What remains by law",
-        "",
-        _RETAINED,
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
-    ]
-
-
-def _rest(stated: dict[str, Any]) -> list[str]:
-    checks = [f"- {one['check']}: {one['state']} ({_cell(one['what'])})" for one in stated["verification"]]
-    exposure = [f"- {text}" for text in stated["remaining_exposure"]]
-    return ["## Verification", "", *checks, "", "## Remaining exposure", "", *exposure, "", CLOSING]

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 TABLES = ("crm.contact", "crm.contact_key", "crm.interaction")
 PERSON, SPECIAL = "person", "special"
-SCOPES = (PERSON, SPECIAL)
+WHOLE = (PERSON, SPECIAL)
+"""Scopes that many people share one epoch for; any other is one category of their data."""
+INTERACTION, CONTACT_FIELD = "interaction", "contact.personal."
 NAMED = 5
 
 
@@ -98,7 +100,8 @@ class ErasurePlan:
     """Key classes of these people whose keys are destroyed."""
     staying: tuple[Staying, ...]
     scope: str
-    """person: all but what a duty keeps; special: what is sealed under that class (Art. 9) alone."""
+    """person: all but what a duty keeps; special: what is sealed under that class (Art. 9) alone; interaction
+    or contact.personal.FIELD: that category."""
     digest: str
     """What an approval is bound to, SHA-256 in hex: people asked for, scope, rules and instruction."""
     people: int
@@ -140,6 +143,10 @@ def plan(
     if not asked:
         raise UsageError("nobody was named", hint="name a subject, a file of them, or everybody with --all")
     reference = instructions.checked("instruction", instruction)
+    if scope not in WHOLE:
+        from .category import checked
+
+        checked(scope)
     teach(session.conn)
     with transaction(session, tenant.tenant_id) as conn:
         on_record = _check_instruction(session, tenant, reference)
@@ -191,9 +198,11 @@ def everybody(session: Session, tenant: Tenant) -> tuple[UUID, ...]:
 
 def weigh(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: datetime) -> Rows:
     """Count in the running transaction which rows of these people go, and what stays."""
-    if scope == SPECIAL:
-        return Rows((), (), frozenset())
     noun, who = queries("erasure"), {"tenant_id": tenant_id, "ids": pack_uuids(living)}
+    if scope == INTERACTION:
+        return Rows((Going("crm.interaction", noun.counts(conn, **who)[2]),), (), frozenset())
+    if scope != PERSON:
+        return Rows((), (), frozenset())
     going = tuple(Going(table, rows) for table, rows in zip(TABLES, noun.counts(conn, **who), strict=True))
     rules = {rule.retention_class: rule for rule in read_rules(conn, tenant_id)}
     staying = tuple(_staying(rules["invoice"], now, *row[:3]) for row in noun.invoices(conn, **who))
@@ -208,8 +217,8 @@ def billed(conn: Any, tenant_id: int, living: Sequence[UUID]) -> frozenset[UUID]
 
 def classes(scope: str) -> set[KeyClass]:
     """Return the classes whose keys go; accounting only where the person has no invoice left to keep."""
-    if scope == SPECIAL:
-        return {KeyClass.SPECIAL}
+    if scope != PERSON:
+        return {KeyClass.SPECIAL if scope == SPECIAL else KeyClass.MAIN}
     return {KeyClass.MAIN, KeyClass.SPECIAL, KeyClass.ACCOUNTING}
 
 

@@ -7,23 +7,26 @@ after it, the record says so, the old root is destroyed first and the rest is do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from .. import certificate, hold
+from ..certificate import archive
 from ..certificate.evidence import prove
 from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
+from . import category, record
 from . import facts as statement
-from . import record
 from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
 from .checking import Check, check
-from .planning import ErasurePlan, Going, Staying
+from .document import document
+from .people import LIST, listed
+from .planning import WHOLE, ErasurePlan, Going, Staying
 
 
 class UnverifiedError(LuactlError):
@@ -84,8 +87,8 @@ def run(
 ) -> ErasureResult:
     """Erase the people of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
 
-    `progress` gets the people of each batch that is done. Whom a legal hold keeps is left out with
-    `except_held`, and on record as waiting.
+    A `folder` that ends in .zip is written as such beside the one in `base`. `progress` gets the people of
+    each batch that is done. Whom a legal hold keeps is left out with `except_held`, and on record as waiting.
 
     Raises BusyError when another run erases them, RefusedError off a key host, when somebody is held, when
     nobody is left or when foreign files stand where the certificate goes, UnverifiedError when something can
@@ -95,7 +98,8 @@ def run(
     way = Way(progress, batch_people, batch_rows)
     known = _known(session, plan)
     if folder is not None:
-        certificate.check_free(folder, str(known.erasure_id) if known else None)
+        free = archive.check_free if archive.is_archive(folder) else certificate.check_free
+        free(folder, str(known.erasure_id) if known else None)
     if known is None and plan.held and not (except_held and plan.people):
         raise _kept(plan)
     if known is None and not plan.people:
@@ -109,7 +113,11 @@ def run(
         done, outcome = _begin(session, plan, way), "erased"
     else:
         done, outcome = known, "already erased" if known.state == "done" else "finished"
-    return _finish(session, plan.tenant, done, outcome, folder or base / str(done.erasure_id), way)
+    place = base / str(done.erasure_id)
+    if folder is None or not archive.is_archive(folder):
+        return _finish(session, plan.tenant, done, outcome, folder or place, way)
+    finished = _finish(session, plan.tenant, done, outcome, place, way)
+    return replace(finished, certificate=str(archive.pack(place, folder)))
 
 
 def _kept(plan: ErasurePlan) -> RefusedError:
@@ -149,11 +157,11 @@ def _begin(session: Session, plan: ErasurePlan, way: Way) -> record.Erasure:
     """Carry out the first batch, which leaves the record."""
     from ..ledger import new_id
 
-    act = Act(plan.tenant_id, new_id(session.clock.now()), plan.scope, plan)
+    act = Act(plan.tenant_id, plan.tenant, new_id(session.clock.now()), plan.scope, plan)
     first = next(_batches(session, act, plan.subjects, way), None)
     if first is None:
         raise BusyError("another run has just erased these people", hint="run it again")
-    carry_out(session, act, first)
+    _carry_out(session, act, first)
     way.progress(len(first))
     return record.find(session, act.erasure_id)
 
@@ -162,7 +170,7 @@ def _finish(
     session: Session, tenant: str, found: record.Erasure, outcome: str, place: Path, way: Way
 ) -> ErasureResult:
     if found.state == "intent":
-        _go_on(session, found, way)
+        _go_on(session, tenant, found, way)
         found = _conclude(session, tenant, record.find(session, found.erasure_id))
         session.step("outcome written")
     else:
@@ -170,13 +178,19 @@ def _finish(
     return _result(session, found, outcome, place, _certify(session, found, place))
 
 
-def _go_on(session: Session, found: record.Erasure, way: Way) -> None:
+def _carry_out(session: Session, act: Act, people: tuple[UUID, ...]) -> None:
+    """Do a batch: all of it in one epoch, or a category of one person after the other."""
+    way = carry_out if act.scope in WHOLE else category.carry_out
+    way(session, act, people)
+
+
+def _go_on(session: Session, tenant: str, found: record.Erasure, way: Way) -> None:
     """Carry out the batches that are left."""
     with transaction(session, found.tenant_id) as conn:
         left = record.left_to_do(conn, found)
-    act = Act(found.tenant_id, found.erasure_id, found.scope, None)
+    act = Act(found.tenant_id, tenant, found.erasure_id, found.scope, None)
     for people in _batches(session, act, left, way):
-        carry_out(session, act, people)
+        _carry_out(session, act, people)
         way.progress(len(people))
 
 
@@ -187,7 +201,8 @@ def _batches(session: Session, act: Act, people: tuple[UUID, ...], way: Way) -> 
         living = {row[0] for row in noun.statuses(conn, **asked) if row[1] == "active"}
         living -= hold.held(conn, act.tenant_id, living).keys()
         heavy = dict(noun.heavy(conn, **asked, ordinary=ORDINARY)) if len(living) > 1 else {}
-    yield from cut([one for one in people if one in living], heavy, way.people, way.rows)
+    size = way.people if act.scope in WHOLE else 1
+    yield from cut([one for one in people if one in living], heavy, size, way.rows)
 
 
 def _demand_gone(session: Session, found: record.Erasure) -> list[Check]:
@@ -208,13 +223,14 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
 
     from ..ledger import append
 
+    with transaction(session, found.tenant_id) as conn:
+        _settle(conn, found)
     checks = _demand_gone(session, found)
     at = session.clock.now()
     stated = statement.facts(session, tenant, found, checks, at)
     digest = sha256(certificate.canonical(stated)).hexdigest()
-    act = Act(found.tenant_id, found.erasure_id, found.scope, None)
+    act = Act(found.tenant_id, tenant, found.erasure_id, found.scope, None)
     with transaction(session, found.tenant_id) as conn:
-        _settle(conn, found)
         entry_id = append(session, entry(act, "done", found.epoch_to, certificate=digest))
         result = Jsonb({"facts": stated, "entry": str(entry_id)})
         changed = queries("erasure").finish_erasure(
@@ -250,11 +266,21 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
     """Write the certificate; returns why it is pending, None when it is complete."""
     result = done.result or {}
     facts, entry_id = result["facts"], UUID(result["entry"])
-    act = certificate.Act(KIND, str(done.erasure_id), certificate.canonical(facts), statement.document(facts))
+    act = certificate.Act(
+        KIND, str(done.erasure_id), certificate.canonical(facts), document(facts), files=_lists(session, done)
+    )
     proven = prove(session, entry_id)  # the erasure stands; its certificate can be completed at any time
     certificate.write(folder, act, session.clock.now(), session.actor, proven.evidence, proven.signer)
     session.step("certificate written")
     return proven.pending
+
+
+def _lists(session: Session, done: record.Erasure) -> dict[str, bytes]:
+    """Return the list of people that lies beside a certificate about many."""
+    if done.subject_id is not None:
+        return {}
+    with transaction(session, done.tenant_id) as conn:
+        return {LIST: listed(done.erasure_id, record.people(conn, done))}
 
 
 def _result(

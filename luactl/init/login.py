@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 from psycopg import sql
@@ -11,6 +10,7 @@ from ..config import write_private
 from ..connect import Connection
 from ..db import queries
 from ..errors import RefusedError, UsageError
+from ..passfile import new_password, password_in, with_password
 
 GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 """What the first person of a home may do: everything but be the CRM or its AI."""
@@ -28,13 +28,7 @@ def check_login_name(login: str) -> None:
 
 def password_of(passfile: Path, login: str) -> str | None:
     """Return the password that our own file has for a login, None if it has none."""
-    start = f"*:*:*:{_escaped(login)}:"
-    lines = passfile.read_text(encoding="utf-8").splitlines() if passfile.exists() else []
-    return next((line.removeprefix(start) for line in lines if line.startswith(start)), None)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace(":", "\\:")
+    return password_in(passfile.read_text(encoding="utf-8"), login) if passfile.exists() else None
 
 
 def _store_password(passfile: Path, login: str) -> str:
@@ -42,9 +36,9 @@ def _store_password(passfile: Path, login: str) -> str:
     stored = password_of(passfile, login)
     if stored is not None:
         return stored
-    password = secrets.token_urlsafe(32)
+    password = new_password()
     earlier = passfile.read_text(encoding="utf-8") if passfile.exists() else ""
-    write_private(passfile, f"{earlier}*:*:*:{_escaped(login)}:{password}\n")
+    write_private(passfile, with_password(earlier, login, password))
     return password
 
 

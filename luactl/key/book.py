@@ -142,6 +142,18 @@ class Book:
         with self._open() as book:
             return {(row[0], row[1]) for row in book.execute("SELECT tenant_id, mark FROM tombstone")}
 
+    def counters(self) -> dict[tuple[int, int], int]:
+        """Return the next number by tenant and space. Raises RefusedError."""
+        with self._open() as book:
+            rows = book.execute("SELECT tenant_id, space, next_no FROM counter")
+            return {(tenant, space): next_no for tenant, space, next_no in rows}
+
+    def tombstones(self) -> dict[tuple[int, bytes], tuple[int, str]]:
+        """Return epoch and instant (RFC 3339) of each drop, by tenant and mark. Raises RefusedError."""
+        with self._open() as book:
+            rows = book.execute("SELECT tenant_id, mark, epoch, dropped_at FROM tombstone")
+            return {(tenant, mark): (epoch, at) for tenant, mark, epoch, at in rows}
+
     def write(self, state: BookState, at: str, rows: dict[str, list[tuple[object, ...]]]) -> None:
         """Put nodes, counters and tombstones and the new state into the book, durably, in one transaction."""
         if state.tree_id is None:

@@ -55,9 +55,7 @@ def _whole(session: Session, tenant: TenantDrop, key_no: int, key: bytes, found:
         leaf, slot = locate(TOP, SPACE_A, item)
         found.slots.setdefault(leaf, set()).add(slot)
         found.bases.append(leaf + bytes([slot]))
-    which = {"tenant_id": tenant.tenant_id}
-    claims = queries("key").delete_all_slots(session.conn, **which)
-    found.keys += claims + queries("key").delete_all_periods(session.conn, **which)
+    found.keys += queries("key").delete_tenant(session.conn, tenant_id=tenant.tenant_id)
     found.ended.append(tenant.tenant_id)
     return [tenant_mark(key, tenant.tenant_id)]
 

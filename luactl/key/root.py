@@ -41,7 +41,7 @@ def read_root(holders: Sequence[Holder], tree_id: UUID, epoch: int) -> bytearray
     names = ", ".join(holder.name for holder in holders)
     raise NoRootError(
         f"no root secret of epoch {epoch} at {names}",
-        hint="is this the right keyring for this database? `luactl key status` compares them",
+        hint="after a restore or failover run `luactl restore check`; else name this database's own holders",
     )
 
 

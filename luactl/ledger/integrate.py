@@ -131,7 +131,9 @@ def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -
             known = anchor.newest(signer.verifier)
             if known is not None:
                 _check_known(session, signer, anchor, known)
-            if row is not None and (known is None or known.size < row[0]):
+            if row is None or not row[2].startswith(f"{signer.name}\n"):
+                continue  # nothing was signed under this name yet
+            if known is None or known.size < row[0]:
                 anchor.hand_over(open_checkpoint(row[2], [signer.verifier]))
                 session.step(f"anchor {number} written")
         except AnchorError as error:

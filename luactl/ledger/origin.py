@@ -58,7 +58,8 @@ def read_key(path: Path) -> Signer:
     return Signer.parse(text.strip())
 
 
-def _write_key(path: Path, signer: Signer) -> None:
+def write_key(path: Path, signer: Signer) -> None:
+    """Write a signing key durably into a new file of mode 0600. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="ascii") as file:
@@ -97,7 +98,7 @@ def create_origin(session: Session) -> Origin:
         signer = read_key(path)
     elif origin is None:
         signer = Signer(PREFIX + secrets.token_hex(4), secrets.token_bytes(32))
-        _write_key(path, signer)
+        write_key(path, signer)
         session.step("signing key written")
     else:
         return origin

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
 from .anchor import AnchorError, FileAnchor, Record, anchors
 from .entry import time_of, time_text
+from .fork import Branch, read_forks
 from .merkle import CompactRange, leaf_hash
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import current, read_key, verifiers
@@ -56,6 +57,8 @@ class Verification:
     """The first 1,000."""
     found: int
     """How many there are in all."""
+    lost: tuple[Branch, ...] = ()
+    """Ends of the log that restores lost, as its own entries tell."""
 
 
 @dataclass
@@ -67,6 +70,7 @@ class _Report:
     checkpoints: int = 0
     size: int = 0
     pending: int = 0
+    forks: dict[str, Branch] = field(default_factory=dict)
 
     def add(self, problem: str, index: int | None = None, id: UUID | None = None) -> None:
         """Keep one finding, or only its number when there are very many."""
@@ -137,6 +141,7 @@ def verify(session: Session, checkpoint_file: Path | None = None) -> Verificatio
         anchors=tuple(anchor.name for anchor in reached),
         findings=tuple(report.findings),
         found=report.found,
+        lost=tuple(report.forks.values()),
     )
 
 
@@ -152,10 +157,15 @@ def _read(path: Path) -> str:
 
 def _check(session: Session, report: _Report, reached: Sequence[FileAnchor], kept: str | None) -> None:
     keys = _keys(session, report)
+    report.forks = read_forks(session)
     sources = [_Source("the database", report, _stored(session, report, keys))]
-    sources += [_Source(anchor.name, report, _anchored(anchor, report, keys)) for anchor in reached]
+    sources += [
+        _Source(anchor.name, report, _unexplained(report, _anchored(anchor, report, keys)))
+        for anchor in reached
+    ]
     if kept is not None:
-        sources.append(_Source("the given checkpoint", report, _given(kept, report, keys)))
+        given = _unexplained(report, _given(kept, report, keys))
+        sources.append(_Source("the given checkpoint", report, given))
     tree = _grow(session, report, sources)
     if tree is not None:
         newest = queries("ledger").newest_checkpoint(session.conn)
@@ -204,6 +214,20 @@ def _anchored(anchor: FileAnchor, report: _Report, keys: Sequence[Verifier]) -> 
             yield from _judge(anchor, record, after, report, keys)
     except AnchorError as error:
         report.add(error.what)
+
+
+def _unexplained(report: _Report, claims: Iterator[Checkpoint]) -> Iterator[Checkpoint]:
+    """Leave out checkpoints of a history that a restore lost, as far as the log itself tells of it."""
+    for claim in claims:
+        branch = report.forks.get(claim.origin)
+        if branch is None or claim.size <= branch.kept:
+            yield claim
+        elif claim.size > branch.size or (claim.size == branch.size and claim.root.hex() != branch.root):
+            report.add(
+                f"{claim.origin} signed {claim.size:,} entries, and the log tells of {branch.size:,} only"
+            )
+        else:
+            report.checkpoints += 1
 
 
 def _last(records: Iterable[Record]) -> Iterator[Record | None]:

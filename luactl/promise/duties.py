@@ -63,11 +63,12 @@ def erasures(session: Session, page: Page, look: Look) -> None:
 def retention(session: Session, page: Page, look: Look) -> None:
     """Look for rows and period keys that are past their rule, as the purge would."""
     from .. import retention as rules
+    from ..tenant import ADMISSION
 
     plan = rules.plan(session, tenants(session, look))
     look.tried(plan.looked_at - len(plan.unreadable))
     for slug in plan.unreadable:
-        look.misses(f"the rules of {slug} are not visible to this login")
+        look.misses(f"the rules of {slug} are not visible to this login: {ADMISSION}")
     for tenant in plan.tenants:
         for id in tenant.unfinished:
             look.misses(f"purge {id} of {tenant.slug} is not finished")

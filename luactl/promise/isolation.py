@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from ..db import Session, queries
+from ..tenant import faults, open_to
+from ..tenant.register import FIRST_DEDICATED
 from .look import Connection, Look, attempt, roles, statements, tenants, undone
 from .page import Page
 
-FIRST_DEDICATED = 1 << 40
+if TYPE_CHECKING:
+    from ..tenant import Tenant
+
 EXEMPT = {
     "lua.tenant_directory": "names and numbers of tenants, which the application role cannot read",
     "lua.token_directory": "hashes of tokens, which only functions reach",
@@ -43,15 +48,33 @@ def isolation(session: Session, page: Page, look: Look) -> None:
 
 
 def dedicated(session: Session, page: Page, look: Look) -> None:
-    """Do the same, and look for a dedicated tenant that shares a table with others."""
+    """Do the same; look for a dedicated tenant that shares a table; try to reach the rows of each."""
     isolation(session, page, look)
     alone = [tenant for tenant in tenants(session, Look()) if tenant.isolation == "dedicated"]
+    for fault in faults(session):
+        look.breaks(f"{fault.slug or 'pooled tenants'}: {fault.what}")
+    admitted, _others = open_to(session, alone)
+    groups: list[str | None] = [*roles(session, Look(), all_of_them=False)]
     with undone(session) as conn:
         for tenant in alone:
             look.tried()
             for (table,) in statements("isolation").shared_tables(conn, tenant_id=tenant.tenant_id):
                 look.breaks(f"{tenant.slug} is dedicated, but shares {table} with others")
+            _try_to_forge(conn, tenant, groups if tenant in admitted else [None, *groups], look)
     look.evidence["dedicated"] = len(alone)
+
+
+def _try_to_forge(conn: Connection, tenant: Tenant, as_whom: list[str | None], look: Look) -> None:
+    """Claim a dedicated tenant's context as whoever it does not admit, and go for its own partitions too."""
+    for table, is_partition, column in statements("isolation").tables(conn):
+        if table in EXEMPT or (is_partition and not table.endswith(f"_t{tenant.tenant_id}")):
+            continue
+        for role in as_whom:
+            for verb, statement, context in _reaches(table, column, 0, tenant.tenant_id):
+                tried = attempt(conn, statement, role, context if context == "" else tenant.tenant_id)
+                look.tried()
+                if _came_through(verb, tried.count, tried.error):
+                    look.breaks(f"{role or 'this login'} can {verb} rows of {tenant.slug} in {table}")
 
 
 def _pair(session: Session, conn: Connection, look: Look) -> tuple[int, int] | None:

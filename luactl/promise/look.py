@@ -177,12 +177,10 @@ def tenants(session: Session, look: Look) -> list[Tenant]:
 
 
 def enter(conn: Connection, tenant: Tenant, look: Look) -> bool:
-    """Become what a dedicated tenant's rows demand; False, and a blank, when this login may not."""
-    if tenant.isolation != "dedicated":
+    """Whether a tenant's rows show to this login in its context; a blank where a dedicated one's do not."""
+    if list(queries("tenant").open_to_me(conn, tenant_ids=[tenant.tenant_id])):
         return True
-    own = f"lua_t{tenant.tenant_id}"
-    if not list(queries("promise").may_become(conn, roles=[own])):
-        look.misses(f"the rows of {tenant.slug} show to its own login alone")
-        return False
-    conn.execute(SQL("SET LOCAL ROLE {}").format(Identifier(own)))
-    return True
+    from ..tenant import ADMISSION
+
+    look.misses(f"the rows of {tenant.slug} show to its own staff alone: {ADMISSION}")
+    return False

@@ -133,12 +133,12 @@ def _tenant(session: Session, tenant: Tenant, now: datetime) -> TenantPurge | No
     tenant_id, noun = tenant.tenant_id, queries("retention")
     with transaction(session, tenant_id) as conn:
         rules = {rule.retention_class: rule for rule in read(conn, tenant_id)}
+        if not rules:
+            return None
         keyed = {period_of(row[0]) for row in noun.periods(conn, tenant_id=tenant_id)}
         unfinished = tuple(row[0] for row in noun.open_purges(conn, tenant_id=tenant_id))
         counts, held = counts_due(conn, tenant_id, now)
         released = hold.released(conn, tenant_id)
-    if not rules:
-        return None
     periods = []
     for name, number in sorted(counts.keys() | {key for key in keyed if key is not None}):
         instant = due_at(rules[name], number) if name in rules else None

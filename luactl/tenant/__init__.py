@@ -12,32 +12,56 @@ from ..lazy import attributes
 
 if TYPE_CHECKING:
     from .birth import ROLES, Creation, NewTenant, checked_tenant, create, create_many, rules_for
+    from .dedicated import Fault, StaffChange, admit, dismiss, faults
     from .importing import ImportReport, import_
-    from .register import DeletionRule, Role, Tenant, active, find, in_context, list_
+    from .login import LoginChange, renew_login
+    from .register import (
+        ADMISSION,
+        FIRST_DEDICATED,
+        DeletionRule,
+        Role,
+        Tenant,
+        active,
+        find,
+        in_context,
+        list_,
+        open_to,
+    )
     from .standing import StatusChange, resume, suspend
-    from .view import Activity, Detail, OpenWork, Size, show
+    from .view import Activity, Detail, OpenWork, Partition, Size, show
 
 __all__ = [
+    "ADMISSION",
+    "FIRST_DEDICATED",
     "ROLES",
     "Activity",
     "Creation",
     "DeletionRule",
     "Detail",
+    "Fault",
     "ImportReport",
+    "LoginChange",
     "NewTenant",
     "OpenWork",
+    "Partition",
     "Role",
     "Size",
+    "StaffChange",
     "StatusChange",
     "Tenant",
     "active",
+    "admit",
     "checked_tenant",
     "create",
     "create_many",
+    "dismiss",
+    "faults",
     "find",
     "import_",
     "in_context",
     "list_",
+    "open_to",
+    "renew_login",
     "resume",
     "rules_for",
     "show",
@@ -48,9 +72,11 @@ __getattr__ = attributes(
     __name__,
     {
         "birth": "ROLES Creation NewTenant checked_tenant create create_many rules_for",
+        "dedicated": "Fault StaffChange admit dismiss faults",
         "importing": "ImportReport import_",
-        "register": "DeletionRule Role Tenant active find in_context list_",
+        "login": "LoginChange renew_login",
+        "register": "ADMISSION FIRST_DEDICATED DeletionRule Role Tenant active find in_context list_ open_to",
         "standing": "StatusChange resume suspend",
-        "view": "Activity Detail OpenWork Size show",
+        "view": "Activity Detail OpenWork Partition Size show",
     },
 )

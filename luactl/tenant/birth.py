@@ -11,9 +11,10 @@ import psycopg
 
 from .. import instruction
 from ..db import Session, pipeline, queries, transaction
-from ..errors import LuactlError, UsageError
+from ..errors import BusyError, LuactlError, UsageError
 from ..instruction import Instruction, checked
-from .register import DeletionRule, Role, Tenant, directory
+from .dedicated import make_partitions, make_roles
+from .register import FIRST_DEDICATED, DeletionRule, Role, Tenant, directory
 
 if TYPE_CHECKING:
     from ..key.tree import Nodes
@@ -22,6 +23,7 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_SLUG = 63
 SLUG_RULE = f"2 to {LONGEST_SLUG} lower case letters and digits, joined by hyphens, a letter first"
 BLOCK = 64
+ISOLATIONS = ("pooled", "dedicated")
 COUNTRIES = frozenset(
     """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT
@@ -69,6 +71,8 @@ class NewTenant:
     """ISO 3166, two letters."""
     contact: str
     """1 to 200 characters."""
+    isolation: str = "pooled"
+    """pooled: rows in tables that tenants share; dedicated: partitions and a login of its own."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,16 @@ class Creation:
     """ISO 3166, two letters."""
     contact: str
     """Whom notices go to."""
+    isolation: str
+    """pooled or dedicated."""
     roles: tuple[Role, ...]
     """Roles for the tenant's own users."""
     rules: tuple[DeletionRule, ...]
     """How long what is kept."""
     instruction: Instruction
     """What the tenant thereby orders."""
+    login: str | None = None
+    """The login of the CRM for a dedicated tenant; None as long as it is planned, and for a pooled one."""
 
 
 def rules_for(country: str) -> tuple[DeletionRule, ...]:
@@ -127,7 +135,9 @@ def checked_tenant(new: NewTenant) -> NewTenant:
         raise UsageError(
             f"{new.country[:20]!r} is no country", hint="two letters of ISO 3166, such as DE or EE"
         )
-    return NewTenant(slug, checked("name", new.name), country, checked("contact", new.contact))
+    if new.isolation not in ISOLATIONS:
+        raise UsageError(f"{new.isolation[:20]!r} is no isolation", hint="pooled or dedicated")
+    return NewTenant(slug, checked("name", new.name), country, checked("contact", new.contact), new.isolation)
 
 
 def _planned(session: Session, new: NewTenant) -> Creation:
@@ -174,13 +184,13 @@ def settle(session: Session, news: Sequence[NewTenant]) -> Iterator[tuple[Creati
     for start in range(0, len(news), BLOCK):
         block = news[start : start + BLOCK]
         there = registered(session, [new.slug for new in block])
-        numbers = _numbers(session, sum(new.slug not in there for new in block))
+        numbers = _numbers(session, [new.isolation for new in block if new.slug not in there])
         for new in block:
             plan = _planned(session, new)
             if new.slug not in there:
                 tenant_id, key_no = next(numbers)
                 if _written(session, nodes, plan, tenant_id, key_no):
-                    yield replace(plan, outcome="created", tenant_id=tenant_id), None
+                    yield _done(plan, "created", tenant_id), None
                     continue
                 there |= registered(session, [new.slug])
             nodes = Nodes(session)  # what a transaction made that was rolled back is not there
@@ -196,17 +206,31 @@ def registered(session: Session, slugs: Sequence[str]) -> dict[str, Tenant]:
     return {tenant.slug: tenant for tenant in (Tenant(*row) for row in rows)}
 
 
-def _numbers(session: Session, count: int) -> Iterator[tuple[int, int]]:
-    if not count:
-        return iter(())
-    ids, first, _ = queries("tenant").new_numbers(session.conn, count=count)
-    return zip(ids, range(first, first + count), strict=True)
+def _done(plan: Creation, outcome: Literal["created", "exists"], tenant_id: int) -> Creation:
+    login = f"lua_t{tenant_id}" if tenant_id >= FIRST_DEDICATED else None
+    return replace(plan, outcome=outcome, tenant_id=tenant_id, login=login)
+
+
+def _numbers(session: Session, isolations: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield tenant id and key number for as many tenants, each id of the kind that its isolation demands."""
+    if not isolations:
+        return
+    counts = {kind: isolations.count(kind) for kind in ISOLATIONS}
+    pooled, dedicated, first, _ = queries("tenant").new_numbers(session.conn, **counts)
+    ids = {"pooled": iter(pooled), "dedicated": iter(dedicated)}
+    for number, isolation in enumerate(isolations, first):
+        yield next(ids[isolation]), number
 
 
 def _written(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_no: int) -> bool:
     """Write all rows of a new tenant; False when somebody else was quicker to take the slug."""
     try:
         _write(session, nodes, plan, tenant_id, key_no)
+    except psycopg.errors.DuplicateObject as error:
+        raise BusyError(
+            f"another database of this server took the roles of tenant {tenant_id} just now",
+            hint="run it again: the next number is free",
+        ) from error
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name != "tenant_directory_slug_key":
             raise
@@ -219,8 +243,17 @@ def _write(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_n
     from ..ledger import Entry, append
 
     detail = {"name": plan.name, "country": plan.country, "instruction": plan.instruction.reference}
+    dedicated = plan.isolation == "dedicated"
+    if dedicated:
+        detail["isolation"] = plan.isolation
     with transaction(session, tenant_id) as conn:
+        if dedicated:
+            make_roles(session, tenant_id)  # the policy asks for them before the first row
+            session.step("roles made")
         create_tenant(session, tenant_id, key_no, nodes)
+        if dedicated:
+            make_partitions(session, tenant_id)  # last, since everybody else waits from here to the commit
+            session.step("partitions made")
         with pipeline(conn):
             append(session, Entry("tenant.create", tenant_id, f"tenant:{plan.slug}", detail=detail))
             queries("tenant").insert_tenant(
@@ -231,6 +264,7 @@ def _write(session: Session, nodes: Nodes, plan: Creation, tenant_id: int, key_n
                 name=plan.name,
                 country=plan.country,
                 contact=plan.contact,
+                isolation=plan.isolation,
                 at=session.clock.now(),
                 **_columns(plan),
             )
@@ -253,7 +287,9 @@ def _columns(plan: Creation) -> dict[str, Any]:
 def differing(there: Tenant, wanted: NewTenant | Creation) -> list[str]:
     """Return the attributes in which a tenant is another one than wanted; both have one slug."""
     return [
-        field for field in ("name", "country", "contact") if getattr(there, field) != getattr(wanted, field)
+        field
+        for field in ("name", "country", "contact", "isolation")
+        if getattr(there, field) != getattr(wanted, field)
     ]
 
 
@@ -272,4 +308,4 @@ def _existing(plan: Creation, there: Tenant, if_absent: bool) -> Creation:
             f"there is a tenant {plan.slug} already, and another one: {'; '.join(differs)}",
             hint="choose another slug, or repeat with the attributes it has",
         )
-    return replace(plan, outcome="exists", tenant_id=there.tenant_id)
+    return _done(plan, "exists", there.tenant_id)

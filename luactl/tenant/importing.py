@@ -14,6 +14,7 @@ from ..table import KEPT_REJECTS, Origin, Progress, Reject, batched, nothing, op
 from .birth import (
     BLOCK,
     COUNTRIES,
+    ISOLATIONS,
     SLUG_RULE,
     NewTenant,
     checked_tenant,
@@ -46,8 +47,10 @@ FIELDS = (
         "Contact Person,Contact Name,Contact Email,E-Mail,Email Address,Mail,Ansprechpartner,Kontakt,"
         "Kontaktperson,E-Mail-Adresse,Interlocuteur,Courriel,Contacto,Correo,Contatto,Contactpersoon,Kontaktisik",
     ),
+    ("isolation", "Isolation Kind,Tenancy,Trennung,Mandantentrennung,Isolierung,Isolamento,Aislamiento"),
 )
 """Fields of a tenant and what people call their columns."""
+REQUIRED = ("slug", "name", "country", "contact")
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,7 @@ def import_(
     `columns` maps fields to column names, before any guess. Raises UsageError and TableError for what is no
     table of tenants; what fails in the middle leaves the tenants that were created until then.
     """
-    required = tuple(name for name, _ in FIELDS)
-    with open_records(origin, FIELDS, columns, required) as records:
+    with open_records(origin, FIELDS, columns, REQUIRED) as records:
         tally = _Tally(records.name)
         good = list(_read(records.read(tally.reject), tally))
         form, unused = records.form, records.unused
@@ -152,11 +154,14 @@ def _read(records: Iterator[tuple[int, dict[str, str]]], tally: _Tally) -> Itera
 
 def _checked(fields: dict[str, str]) -> NewTenant:
     """Return the tenant of a record. Raises UsageError, which tells no contents."""
-    for name, _ in FIELDS:
+    for name in REQUIRED:
         if name not in fields:
             raise UsageError(f"{name} is empty")
     if not is_slug(fields["slug"]):
         raise UsageError(f"slug is none: {SLUG_RULE}")
     if fields["country"].upper() not in COUNTRIES:
         raise UsageError("country is none: two letters of ISO 3166, such as DE or EE")
-    return checked_tenant(NewTenant(**fields))
+    isolation = fields.get("isolation", "pooled").lower()
+    if isolation not in ISOLATIONS:
+        raise UsageError("isolation is none: pooled or dedicated")
+    return checked_tenant(NewTenant(**{**fields, "isolation": isolation}))

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..connect import ADMISSION as ADMISSION
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError
+
+FIRST_DEDICATED = 1 << 40
+"""Ids from here on are dedicated tenants'; smaller ones share tables (docs/reference/roles.md)."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,19 @@ def in_context(session: Session, tenant_id: int) -> Tenant:
         row = queries("tenant").tenant(conn, tenant_id=tenant_id)
     if row is None:
         raise RefusedError(
-            f"tenant {tenant_id} is not visible to {session.actor!r}",
-            hint="a dedicated tenant opens only to its own login",
+            f"tenant {tenant_id} is dedicated, and {session.actor!r} is not among its staff", hint=ADMISSION
         )
     return Tenant(*row)
+
+
+def open_to(session: Session, tenants: Sequence[Tenant]) -> tuple[list[Tenant], list[Tenant]]:
+    """Part tenants into those whose rows show to this login, and dedicated ones that do not admit it."""
+    ids = [tenant.tenant_id for tenant in tenants]
+    mine = {row[0] for row in queries("tenant").open_to_me(session.conn, tenant_ids=ids)}
+    return (
+        [tenant for tenant in tenants if tenant.tenant_id in mine],
+        [tenant for tenant in tenants if tenant.tenant_id not in mine],
+    )
 
 
 def list_(session: Session) -> list[Tenant]:

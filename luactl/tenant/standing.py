@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
-from .register import Tenant, known
+from .register import Tenant, in_context, known
 
 LONGEST_REASON = 500
 
@@ -47,6 +47,7 @@ def _set_status(session: Session, slug: str, status: str, reason: str | None, dr
     from ..ledger import Entry, append
 
     tenant_id = known(session, slug)[0]
+    in_context(session, tenant_id)  # or refused
     q = queries("tenant")
     with transaction(session, tenant_id) as conn:
         now = Tenant(*(q.tenant if dry_run else q.lock_tenant)(conn, tenant_id=tenant_id))

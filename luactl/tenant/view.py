@@ -10,7 +10,7 @@ from uuid import UUID
 from .. import instruction
 from ..db import Session, queries, transaction
 from ..instruction import Instruction
-from .register import DeletionRule, Role, Tenant, known
+from .register import FIRST_DEDICATED, DeletionRule, Role, Tenant, in_context, known
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -37,7 +37,18 @@ class Size:
     rows: int
     """Counted."""
     estimated_bytes: int
-    """The rows times what an average row of the table takes up, its indexes included."""
+    """The rows times what an average row of the table takes up, its indexes included; of a dedicated tenant's
+    own partition all that it takes up."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A table that holds one dedicated tenant's rows and nobody else's."""
+
+    table: str
+    """With its schema."""
+    bytes: int
+    """On disk, indexes included."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +117,21 @@ class Detail:
     """The newest ledger entry about the tenant that the login may read; None without any."""
     unfinished: tuple[OpenWork, ...]
     """Erasures and purges that were begun and not finished, oldest first."""
+    login: str | None
+    """The login of the CRM for a dedicated tenant; None for a pooled one."""
+    staff: tuple[str, ...]
+    """Logins that may work on a dedicated tenant; empty for a pooled one, which group roles alone open."""
+    partitions: tuple[Partition, ...]
+    """A dedicated tenant's own tables; empty for a pooled one."""
 
 
 def show(session: Session, slug: str) -> Detail:
-    """Return a tenant with rules, roles and instructions, and counts of the rest. Raises NotFoundError."""
+    """Return a tenant with rules, roles and instructions, and counts of the rest.
+
+    Raises NotFoundError, and RefusedError for a dedicated tenant that this login is not admitted to.
+    """
     tenant_id, key_no = known(session, slug)
+    in_context(session, tenant_id)  # or refused
     q = queries("tenant")
     with transaction(session, tenant_id) as conn:
         tenant = Tenant(*q.tenant(conn, tenant_id=tenant_id))
@@ -121,7 +142,10 @@ def show(session: Session, slug: str) -> Detail:
         people, duties, periods, dropped = q.key_counts(conn, tenant_id=tenant_id)
         newest = q.newest_entry(conn, tenant_id=tenant_id)
         unfinished = tuple(OpenWork(*row) for row in q.open_work(conn, tenant_id=tenant_id))
-        sizes = _sizes(conn, (subjects + erased, contacts, interactions, *others, people + duties, periods))
+        rows = (subjects + erased, contacts, interactions, *others, people + duties, periods)
+        sizes = _sizes(conn, tenant_id, rows)
+        staff = tuple(row[0] for row in q.staff(conn, tenant_id=tenant_id))
+        partitions = tuple(Partition(*row) for row in q.partitions(conn, tenant_id=tenant_id))
     return Detail(
         tenant,
         roles,
@@ -142,16 +166,19 @@ def show(session: Session, slug: str) -> Detail:
         sizes,
         None if newest is None else Activity(*newest),
         unfinished,
+        f"lua_t{tenant_id}" if tenant_id >= FIRST_DEDICATED else None,
+        staff,
+        partitions,
     )
 
 
-def _sizes(conn: Connection[Any], counts: tuple[int, ...]) -> tuple[Size, ...]:
+def _sizes(conn: Connection[Any], tenant_id: int, counts: tuple[int, ...]) -> tuple[Size, ...]:
     """Return the sizes of TABLES by the tenant's counts of rows.
 
     What Postgres believes to be in a table may lag behind; that the tenant's rows are in it is known.
     """
-    totals = queries("tenant").table_sizes(conn, tables=list(TABLES))
+    totals = queries("tenant").table_sizes(conn, tenant_id=tenant_id, tables=list(TABLES))
     return tuple(
-        Size(table, rows, int(taken * rows / max(believed or 0, rows, 1)))
-        for (table, taken, believed), rows in zip(totals, counts, strict=True)
+        Size(table, rows, taken if own else int(taken * rows / max(believed or 0, rows, 1)))
+        for (table, taken, believed, own), rows in zip(totals, counts, strict=True)
     )

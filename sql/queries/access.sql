@@ -3,7 +3,7 @@
 -- definer functions, what PUBLIC has, and ownership, each with the shortest way to it. Memberships are walked by
 -- themselves because has_table_privilege() and its family know only what is inherited. A way is 0 now, 1 after SET
 -- ROLE, 2 after granting a role to itself; SET needs the right on every step, ADMIN can be used through inheritance.
--- `tenant_only` leaves what touches rows of tenants; `own_role` is the role that a dedicated tenant's rows demand.
+-- `tenant_only` leaves what touches rows of tenants; `own_role` is the login of a dedicated tenant, beside its staff role.
 WITH RECURSIVE edge AS (          -- one row per membership, whoever granted it
     SELECT m.member, m.roleid,
            bool_or(coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit)) AS inherits,
@@ -87,7 +87,7 @@ WITH RECURSIVE edge AS (          -- one row per membership, whoever granted it
     UNION ALL                     -- what the group roles of the schema may do stands in docs/reference/roles.md
     SELECT b.login, t.kind, t.object, t.rights, b.effort, b.path, t.of_tenant, true
     FROM granted t JOIN best b ON b.role = t.grantee JOIN pg_catalog.pg_roles g ON g.oid = t.grantee
-    WHERE g.rolname !~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|owner|definer)$'
+    WHERE g.rolname !~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|owner|definer|rolekeeper)$'
       AND EXISTS (SELECT FROM unnest(b.path) AS p(oid) WHERE has_schema_privilege(p.oid, t.schema, 'USAGE'))
     UNION ALL
     SELECT l.oid, t.kind, t.object, t.rights, 0, ARRAY[l.oid, 0::oid], t.of_tenant, true
@@ -96,19 +96,31 @@ WITH RECURSIVE edge AS (          -- one row per membership, whoever granted it
     UNION ALL
     SELECT b.login, 'owner', o.object, 'all', b.effort, b.path, o.object NOT LIKE 'sequence %%', false
     FROM owned o JOIN best b ON b.role = o.owner
+), admitted AS (                  -- to a dedicated tenant: its own login, its staff, and administrators, who admit themselves
+    SELECT a.login, min(a.effort) AS effort FROM (
+        SELECT b.login, b.effort FROM become b JOIN pg_catalog.pg_roles r ON r.oid = b.role WHERE r.rolname = :own_role::text
+        UNION ALL
+        SELECT b.login, b.effort FROM best b JOIN pg_catalog.pg_roles r ON r.oid = b.role WHERE r.rolname = :own_role::text || '_staff'
+        UNION ALL
+        SELECT r.oid, 0 FROM pg_catalog.pg_roles r
+        WHERE r.rolcanlogin AND pg_has_role(r.oid, to_regrole(:own_role::text || '_staff'), 'MEMBER')
+        UNION ALL
+        SELECT b.login, 2 FROM best b JOIN pg_catalog.pg_roles r ON r.oid = b.role
+        WHERE r.rolname = 'lua_admin' AND to_regrole(:own_role::text || '_staff') IS NOT NULL
+    ) AS a GROUP BY a.login
 )
 SELECT l.rolname AS login, f.kind, f.reaches, f.rights,
-       (ARRAY['now', 'after SET ROLE', 'after granting it to itself'])[f.effort + 1] AS how,
+       (ARRAY['now', 'after SET ROLE', 'after granting it to itself'])[e.effort + 1] AS how,
        (SELECT string_agg(CASE p.oid WHEN 0 THEN 'PUBLIC' ELSE p.oid::regrole::text END, ' > ' ORDER BY p.n)
         FROM unnest(f.path) WITH ORDINALITY AS p(oid, n)) AS path
-FROM found f JOIN pg_catalog.pg_roles l ON l.oid = f.login
+FROM found f JOIN pg_catalog.pg_roles l ON l.oid = f.login LEFT JOIN admitted a ON a.login = f.login
+CROSS JOIN LATERAL (SELECT CASE WHEN f.bound AND :tenant_only::boolean THEN greatest(f.effort, a.effort) ELSE f.effort END) AS e (effort)
 WHERE (f.kind = 'superuser' OR NOT l.rolsuper)
-  AND (NOT :tenant_only::boolean OR f.of_tenant OR f.reaches = :own_role::text)
+  AND (NOT :tenant_only::boolean OR f.of_tenant OR f.reaches IN (:own_role::text, :own_role::text || '_staff'))
   AND (NOT f.bound OR NOT :tenant_only::boolean
        OR CASE WHEN :own_role::text IS NULL THEN l.rolname !~ '^lua_t[0-9]'
-               ELSE EXISTS (SELECT FROM become b JOIN pg_catalog.pg_roles t ON t.oid = b.role
-                            WHERE b.login = f.login AND t.rolname = :own_role::text) END)
-ORDER BY l.rolname, f.effort, f.kind, f.reaches, path;
+               ELSE a.login IS NOT NULL END)
+ORDER BY l.rolname, e.effort, f.kind, f.reaches, path;
 
 -- name: tenant_id$
 -- The id of a tenant, from the directory: a dedicated tenant's own row shows to nobody else.

@@ -19,10 +19,10 @@ FROM pg_catalog.pg_class AS c INNER JOIN pg_catalog.pg_namespace AS n ON c.relna
 WHERE n.nspname = 'lua' AND c.relname = 'migration';
 
 -- name: may_migrate$
--- Whether this login can make every object of the schema: a superuser, or a member of owner and definer.
+-- Whether this login can make every object of the schema: a superuser, or a member of owner, definer and role keeper.
 SELECT r.rolsuper OR coalesce((
-    SELECT count(*) = 2 FROM pg_catalog.pg_roles AS g
-    WHERE g.rolname IN ('lua_owner', 'lua_definer') AND pg_has_role(r.oid, g.oid, 'MEMBER')), false)
+    SELECT count(*) = 3 FROM pg_catalog.pg_roles AS g
+    WHERE g.rolname IN ('lua_owner', 'lua_definer', 'lua_rolekeeper') AND pg_has_role(r.oid, g.oid, 'MEMBER')), false)
 FROM pg_catalog.pg_roles AS r WHERE r.rolname = session_user;
 
 -- name: has_ledger$
@@ -33,9 +33,9 @@ SELECT to_regclass('ledger.pending') IS NOT NULL;
 -- For a DBA who runs it a second time: what the first time lent would be taken for a stranger's membership.
 DO $again$
 BEGIN
-    IF (SELECT count(*) = 3 FROM pg_catalog.pg_roles
-        WHERE rolname IN ({migrator_name}, 'lua_owner', 'lua_definer')) THEN
-        EXECUTE format('REVOKE lua_owner, lua_definer FROM %I', {migrator_name});
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {migrator_name}) THEN
+        EXECUTE (SELECT string_agg(format('REVOKE %I FROM %I', rolname, {migrator_name}), '; ') FROM pg_catalog.pg_roles
+                 WHERE rolname IN ('lua_owner', 'lua_definer', 'lua_rolekeeper'));
     END IF;
 END
 $again$;
@@ -56,10 +56,10 @@ $logins$;
 GRANT {groups} TO {login};
 ALTER DATABASE {database} OWNER TO {migrator};
 GRANT CREATE ON DATABASE {database} TO lua_owner;
-GRANT lua_owner, lua_definer TO {migrator};
+GRANT lua_owner, lua_definer, lua_rolekeeper TO {migrator};
 
 -- name: after#
--- For a DBA, when the migration is done: nobody may become owner or definer any more.
-REVOKE lua_owner, lua_definer FROM {migrator};
+-- For a DBA, when the migration is done: nobody may become owner, definer or role keeper any more.
+REVOKE lua_owner, lua_definer, lua_rolekeeper FROM {migrator};
 REVOKE CREATE ON DATABASE {database} FROM lua_owner;
 ALTER DATABASE {database} OWNER TO CURRENT_USER;

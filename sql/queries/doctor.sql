@@ -7,12 +7,12 @@ SELECT clock_timestamp();
 SELECT pg_catalog.pg_is_in_recovery();
 
 -- name: members
--- Who can become, or uses the rights of, the owner or the definer of everything: nobody should.
+-- Who can become, or uses the rights of, owner, definer or role keeper: nobody should.
 SELECT g.rolname::text AS role, m.rolname::text AS member
 FROM pg_catalog.pg_auth_members AS a
 INNER JOIN pg_catalog.pg_roles AS g ON a.roleid = g.oid
 INNER JOIN pg_catalog.pg_roles AS m ON a.member = m.oid
-WHERE g.rolname IN ('lua_owner', 'lua_definer')
+WHERE g.rolname IN ('lua_owner', 'lua_definer', 'lua_rolekeeper')
 ORDER BY 1, 2;
 
 -- name: unbound
@@ -21,7 +21,7 @@ SELECT c.oid::regclass::text
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN ('lua', 'crm', 'vault'))
-  AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id' AND NOT a.attisdropped
+  AND c.relkind IN ('r', 'p') AND a.attname = 'tenant_id' AND NOT a.attisdropped
   AND c.relname NOT IN ('tenant_directory', 'token_directory', 'counter')
   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
 ORDER BY 1;

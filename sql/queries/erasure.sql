@@ -82,6 +82,10 @@ ORDER BY key_class;
 SELECT contacts, contact_keys, interactions
 FROM crm.erase_rows(:tenant_id::bigint, :ids::uuid[]);
 
+-- name: erase_interactions$
+-- Deletes what passed between the tenant and these subjects; returns how many rows.
+SELECT crm.erase_interactions(:tenant_id::bigint, :ids::uuid[]);
+
 -- name: mark_erased$
 -- Keeps the subjects' rows, without anything personal, so that nothing can be written for them again; returns how many.
 SELECT crm.mark_erased(:tenant_id::bigint, :ids::uuid[], :at::timestamptz);
@@ -218,12 +222,12 @@ FROM lua.unfinished();
 SELECT lua.tenant_of_erasure(:erasure_id::uuid);
 
 -- name: system^
--- Which cluster, database and tree this is.
+-- Which cluster, database and tree this is, and how many receivers of its log are connected.
 SELECT
     (SELECT system_identifier FROM pg_control_system())::text,
     current_database()::text,
     tree_id,
-    epoch
+    (SELECT count(*) FROM pg_stat_replication)
 FROM vault.tree;
 
 -- name: revived

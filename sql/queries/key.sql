@@ -129,18 +129,13 @@ SELECT holder, epoch, state, level, medium, scheduled_at, effective_at FROM vaul
 WHERE epoch = :epoch::bigint ORDER BY holder;
 
 -- name: delete_versions
--- Gives up single key versions, which newer ones take the place of; returns the slots.
-DELETE FROM vault.slot s USING unnest(:ids::uuid[], :classes::smallint[], :versions::integer[]) AS w(id, key_class, version)
-WHERE s.tenant_id = :tenant_id::bigint AND s.subject_id = w.id AND s.key_class = w.key_class AND s.version = w.version
-RETURNING s.key_class, s.slot_no;
+-- Gives up single key versions, which newer ones take the place of, none of them held; returns the slots.
+SELECT key_class, slot_no
+FROM vault.give_up_versions(:tenant_id::bigint, :ids::uuid[], :classes::smallint[], :versions::integer[]);
 
--- name: delete_all_slots!
--- Gives up all subject keys of a tenant.
-DELETE FROM vault.slot WHERE tenant_id = :tenant_id::bigint;
-
--- name: delete_all_periods!
--- Gives up all period keys of a tenant.
-DELETE FROM vault.period WHERE tenant_id = :tenant_id::bigint;
+-- name: delete_tenant$
+-- Gives up all keys of a tenant, which no hold keeps; returns how many.
+SELECT vault.give_up_tenant(:tenant_id::bigint);
 
 -- name: insert_version!
 -- A newer key version of a subject that has one already.
@@ -196,3 +191,23 @@ FROM vault.releases() r JOIN lua.tenant_directory d ON d.tenant_id = r.tenant_id
 -- name: has_login$
 -- Whether somebody can log in by that name.
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :person::text AND rolcanlogin);
+
+-- name: node_marks
+-- Version and SHA-256 of every node: enough to compare the tree with a key book.
+SELECT path, version, sha256(blob) FROM vault.node;
+
+-- name: lay_epoch$
+-- Moves the tree forward to the epoch of a key book.
+SELECT vault.lay_epoch(:tree_id::uuid, :epoch_from::bigint, :epoch_to::bigint, :change::bigint, :at::timestamptz);
+
+-- name: lay_nodes$
+-- Puts nodes of a key book in the place of older ones.
+SELECT vault.lay_nodes(:paths::bytea[], :versions::integer[], :blobs::bytea[]);
+
+-- name: lay_counters$
+-- Raises counters, so that no number is ever handed out twice.
+SELECT vault.lay_counters(:tenant_ids::bigint[], :spaces::smallint[], :next::bigint[]);
+
+-- name: lay_tombstones$
+-- Remembers again what was dropped.
+SELECT vault.lay_tombstones(:tenant_ids::bigint[], :marks::bytea[], :epochs::bigint[], :ats::timestamptz[]);

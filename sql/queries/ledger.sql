@@ -52,6 +52,18 @@ SELECT origin, vkey FROM ledger.origin WHERE ended_at IS NULL;
 -- A new current origin.
 INSERT INTO ledger.origin (origin, vkey, created_at) VALUES (:origin::text, :vkey::text, :at::timestamptz);
 
+-- name: fork_origin
+-- Ends the current name of the log and begins another; names that only an anchor still knows are remembered as ended.
+SELECT ledger.fork_origin(:old::text, :others::text[], :other_keys::text[], :new::text, :vkey::text, :at::timestamptz);
+
+-- name: forks
+-- The bodies of the entries that tell where the log lost its end in a restore and went on under another name.
+SELECT body FROM ledger.entry WHERE action = 'ledger.origin.fork' ORDER BY at, id;
+
+-- name: checkpoint_sizes
+-- Size and root of every checkpoint, smallest first.
+SELECT size, root FROM ledger.checkpoint ORDER BY size;
+
 -- name: newest_checkpoint^
 -- The last thing that was signed, with its signed note.
 SELECT size, root, note, signed_at FROM ledger.checkpoint ORDER BY size DESC LIMIT 1;

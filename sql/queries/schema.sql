@@ -28,10 +28,10 @@ SELECT to_regclass('lua.migration') IS NOT NULL;
 SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user;
 
 -- name: open_schemas#
--- Lets the definer be given functions by somebody who is no superuser; taken back in the same transaction.
+-- Lets definer and role keeper be given functions by somebody who is no superuser; taken back in the same transaction.
 DO $open$
 BEGIN
-    EXECUTE (SELECT string_agg(format('GRANT CREATE ON SCHEMA %I TO lua_definer', nspname), '; ')
+    EXECUTE (SELECT string_agg(format('GRANT CREATE ON SCHEMA %I TO lua_definer, lua_rolekeeper', nspname), '; ')
              FROM pg_catalog.pg_namespace WHERE nspname IN ('lua', 'crm', 'ledger', 'vault'));
 END
 $open$;
@@ -40,7 +40,7 @@ $open$;
 -- Takes back what open_schemas gave.
 DO $close$
 BEGIN
-    EXECUTE (SELECT string_agg(format('REVOKE CREATE ON SCHEMA %I FROM lua_definer', nspname), '; ')
+    EXECUTE (SELECT string_agg(format('REVOKE CREATE ON SCHEMA %I FROM lua_definer, lua_rolekeeper', nspname), '; ')
              FROM pg_catalog.pg_namespace WHERE nspname IN ('lua', 'crm', 'ledger', 'vault'));
 END
 $close$;

@@ -109,3 +109,103 @@ UPDATE crm.contact
 SET index_version = :version::smallint, email_index = :email_index::integer, phone_index = :phone_index::integer[],
     name_index = :name_index::integer[]
 WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid AND updated_at = :updated_at::timestamptz;
+
+-- name: lock_alone
+-- Waits for every writer of a subject's rows, and keeps new ones out until the end of the transaction.
+SELECT subject_id, status
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+FOR UPDATE;
+
+-- name: contacts
+-- The contacts of a subject.
+SELECT contact_id
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+ORDER BY contact_id;
+
+-- name: index_version$
+-- The width version of a contact's blind indexes.
+SELECT index_version
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid;
+
+-- name: set_contact_indexes!
+-- Gives one contact the blind indexes of what it holds now.
+UPDATE crm.contact
+SET email_index = :email_index::integer, phone_index = :phone_index::integer[], name_index = :name_index::integer[]
+WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid;
+
+-- name: sealed_subject
+-- Row id and sealed value of the subject's own row.
+SELECT subject_id::text, personal
+FROM crm.subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid AND personal IS NOT NULL;
+
+-- name: reseal_subject$
+-- Another sealed value of the subject's own row; returns how many rows took it.
+WITH changed AS (
+    UPDATE crm.subject t
+    SET personal = w.sealed, updated_at = :at::timestamptz
+    FROM unnest(:row_ids::text[], :seals::bytea[]) AS w(row_id, sealed)
+    WHERE t.tenant_id = :tenant_id::bigint AND t.subject_id = w.row_id::uuid
+    RETURNING 1
+)
+SELECT count(*) FROM changed;
+
+-- name: sealed_contact
+-- Row id and sealed value of a subject's contacts.
+SELECT contact_id::text, personal
+FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+ORDER BY contact_id;
+
+-- name: reseal_contact$
+-- Other sealed values of contacts; returns how many rows took them.
+WITH changed AS (
+    UPDATE crm.contact t
+    SET personal = w.sealed, updated_at = :at::timestamptz
+    FROM unnest(:row_ids::text[], :seals::bytea[]) AS w(row_id, sealed)
+    WHERE t.tenant_id = :tenant_id::bigint AND t.contact_id = w.row_id::uuid
+    RETURNING 1
+)
+SELECT count(*) FROM changed;
+
+-- name: sealed_interaction
+-- Row id and sealed value of a subject's interactions.
+SELECT interaction_id::text, personal
+FROM crm.interaction
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+ORDER BY interaction_id;
+
+-- name: reseal_interaction$
+-- Other sealed values of interactions; returns how many rows took them.
+SELECT crm.reseal_interactions(:tenant_id::bigint, (:row_ids::text[])::uuid[], :seals::bytea[]);
+
+-- name: sealed_invoice
+-- Row id and sealed value of a subject's invoices.
+SELECT invoice_id::text, accounting
+FROM crm.invoice
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+ORDER BY invoice_id;
+
+-- name: reseal_invoice$
+-- Other sealed values of invoices; returns how many rows took them.
+SELECT crm.reseal_invoices(:tenant_id::bigint, (:row_ids::text[])::uuid[], :seals::bytea[]);
+
+-- name: sealed_invoice_line
+-- Row id and sealed value of the lines of a subject's invoices.
+SELECT l.invoice_id || '/' || l.line_no, l.accounting
+FROM crm.invoice i
+JOIN crm.invoice_line l ON l.tenant_id = :tenant_id::bigint AND l.invoice_id = i.invoice_id
+WHERE i.tenant_id = :tenant_id::bigint AND i.subject_id = :subject_id::uuid
+ORDER BY l.invoice_id, l.line_no;
+
+-- name: reseal_invoice_line$
+-- Other sealed values of invoice lines; returns how many rows took them.
+SELECT crm.reseal_invoice_lines(
+    :tenant_id::bigint,
+    ARRAY(SELECT split_part(r, '/', 1)::uuid FROM unnest(:row_ids::text[]) WITH ORDINALITY AS w(r, n) ORDER BY n),
+    ARRAY(SELECT split_part(r, '/', 2)::integer FROM unnest(:row_ids::text[]) WITH ORDINALITY AS w(r, n) ORDER BY n),
+    :seals::bytea[]
+);

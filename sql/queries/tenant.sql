@@ -1,8 +1,54 @@
 -- name: new_numbers^
--- Takes tenant ids and as many consecutive numbers in the key tree. The commit need not wait for the disk: the tenant's
--- own commit does, and comes later in the same log.
-SELECT ARRAY(SELECT nextval('lua.pooled_tenant') FROM generate_series(1, :count::integer)),
-       vault.claim(0::bigint, 0::smallint, :count::bigint), set_config('synchronous_commit', 'off', true);
+-- Takes ids of pooled and dedicated tenants and as many consecutive numbers in the key tree. The commit need not wait
+-- for the disk: the tenant's own commit does, and comes later in the same log.
+SELECT ARRAY(SELECT nextval('lua.pooled_tenant') FROM generate_series(1, :pooled::integer)),
+       ARRAY(SELECT lua.next_dedicated() FROM generate_series(1, :dedicated::integer)),
+       vault.claim(0::bigint, 0::smallint, :pooled::bigint + :dedicated::bigint),
+       set_config('synchronous_commit', 'off', true);
+
+-- name: make_roles$
+-- The login and the staff role of a new dedicated tenant; who creates it becomes its staff.
+SELECT lua.make_tenant_roles(:tenant_id::bigint);
+
+-- name: make_partitions$
+-- A new dedicated tenant's partitions. Until the transaction ends nobody else reads or writes the tables.
+SELECT lua.make_tenant_partitions(:tenant_id::bigint);
+
+-- name: set_verifier$
+-- Sets the SCRAM verifier of a dedicated tenant's own login.
+SELECT lua.set_tenant_verifier(:tenant_id::bigint, :verifier::text);
+
+-- name: admit$
+-- Lets a login work on a dedicated tenant; whether that changed anything.
+SELECT lua.admit_staff(:tenant_id::bigint, :login::text);
+
+-- name: dismiss$
+-- Takes it back; whether that changed anything.
+SELECT lua.dismiss_staff(:tenant_id::bigint, :login::text);
+
+-- name: staff
+-- The logins that a dedicated tenant's staff role lets in, however they came to it; no superusers, who need no role.
+SELECT r.rolname::text
+FROM pg_catalog.pg_roles r
+WHERE r.rolcanlogin AND NOT r.rolsuper
+  AND pg_has_role(r.oid, to_regrole('lua_t' || :tenant_id::bigint || '_staff'), 'MEMBER')
+ORDER BY 1;
+
+-- name: open_to_me
+-- Which of these tenants' rows show to this login in their context.
+SELECT t.id
+FROM unnest(:tenant_ids::bigint[]) AS t (id)
+WHERE CASE WHEN t.id < 1099511627776 THEN session_user !~ '^lua_t[0-9]'
+           ELSE session_user = 'lua_t' || t.id
+                OR pg_has_role(session_user, to_regrole('lua_t' || t.id || '_staff'), 'MEMBER') END;
+
+-- name: partitions
+-- The partitions that hold a dedicated tenant's rows and nobody else's, with their bytes on disk, indexes included.
+SELECT c.oid::regclass::text, pg_total_relation_size(c.oid)
+FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = i.inhparent AND p.partstrat = 'l'
+WHERE pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (''%%s'')', :tenant_id::bigint)
+ORDER BY 1;
 
 -- name: directory
 -- Where slugs lead: tenant id and number in the key tree.
@@ -23,8 +69,8 @@ WITH directory AS (
     INSERT INTO lua.tenant_directory (tenant_id, slug, key_no)
     VALUES (:tenant_id::bigint, :slug::text, :key_no::bigint)
 ), tenant AS (
-    INSERT INTO lua.tenant (tenant_id, slug, name, country, contact, created_at, updated_at)
-    VALUES (:tenant_id::bigint, :slug::text, :name::text, :country::text, :contact::text,
+    INSERT INTO lua.tenant (tenant_id, slug, name, country, contact, isolation, created_at, updated_at)
+    VALUES (:tenant_id::bigint, :slug::text, :name::text, :country::text, :contact::text, :isolation::text,
             :at::timestamptz, :at::timestamptz)
 ), role AS (
     INSERT INTO crm.role (tenant_id, role, permissions)
@@ -120,13 +166,93 @@ SELECT 'purge', purge_id, created_at FROM lua.purge WHERE tenant_id = :tenant_id
 ORDER BY 3, 2;
 
 -- name: table_sizes
--- Of each table the bytes on disk, indexes and partitions included, and the rows that Postgres believes to be in it:
--- their density when last counted times the pages of now; null before the first count.
-SELECT t.name, sum(pg_total_relation_size(c.oid))::bigint,
-       sum(c.reltuples / nullif(c.relpages, 0)
-           * (pg_relation_size(c.oid) / current_setting('block_size')::integer))::double precision
+-- Of each table, or of the partition that holds the tenant, the bytes on disk, indexes included, and the rows that
+-- Postgres believes to be in it: their density when last counted times the pages of now; null before the first count.
+-- A partition of the tenant's own is its own to the last byte.
+SELECT t.name, pg_total_relation_size(c.oid),
+       (c.reltuples / nullif(c.relpages, 0)
+        * (pg_relation_size(c.oid) / current_setting('block_size')::integer))::double precision,
+       c.oid IS NOT DISTINCT FROM own.oid
 FROM unnest(:tables::text[]) WITH ORDINALITY AS t (name, no)
-JOIN pg_class c ON c.relkind = 'r'
-    AND (c.oid = t.name::regclass OR c.oid IN (SELECT p.relid FROM pg_partition_tree(t.name::regclass) AS p))
-GROUP BY t.no, t.name
+LEFT JOIN LATERAL (
+    SELECT p.oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid
+    WHERE i.inhparent = t.name::regclass
+      AND pg_get_expr(p.relpartbound, p.oid) = format('FOR VALUES IN (''%%s'')', :tenant_id::bigint)
+) AS own ON true
+LEFT JOIN pg_catalog.pg_partitioned_table q ON q.partrelid = t.name::regclass
+JOIN pg_catalog.pg_class c ON c.oid = coalesce(own.oid, q.partdefid, t.name::regclass)
 ORDER BY t.no;
+
+-- name: faults
+-- What the isolation of dedicated tenants lacks, and what mends it: roles, partitions, their row security and foreign
+-- keys; and what stands on them that should not. A null slug speaks of the pooled tenants' partition.
+WITH tenant AS (
+    SELECT t.tenant_id, t.slug, 'lua_t' || t.tenant_id AS own, 'lua_t' || t.tenant_id || '_staff' AS staff
+    FROM lua.tenants() AS t WHERE t.isolation = 'dedicated'
+), parent AS (
+    SELECT p.partrelid::regclass AS parent, p.partdefid AS pooled
+    FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_class c ON c.oid = p.partrelid
+    WHERE p.partstrat = 'l' AND c.relnamespace = 'crm'::regnamespace
+), part AS (
+    SELECT t.tenant_id, t.slug, q.parent, q.pooled, own.oid
+    FROM tenant t CROSS JOIN parent q
+    LEFT JOIN LATERAL (SELECT c.oid FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+                       WHERE i.inhparent = q.parent
+                         AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (''%%s'')', t.tenant_id)) AS own ON true
+    UNION ALL
+    SELECT NULL, NULL, q.parent, q.pooled, q.pooled FROM parent q
+), policies AS (
+    SELECT p.polrelid AS oid, array_agg(concat_ws(' ', p.polname, p.polpermissive, p.polcmd, p.polroles::text,
+               pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) ORDER BY p.polname) AS said
+    FROM pg_catalog.pg_policy p GROUP BY p.polrelid
+)
+SELECT t.slug, format('the role %%s is missing', r.name), format('SELECT lua.make_tenant_roles(%%s)', t.tenant_id)
+FROM tenant t CROSS JOIN LATERAL (VALUES (t.own), (t.staff)) AS r (name) WHERE to_regrole(r.name) IS NULL
+UNION ALL
+SELECT t.slug, format('%%s is not as it was made: a login with no attributes', r.rolname),
+       format('ALTER ROLE %%I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', r.rolname)
+FROM tenant t JOIN pg_catalog.pg_roles r ON r.rolname = t.own
+WHERE NOT r.rolcanlogin OR NOT r.rolinherit OR r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls
+UNION ALL
+SELECT t.slug, format('%%s is not as it was made: no login, no attributes', r.rolname),
+       format('ALTER ROLE %%I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', r.rolname)
+FROM tenant t JOIN pg_catalog.pg_roles r ON r.rolname = t.staff
+WHERE r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls
+UNION ALL
+SELECT t.slug, format('%%s is no member of lua_app', r.rolname), format('GRANT lua_app TO %%I', r.rolname)
+FROM tenant t JOIN pg_catalog.pg_roles r ON r.rolname = t.own WHERE NOT pg_has_role(r.oid, 'lua_app', 'USAGE')
+UNION ALL
+SELECT t.slug, format('%%s is a member of %%s', r.rolname, m.roleid::regrole), format('REVOKE %%s FROM %%I', m.roleid::regrole, r.rolname)
+FROM tenant t JOIN pg_catalog.pg_roles r ON r.rolname IN (t.own, t.staff) JOIN pg_catalog.pg_auth_members m ON m.member = r.oid
+WHERE NOT (r.rolname = t.own AND m.roleid = 'lua_app'::regrole)
+UNION ALL
+SELECT t.slug, format('%%s is a member of %%s, with all that it carries', m.member::regrole, t.staff),
+       format('REVOKE %%I FROM %%s', t.staff, m.member::regrole)
+FROM tenant t JOIN pg_catalog.pg_auth_members m ON m.roleid = to_regrole(t.staff)
+WHERE m.member::regrole::text ~ '^lua_' AND m.member <> 'lua_rolekeeper'::regrole
+UNION ALL
+SELECT p.slug, format('there is no partition of %%s for it alone', p.parent), format('SELECT lua.make_tenant_partitions(%%s)', p.tenant_id)
+FROM part p WHERE p.oid IS NULL
+UNION ALL
+SELECT p.slug, format('the row security of %%s is not that of %%s', c.oid::regclass, p.parent),
+       format('compare pg_policies of both; ALTER TABLE %%s ENABLE, FORCE ROW LEVEL SECURITY', c.oid::regclass)
+FROM part p JOIN pg_catalog.pg_class c ON c.oid = p.oid
+LEFT JOIN policies here ON here.oid = c.oid LEFT JOIN policies above ON above.oid = p.parent
+WHERE NOT (c.relrowsecurity AND c.relforcerowsecurity) OR here.said IS DISTINCT FROM above.said
+UNION ALL
+SELECT p.slug, format('%%s lacks the foreign key %%s', p.oid::regclass, k.conname),
+       format('add it as on %%s, to the tenant''s own partition', p.pooled::regclass)
+FROM part p JOIN pg_catalog.pg_constraint k ON k.conrelid = p.pooled AND k.contype = 'f'
+WHERE p.oid IS NOT NULL
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = p.oid AND o.contype = 'f' AND o.conname = k.conname)
+UNION ALL
+SELECT DISTINCT p.slug, format('%%s has rights on %%s itself', x.grantee::regrole, c.oid::regclass),
+       format('REVOKE ALL ON %%s FROM %%s', c.oid::regclass, x.grantee::regrole)
+FROM part p JOIN pg_catalog.pg_class c ON c.oid = p.oid CROSS JOIN LATERAL aclexplode(c.relacl) AS x WHERE x.grantee <> c.relowner
+UNION ALL
+SELECT NULL, format('%%s takes rows of dedicated tenants too', q.pooled::regclass),
+       format('ALTER TABLE %%s ADD CONSTRAINT pooled CHECK (tenant_id < 1099511627776)', q.pooled::regclass)
+FROM parent q
+WHERE q.pooled = 0 OR NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = q.pooled AND k.contype = 'c' AND k.convalidated
+                                    AND pg_get_constraintdef(k.oid) = 'CHECK ((tenant_id < ''1099511627776''::bigint))')
+ORDER BY 1, 2;

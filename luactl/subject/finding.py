@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from uuid import UUID
 
-from .db import Session, queries, transaction
-from .errors import NotFoundError, RefusedError, UsageError
+from ..db import Session, queries, transaction
+from ..errors import NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from .key import TenantKeys
-    from .key.blind import Indexer
-    from .tenant import Tenant
+    from ..key import TenantKeys
+    from ..key.blind import Indexer
+    from ..tenant import Tenant
 
 Kind = Literal["email", "phone", "name", "external_id"]
 NAME_FIELDS = ("name", "first_name", "last_name", "company")
@@ -132,7 +132,7 @@ class Wanted:
 
     def matches(self, fields: Mapping[str, Any]) -> bool:
         """Say whether opened fields really have the identity: indexes only narrow the search."""
-        from .key import blind
+        from ..key import blind
 
         if self.kind == "email":
             return blind.normalise_email(fields.get("email") or "") == self.normal
@@ -147,7 +147,7 @@ class Wanted:
 
 def wanted(kind: Kind, value: str, region: str) -> Wanted:
     """Bring an identity into its normal form. Raises UsageError, which does not repeat it, if it has none."""
-    from .key import blind
+    from ..key import blind
 
     if kind not in get_args(Kind):
         raise UsageError(f"nobody is found by {kind!r}", hint=f"one of {', '.join(get_args(Kind))}")
@@ -175,7 +175,7 @@ def find(session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: s
     The search is recorded before anything opens, and the people found before they are shown. Raises
     UsageError for a malformed identity or an empty purpose, RefusedError where keys are out of reach.
     """
-    from .key import open_tenant
+    from ..key import open_tenant
 
     sought = wanted(kind, value, tenant.country)
     if not purpose.strip():
@@ -213,7 +213,7 @@ class _Search:
 
 
 def _searches(session: Session, tenant_id: int, sought: Wanted, keys: TenantKeys) -> list[_Search]:
-    from .key import blind
+    from ..key import blind
 
     q = queries("subject")
     if sought.kind == "external_id":
@@ -241,7 +241,7 @@ def _search(session: Session, tenant_id: int, sought: Wanted, indexer: Indexer, 
 def _record_search(
     session: Session, tenant_id: int, sought: Wanted, searches: Iterable[_Search], purpose: str
 ) -> None:
-    from .ledger import Entry, append
+    from ..ledger import Entry, append
 
     candidates = sum(search.count for search in searches)
     detail = {"by": sought.kind, "candidates": candidates, "command": session.command}
@@ -254,8 +254,8 @@ def _opened(
     """Open contacts in this process only: rows of (contact_id, subject_id, …, personal)."""
     from itertools import islice
 
-    from .key.classes import KeyClass, Place, RetentionClass
-    from .key.seal import unseal
+    from ..key.classes import KeyClass, Place, RetentionClass
+    from ..key.seal import unseal
 
     source = iter(rows)
     while batch := list(islice(source, PAGE)):
@@ -273,7 +273,7 @@ def _record_hits(
     session: Session, tenant_id: int, keys: TenantKeys, people: list[UUID], purpose: str
 ) -> set[UUID]:
     """Record whose data will be shown and return them; whoever was erased meanwhile is left out."""
-    from .ledger import record_read, references
+    from ..ledger import record_read, references
 
     known = references(session, keys, tenant_id, people)
     record_read(
@@ -285,7 +285,7 @@ def _record_hits(
 
 def show(session: Session, tenant: Tenant, subject_id: UUID) -> Whereabouts:
     """Return where one person's data lie, without opening any. Raises NotFoundError."""
-    from .key.classes import KeyClass
+    from ..key.classes import KeyClass
 
     q, scope = queries("subject"), {"tenant_id": tenant.tenant_id, "subject_id": subject_id}
     with transaction(session, tenant.tenant_id) as conn:
@@ -338,7 +338,7 @@ def lock(session: Session, tenant_id: int, ids: Iterable[UUID]) -> None:
 
 def plan_reindex(session: Session, tenant: Tenant) -> Reindexing:
     """Return how many contacts have indexes of a width that no longer fits the number of rows."""
-    from .key import blind
+    from ..key import blind
 
     with transaction(session, tenant.tenant_id) as conn:
         counts = {
@@ -356,7 +356,7 @@ def reindex(
 
     Each batch is recorded as read before it opens, and changes in one transaction with an entry of its own.
     """
-    from .key import blind, open_tenant
+    from ..key import blind, open_tenant
 
     with transaction(session, tenant.tenant_id):
         keys = open_tenant(session, tenant.tenant_id)
@@ -381,7 +381,7 @@ def _next_batch(session: Session, tenant_id: int, version: int, after: UUID) -> 
 def _reindex_batch(
     session: Session, tenant_id: int, keys: TenantKeys, indexer: Indexer, batch: list[Any]
 ) -> int:
-    from .ledger import Entry, append, record_read, references
+    from ..ledger import Entry, append, record_read, references
 
     known = references(session, keys, tenant_id, [row[1] for row in batch])
     record_read(session, tenant_id, sorted(set(known.values())), "widen blind indexes", "table:crm.contact")

@@ -1,0 +1,124 @@
+"""The certificate for people: the same facts as Markdown. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
+_RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
+_KEYS = "Keys of the person that were destroyed:"
+_PLACES = "| Place | What | Method | Level | State | Ordered | Effective | Why |"
+
+
+def document(stated: dict[str, Any]) -> str:
+    """Return certificate.md: the same facts, for people."""
+    sections = (_head, _erased, _places, _holders_text, _retained, _rest)
+    parts = [section(stated) for section in sections]
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def _head(stated: dict[str, Any]) -> list[str]:
+    epoch, system = stated["epoch"], stated["system"]
+    rows = [
+        ("Erasure", stated["id"]),
+        ("Method", stated["method"]),
+        ("Tenant (controller)", stated["tenant"]["slug"]),
+        _who(stated),
+        ("Plan (SHA-256)", stated.get("plan") or "–"),
+        ("Instruction", stated["instruction"]),
+        ("Requested by", stated["requested_by"]),
+        ("Completed by", stated["completed_by"]),
+        ("Started", stated["started_at"]),
+        ("Completed", stated["completed_at"]),
+        ("Database", f"{system['database']} of cluster {system['cluster']}"),
+        ("Key tree", f"{system['tree']}, epoch {epoch['from']} → {epoch['to']}"),
+    ]
+    table = [f"| {name} | {_cell(value)} |" for name, value in rows]
+    return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
+
+
+def _who(stated: dict[str, Any]) -> tuple[str, str]:
+    if stated["subject"] is not None:
+        return "Subject (pseudonym)", stated["subject"]
+    people = stated["subjects"]
+    others = f"; erased before: {people['erased_before']}; held: {people['held']}"
+    return "People", f"{people['erased']}, listed in {people['list']}{others}"
+
+
+def _cell(value: object) -> str:
+    """Return a value as text that cannot leave its table cell or become markup."""
+    text = str(value).replace("\\", "\\\\")
+    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)
+
+
+def _erased(stated: dict[str, Any]) -> list[str]:
+    rows = [
+        f"| {_cell(one['table'])} | {one['rows_before']} | {one['rows_after']} |" for one in stated["erased"]
+    ]
+    keys = [f"- class {one['class']}, version {one['version']}" for one in stated["keys"]]
+    keys = keys or [f"- class {name}: {count}" for name, count in stated.get("key_counts", {}).items()]
+    return [
+        "## What was erased",
+        "",
+        "| Table | Rows before | Rows after |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "Keys of people that were destroyed:" if stated["subject"] is None else _KEYS,
+        "",
+        *(keys or ["- none: there were none left"]),
+        "",
+    ]
+
+
+def _places(stated: dict[str, Any]) -> list[str]:
+    rows = [
+        f"| {_cell(one['place'])} | {_cell(one['what'])} | {one['method']} | {one['level']} | {one['state']} "
+        f"| {one['scheduled_at'] or '–'} | {one['effective_at'] or '–'} | {_cell(one['why'])} |"
+        for one in stated.get("places", ())
+    ]
+    if not rows:
+        return []  # from before certificates named places
+    return ["## Places", "", _PLACES, "|---|---|---|---|---|---|---|---|", *rows, ""]
+
+
+def _holders_text(stated: dict[str, Any]) -> list[str]:
+    rows = [
+        f"| {_cell(one['holder'])} | {one['old_root']} | {one['level']} "
+        f"| {_cell(one['file_system'])} | {one.get('scheduled_at')} | {one.get('effective_at')} |"
+        for one in stated["holders"]
+    ]
+    return [
+        "## The root secret",
+        "",
+        f"The root secret of epoch {stated['epoch']['from']}, below which those keys hung, at each holder:",
+        "",
+        "| Holder | Old root | Level | Kept on | Asked | Effective |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _retained(stated: dict[str, Any]) -> list[str]:
+    if not stated["retained"]:
+        return ["## What remains by law", "", "Nothing.", ""]
+    rows = [
+        f"| {_cell(one['table'])} | {one['period']} | {one['rows']} ({one['lines']} lines) "
+        f"| {_cell(one['ground'])} | {one['until'] or 'no end'} | {_cell(one['readable_by'])} |"
+        for one in stated["retained"]
+    ]
+    return [
+        "## What remains by law",
+        "",
+        _RETAINED,
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _rest(stated: dict[str, Any]) -> list[str]:
+    checks = [f"- {one['check']}: {one['state']} ({_cell(one['what'])})" for one in stated["verification"]]
+    exposure = [f"- {text}" for text in stated["remaining_exposure"]]
+    return ["## Verification", "", *checks, "", "## Remaining exposure", "", *exposure, "", CLOSING]

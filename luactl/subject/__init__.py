@@ -1,0 +1,64 @@
+"""People whose data a tenant keeps: find one, show where the data lie, correct them.
+
+Names are loaded at first use: who only looks does not pay for cryptography.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import attributes
+
+if TYPE_CHECKING:
+    from .finding import (
+        Found,
+        Holding,
+        Kind,
+        Reindexing,
+        Wanted,
+        Whereabouts,
+        display_name,
+        find,
+        indexes,
+        lock,
+        plan_reindex,
+        reindex,
+        show,
+        wanted,
+    )
+    from .rectifying import Rectification, plan_rectification, rectify, reindex_contact
+    from .rekeying import Rekeyed, plan_rekey, rekey
+
+__all__ = [
+    "Found",
+    "Holding",
+    "Kind",
+    "Rectification",
+    "Reindexing",
+    "Rekeyed",
+    "Wanted",
+    "Whereabouts",
+    "display_name",
+    "find",
+    "indexes",
+    "lock",
+    "plan_rectification",
+    "plan_reindex",
+    "plan_rekey",
+    "rectify",
+    "reindex",
+    "reindex_contact",
+    "rekey",
+    "show",
+    "wanted",
+]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "finding": "Found Holding Kind Reindexing Wanted Whereabouts display_name find indexes lock"
+        " plan_reindex reindex show wanted",
+        "rectifying": "Rectification plan_rectification rectify reindex_contact",
+        "rekeying": "Rekeyed plan_rekey rekey",
+    },
+)
