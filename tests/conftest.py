@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from luactl import embedded, schema
@@ -30,6 +31,10 @@ from luactl.db import Session
 Connection = psycopg.Connection[tuple[Any, ...]]
 GROUP_ROLES = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 TEMPLATE = "luactl_template"
+KEYED = "luactl_template_keyed"
+# How long an example takes says how busy the machine is, and nothing of what is tried.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 NO_FILES = {"LUACTL_SYSTEM_CONFIG": "", "LUACTL_PROJECT_CONFIG": ""}
 DEDICATED_ROLES = (
     "SELECT r.rolname FROM lua.tenant_directory d JOIN pg_roles r"
@@ -145,13 +150,35 @@ def untouched() -> Iterator[TestServer]:
         yield running
 
 
-@pytest.fixture
-def database(server: TestServer) -> Iterator[str]:
-    """A fresh, migrated database without keys; dropped afterwards."""
-    name = f"t_{secrets.token_hex(6)}"
-    identifier = sql.Identifier(name)
+@pytest.fixture(scope="session")
+def keyed(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second template, with key tree and ledger origin; returns the folder of its keys."""
+    path = tmp_path_factory.mktemp("keyed")
+    (path / "keys").mkdir(mode=0o700)
     with closing(server.admin()) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(TEMPLATE)))
+        conn.execute(f"CREATE DATABASE {KEYED} TEMPLATE {TEMPLATE}")
+    with closing(server.admin(KEYED)) as conn:
+        profile = test_profile(path, server, KEYED, embedded.SUPERUSER, path / "none")
+        make_keys(Session(conn, embedded.SUPERUSER, SystemClock(), profile, "init"))
+    return path / "keys"
+
+
+def _has_usual_keys(request: pytest.FixtureRequest) -> bool:
+    """Whether the test has a `home`, and no `bare_home` of its own, whose keys could be elsewhere."""
+    known = request.node._fixtureinfo.name2fixturedefs
+    return "home" in known and len(known["bare_home"]) == 1
+
+
+@pytest.fixture
+def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh, migrated database, with the template's keys for a `home` and without any otherwise."""
+    name = f"t_{secrets.token_hex(6)}"
+    identifier, template = sql.Identifier(name), TEMPLATE
+    if _has_usual_keys(request):
+        request.getfixturevalue("keyed")
+        template = KEYED
+    with closing(server.admin()) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)))
         conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(identifier))
         # CREATE DATABASE does not copy the rights on the database itself.
         groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
@@ -268,15 +295,23 @@ def bare_home(server: TestServer, database: str, tmp_path: Path, monkeypatch: py
 
 
 @pytest.fixture
-def home(bare_home: Home, admin: Connection) -> Home:
+def home(bare_home: Home, admin: Connection, request: pytest.FixtureRequest) -> Home:
     """A home whose profile points at the fresh database, with key tree and ledger origin made."""
+    if _has_usual_keys(request):
+        keys = request.getfixturevalue("keyed")
+        shutil.copytree(keys, bare_home.path / "keys", dirs_exist_ok=True)
+    else:
+        make_keys(Session(admin, embedded.SUPERUSER, SystemClock(), bare_home.profile, "init"))
+    return bare_home
+
+
+def make_keys(session: Session) -> None:
+    """Make key tree and ledger origin, as `init` does."""
     from luactl.key import create_tree
     from luactl.ledger import create_origin
 
-    session = Session(admin, "postgres", SystemClock(), bare_home.profile, "init")
     create_tree(session)
     create_origin(session)
-    return bare_home
 
 
 @pytest.fixture
