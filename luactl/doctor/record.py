@@ -43,8 +43,8 @@ def anchors(look: Look) -> Iterator[Finding]:
 def unfinished(look: Look) -> Iterator[Finding]:
     """Yield erasures and purges that were cut short."""
     for one in unfinished_work(look.opened):
-        verb = "erasure run" if one.kind == "erasure" else "retention purge"
+        verb = "erasure run --resume" if one.kind == "erasure" else "retention purge"
         yield Finding(
             f"{one.kind} {one.id} of tenant {one.tenant} was cut short at {one.since:%Y-%m-%d %H:%M} UTC",
-            f"run `luactl {verb} --tenant {one.tenant} …` again: it finishes what was begun",
+            f"run `luactl {verb} --tenant {one.tenant}`: it finishes what was begun",
         )
