@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from luactl.errors import UsageError
+
 from .app import group
 from .context import is_json, session
 from .diagnostics import confirm, progress
-from .options import DryRun, Yes
+from .options import DryRun, Yes, identifier
 from .output import show as show_result
 from .output import show_plan
 from .table import Column, origin, show_report
 
 if TYPE_CHECKING:
+    from luactl.db import Session
     from luactl.portable import DataImport
+    from luactl.tenant import Tenant
 
 HELP = "Tenants: the companies whose data Lua CRM keeps."
 app = group(HELP)
@@ -53,6 +57,22 @@ EXPORTED = (
     ("purpose", "PURPOSE"),
 )
 TAKEN = (("export_id", "EXPORT"), ("tenant", "TENANT"), ("creates_tenant", "CREATES IT"))
+GOING = (("table", "TABLE"), ("rows", "ROWS"))
+ANNOUNCED = (
+    ("termination_id", "TERMINATION"),
+    ("state", "STATE"),
+    ("announced_at", "ANNOUNCED"),
+    ("erase_from", "ERASED FROM"),
+    ("instruction", "INSTRUCTION"),
+)
+ENDED = (
+    ("termination_id", "TERMINATION"),
+    ("tenant", "TENANT"),
+    ("outcome", "OUTCOME"),
+    ("epoch", "EPOCH"),
+    ("returned", "RETURNED"),
+    ("certificate", "CERTIFICATE"),
+)
 FILES = (("name", "FILE"), ("rows", "ROWS"), ("bytes", "BYTES"))
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the export.")]
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The tenant's name in commands.")]
@@ -350,3 +370,94 @@ def _remarks(done: DataImport) -> list[str]:
     if done.left_out:
         said.append(f"{done.left_out:,} rows are left out: their people are erased here")
     return said
+
+
+@app.command("terminate")
+def terminate(
+    slug: Slug,
+    instruction: Annotated[
+        str | None,
+        typer.Option(
+            "--instruction", metavar="REF", help="Announce the end: where the tenant's word is found."
+        ),
+    ] = None,
+    grace: Annotated[
+        int, typer.Option("--grace", min=0, max=366, metavar="DAYS", help="Days until the data go.")
+    ] = 30,
+    returned: Annotated[
+        str | None,
+        typer.Option("--returned", metavar="EXPORT", help="Id of the export that was handed over."),
+    ] = None,
+    not_wanted: Annotated[
+        str | None, typer.Option("--not-wanted", metavar="TEXT", help="Why the tenant wants no data back.")
+    ] = None,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take an announced end back; the tenant is active again.")
+    ] = False,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="DIR", help="Folder of the certificate.")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """End a tenant: announce it, hand the data over, and once the time of grace is over erase all of them.
+
+    The first run announces the end and suspends the tenant. After the time of grace another run destroys the
+    tenant's keys and rows, whatever was cut short before, and writes the certificate.
+
+    Examples:
+        luactl tenant terminate dental-berlin --instruction 'letter of 2026-11-20' --grace 30
+        luactl tenant export dental-berlin /srv/handover/dental-berlin
+        luactl tenant terminate dental-berlin --returned 01a214d2-9f30-7b1d-8c55-0b6a2f1f8f11 --dry-run
+        luactl tenant terminate dental-berlin --returned 01a214d2-9f30-7b1d-8c55-0b6a2f1f8f11
+    """
+    from luactl import tenant, termination
+    from luactl.config import find_paths
+
+    with session("tenant terminate") as s:
+        found = tenant.find(s, slug)
+        if withdraw:
+            _withdraw(s, found, dry_run, yes)
+            return
+        export = identifier(returned, "export", "tenant export") if returned else None
+        plan = termination.plan(s, found, returned=export, unwanted=not_wanted)
+        if dry_run:
+            show_plan(plan if is_json() else plan.going, GOING, [f"state: {plan.state}"])
+            return
+        if plan.state == "none":
+            _announce(s, found, instruction, grace, yes)
+            return
+        if plan.state == "due":
+            rows = sum(one.rows for one in plan.going)
+            confirm(f"Erase all {rows:,} rows and all keys of {slug}, for good?", yes=yes, retype=slug)
+        done = termination.run(s, found, plan, find_paths().data / "certificates", certificate)
+    notes = (
+        [f"the certificate is pending, without signature or proof: {done.pending}"] if done.pending else []
+    )
+    show_result(done, ENDED, notes)
+
+
+def _announce(s: Session, found: Tenant, instruction: str | None, grace: int, yes: bool) -> None:
+    from datetime import timedelta
+
+    from luactl import termination
+
+    if instruction is None:
+        raise UsageError(
+            "the end of a tenant needs --instruction", hint="say where the tenant's word is found"
+        )
+    confirm(f"Suspend {found.slug} now and erase its data in {grace} days?", yes=yes, name=found.slug)
+    made = termination.announce(s, found, instruction, timedelta(days=grace))
+    show_result(made, ANNOUNCED, [f"hand the data over: `luactl tenant export {found.slug} FOLDER`"])
+
+
+def _withdraw(s: Session, found: Tenant, dry_run: bool, yes: bool) -> None:
+    from luactl import termination
+
+    if dry_run:
+        plan = termination.plan(s, found)
+        show_plan(plan if is_json() else plan.going, GOING, [f"state: {plan.state}"])
+        return
+    confirm(f"Take back the end of {found.slug}?", yes=yes)
+    taken = termination.withdraw(s, found)
+    show_result(found, COLUMNS, [] if taken else ["there was no announced end"])

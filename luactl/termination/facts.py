@@ -1,0 +1,147 @@
+"""What the certificate of a tenant's end states: for programs (facts) and for people (document).
+
+Facts hold texts, integers, true, false, null, and lists and mappings of these: they have one canonical form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..certificate.manifest import instant
+from ..db import Session, queries, transaction
+from .planning import STAYING
+from .record import Termination
+
+if TYPE_CHECKING:
+    from ..tenant import Tenant
+
+METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2): the tenant's whole part of the key tree"
+EXPOSURE = (
+    "Backups, standbys, the write-ahead log and dead rows of the database may still hold rows of the tenant. "
+    "What is personal stands there as ciphertext only, under keys that hung below the root secret that was "
+    "destroyed. Beside it stand, in clear, random ids, times, kinds of interactions, and numbers, dates and "
+    "amounts of invoices.",
+    "An erasure cannot reach a copy of the root secret, or of readable data, that somebody made before; what "
+    "was returned to the tenant is the tenant's to keep.",
+)
+CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
+
+
+@dataclass(frozen=True)
+class Check:
+    """One attempt to reach what was erased: kept, when nothing was reached, or broken."""
+
+    check: str
+    state: str
+    what: str
+
+
+def facts(
+    session: Session, tenant: Tenant, known: Termination, checks: Sequence[Check], at: datetime
+) -> dict[str, Any]:
+    """Return certificate.json as a mapping."""
+    with transaction(session) as conn:
+        system, database, tree_id, _epoch = queries("erasure").system(conn)
+    epoch, plan = known.epoch or 0, known.plan or {}
+    return {
+        "v": 1,
+        "kind": "termination",
+        "id": str(known.termination_id),
+        "method": METHOD,
+        "tenant": {"id": tenant.tenant_id, "slug": tenant.slug, "name": tenant.name},
+        "instruction": known.instruction,
+        "returned": known.returned,
+        "announced_by": known.announced_by,
+        "announced_at": instant(known.announced_at),
+        "requested_by": known.requested_by,
+        "completed_by": session.actor,
+        "completed_at": instant(at),
+        "system": {"cluster": system, "database": database, "tree": str(tree_id)},
+        "epoch": {"from": epoch - 1, "to": epoch},
+        "erased": [{"table": name, "rows_before": count} for name, count in plan.get("rows", {}).items()],
+        "keys": plan.get("keys", 0),
+        "holders": _holders(session, epoch - 1),
+        "books": [str(book) for book in session.profile.books],
+        "kept": [{"what": what, "ground": ground} for what, ground in STAYING],
+        "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
+        "remaining_exposure": list(EXPOSURE),
+    }
+
+
+def _holders(session: Session, epoch: int) -> list[dict[str, Any]]:
+    """Return what each holder of the root answered: gone, or gone from when on, at what level."""
+    from ..key.fate import fate
+
+    return [
+        {
+            "holder": one.holder,
+            "old_root": one.state,
+            "level": one.level,
+            "effective_at": None if one.effective_at is None else instant(one.effective_at),
+        }
+        for one in fate(session, epoch)
+    ]
+
+
+def document(stated: dict[str, Any]) -> str:
+    """Return certificate.md: the same facts, for people."""
+    epoch, system = stated["epoch"], stated["system"]
+    head = [
+        ("Termination", stated["id"]),
+        ("Tenant (controller)", stated["tenant"]["name"]),
+        ("Instruction", stated["instruction"]),
+        ("Return of the data", stated["returned"]),
+        ("Announced", f"{stated['announced_at']} by {stated['announced_by']}"),
+        ("Requested by", stated["requested_by"]),
+        ("Completed", f"{stated['completed_at']} by {stated['completed_by']}"),
+        ("Method", stated["method"]),
+        ("Database", f"{system['database']} of cluster {system['cluster']}"),
+        ("Key tree", f"{system['tree']}, epoch {epoch['from']} → {epoch['to']}"),
+    ]
+    return "\n".join(
+        [
+            "# Certificate of erasure at the end of a contract",
+            "",
+            *_table(("", ""), head),
+            "## What was erased",
+            "",
+            *_table(("Table", "Rows"), [(one["table"], one["rows_before"]) for one in stated["erased"]]),
+            f"All keys of the tenant were destroyed, {stated['keys']} of them in use.",
+            "",
+            "## The root secret below which they hung",
+            "",
+            *_table(
+                ("Holder", "Old root", "Level", "Effective"),
+                [(h["holder"], h["old_root"], h["level"] or "none claimed", h["effective_at"] or "at once")
+                 for h in stated["holders"]],
+            ),
+            "## What stays, and why",
+            "",
+            *_table(("What", "Ground"), [(one["what"], one["ground"]) for one in stated["kept"]]),
+            "## Verification",
+            "",
+            *(f"- {one['check']}: {one['state']} ({_cell(one['what'])})" for one in stated["verification"]),
+            "",
+            "## Remaining exposure",
+            "",
+            *(f"- {text}" for text in stated["remaining_exposure"]),
+            "",
+            CLOSING,
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return [*lines, ""]
+
+
+def _cell(value: object) -> str:
+    """Return a value as text that cannot leave its table cell or become markup."""
+    text = str(value).replace("\\", "\\\\")
+    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)
