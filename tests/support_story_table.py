@@ -58,6 +58,11 @@ HIDDEN = {("crm.invoice", "update"), ("crm.invoice_line", "update"), ("lua.erasu
 GONE = rows("crm.interaction", "crm.invoice", "crm.invoice_line", "vault.period", how="delete")
 INTEGRATED = rows("ledger.leaf", "ledger.subtree", "ledger.checkpoint") | {("ledger.pending", "delete")}
 
+PROCESSED = (
+    "crm.invoice_line", "crm.invoice", "crm.interaction", "crm.contact_key", "crm.contact", "crm.subject", "crm.role",
+    "lua.retention_rule",
+)  # fmt: skip
+
 TABLE: dict[str, tuple[Case, ...]] = {
     "init": (
         Case(
@@ -202,6 +207,27 @@ TABLE: dict[str, tuple[Case, ...]] = {
                 ),
             ),
             covering(TENANT_ROWS, rows("crm.contact_key", "crm.invoice_line"), KEYS_CLAIMED),
+        ),
+    ),
+    "tenant terminate": (
+        Case(
+            lambda w: ("twin", "--instruction", "letter", "--grace", "0"),
+            (Rule("lua.termination", "insert", "tenant.announce-end"),),
+            covering({("lua.tenant", "update")}),
+            again=5,
+        ),
+        Case(
+            lambda w: ("twin", "--not-wanted", "they said so"),
+            (
+                Rule("lua.termination", "update", "tenant.terminate", ("intent", "done")),
+                *(Rule(name, "delete", "tenant.take-rows", by="tenant_id") for name in PROCESSED),
+            ),
+            covering(
+                {("lua.tenant", "update"), ("vault.node", "delete")},
+                rows("vault.slot", "vault.period", how="delete"),
+                KEYS_DROPPED,
+                INTEGRATED,
+            ),
         ),
     ),
     "version": (Case(), Case(lambda w: ("--all",))),

@@ -65,6 +65,8 @@ class TerminationPlan:
     keys: int
     """Living keys; all keys of the tenant go with its subtrees, used or not."""
     staying: tuple[Kept, ...]
+    held: int
+    """Legal holds in force: while there is one nothing goes."""
 
 
 def plan(
@@ -82,6 +84,7 @@ def plan(
         noun, who = queries("termination"), {"tenant_id": tenant.tenant_id}
         going = tuple(Rows(*row) for row in noun.rows(conn, **who) if row[1])
         subjects, periods = noun.claims_left(conn, **who)
+        held = noun.holds(conn, **who)
     return TerminationPlan(
         tenant.tenant_id,
         tenant.slug,
@@ -93,6 +96,7 @@ def plan(
         going,
         subjects + periods,
         tuple(Kept(*one) for one in STAYING),
+        held,
     )
 
 

@@ -93,6 +93,11 @@ def _demand_ready(session: Session, tenant: Tenant, plan: TerminationPlan) -> Te
             f"{tenant.slug!r} has until {found.erase_from.isoformat()} to think better of it",
             hint=f"run it again then; `luactl tenant terminate {tenant.slug} --withdraw` takes it back",
         )
+    if plan.state == "due" and plan.held:
+        raise RefusedError(
+            f"{plan.held} legal holds bind data of {tenant.slug!r}",
+            hint=f"`luactl hold list --tenant {tenant.slug}` shows them; what is held does not go",
+        )
     if plan.state == "due" and plan.returned is None:
         raise RefusedError(
             f"nobody has said whether the data of {tenant.slug!r} were returned (Art. 28(3)(g) GDPR)",

@@ -39,12 +39,12 @@ GRANT SELECT, INSERT, UPDATE (state, requested_by, returned, epoch, plan, result
     TO lua_definer;
 GRANT UPDATE (status, reason, updated_at) ON lua.tenant TO lua_definer;
 GRANT SELECT (tenant_id), DELETE ON crm.role, crm.contact, crm.contact_key, crm.interaction, crm.invoice, crm.invoice_line,
-    crm.subject, lua.retention_rule, lua.secret, lua.token_directory TO lua_definer;
+    crm.subject, lua.hold, lua.retention_rule, lua.secret, lua.token_directory TO lua_definer;
 
 -- What is processed for a tenant, in the order in which it can go; a test compares it with the catalog.
 CREATE FUNCTION lua.processed_tables() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT ARRAY['crm.invoice_line', 'crm.invoice', 'crm.interaction', 'crm.contact_key', 'crm.contact', 'crm.subject',
-                 'crm.role', 'lua.secret', 'lua.token_directory', 'lua.retention_rule']
+    SELECT ARRAY['crm.invoice_line', 'crm.invoice', 'crm.interaction', 'crm.contact_key', 'crm.contact', 'lua.hold',
+                 'crm.subject', 'crm.role', 'lua.secret', 'lua.token_directory', 'lua.retention_rule']
 $$;
 COMMENT ON FUNCTION lua.processed_tables IS 'Tables whose rows go when a tenant ends, dependent ones first';
 REVOKE ALL ON FUNCTION lua.processed_tables() FROM PUBLIC;
@@ -93,7 +93,10 @@ CREATE FUNCTION lua.begin_end(p_tenant bigint, p_epoch bigint, p_returned text, 
 DECLARE
     begun uuid;
 BEGIN
-    PERFORM lua.require_tenant(p_tenant), lua.require_time(p_at);
+    PERFORM lua.require_tenant(p_tenant), lua.require_time(p_at), lua.keep_holds(p_tenant);
+    IF EXISTS (SELECT FROM lua.hold h WHERE h.tenant_id = p_tenant AND h.released_at IS NULL) THEN
+        RAISE EXCEPTION 'a legal hold binds data of tenant %', p_tenant USING ERRCODE = 'check_violation';
+    END IF;
     UPDATE lua.termination SET state = 'intent', requested_by = session_user, returned = p_returned, epoch = p_epoch, plan = p_plan
     WHERE tenant_id = p_tenant AND state = 'announced' AND erase_from <= p_at RETURNING termination_id INTO begun;
     IF begun IS NULL THEN

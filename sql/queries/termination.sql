@@ -35,6 +35,10 @@ SELECT at, actor FROM ledger.entry
 WHERE tenant_id = :tenant_id::bigint AND action = 'tenant.export' AND outcome = 'done' AND object = :object::text
 ORDER BY at DESC LIMIT 1;
 
+-- name: holds$
+-- How many legal holds are in force.
+SELECT count(*) FROM lua.hold WHERE tenant_id = :tenant_id::bigint AND released_at IS NULL;
+
 -- name: claims_left^
 -- Living keys of a tenant: of subjects, of periods.
 SELECT (SELECT count(*) FROM vault.slot WHERE tenant_id = :tenant_id::bigint),
