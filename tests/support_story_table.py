@@ -59,8 +59,8 @@ GONE = rows("crm.interaction", "crm.invoice", "crm.invoice_line", "vault.period"
 INTEGRATED = rows("ledger.leaf", "ledger.subtree", "ledger.checkpoint") | {("ledger.pending", "delete")}
 
 PROCESSED = (
-    "crm.invoice_line", "crm.invoice", "crm.interaction", "crm.contact_key", "crm.contact", "crm.subject", "crm.role",
-    "lua.retention_rule",
+    "crm.invoice_line", "crm.invoice", "crm.interaction", "crm.contact_key", "crm.contact", "crm.subject",
+    "crm.role",
 )  # fmt: skip
 
 TABLE: dict[str, tuple[Case, ...]] = {

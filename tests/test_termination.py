@@ -63,7 +63,7 @@ def rows_of(admin: psycopg.Connection[Any], tenant_id: int) -> dict[str, int]:
 
 
 KEPT = {
-    "lua.tenant", "lua.tenant_directory", "lua.instruction", "lua.erasure", "lua.erasure_batch",
+    "lua.tenant", "lua.tenant_directory", "lua.instruction", "lua.retention_rule", "lua.erasure", "lua.erasure_batch",
     "lua.erasure_subject", "lua.purge", "lua.termination", "vault.tombstone", "vault.counter",
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STAYING = (
     ("lua.tenant", "register of customers: Lua CRM's own contract and billing records (controller data)"),
     (
-        "lua.instruction",
+        "lua.instruction, lua.retention_rule",
         "what the tenant ordered: evidence under Art. 28(3)(a) GDPR; no data of its customers",
     ),
     (

@@ -39,12 +39,12 @@ GRANT SELECT, INSERT, UPDATE (state, requested_by, returned, epoch, plan, result
     TO lua_definer;
 GRANT UPDATE (status, reason, updated_at) ON lua.tenant TO lua_definer;
 GRANT SELECT (tenant_id), DELETE ON crm.role, crm.contact, crm.contact_key, crm.interaction, crm.invoice, crm.invoice_line,
-    crm.subject, lua.hold, lua.retention_rule, lua.secret, lua.token_directory TO lua_definer;
+    crm.subject, lua.hold, lua.secret, lua.token_directory TO lua_definer;
 
 -- What is processed for a tenant, in the order in which it can go; a test compares it with the catalog.
 CREATE FUNCTION lua.processed_tables() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT ARRAY['crm.invoice_line', 'crm.invoice', 'crm.interaction', 'crm.contact_key', 'crm.contact', 'lua.hold',
-                 'crm.subject', 'crm.role', 'lua.secret', 'lua.token_directory', 'lua.retention_rule']
+                 'crm.subject', 'crm.role', 'lua.secret', 'lua.token_directory']
 $$;
 COMMENT ON FUNCTION lua.processed_tables IS 'Tables whose rows go when a tenant ends, dependent ones first';
 REVOKE ALL ON FUNCTION lua.processed_tables() FROM PUBLIC;
