@@ -63,7 +63,8 @@ def rows_of(admin: psycopg.Connection[Any], tenant_id: int) -> dict[str, int]:
 
 
 KEPT = {
-    "lua.tenant", "lua.tenant_directory", "lua.instruction", "lua.retention_rule", "lua.erasure", "lua.erasure_batch",
+    "lua.tenant", "lua.tenant_directory", "lua.instruction", "lua.retention_rule", "lua.erasure",
+    "lua.erasure_batch",
     "lua.erasure_subject", "lua.purge", "lua.termination", "vault.tombstone", "vault.counter",
 }  # fmt: skip
 
@@ -118,7 +119,8 @@ def test_its_tables_are_those_of_the_catalog(
     session: Session, admin: psycopg.Connection, tmp_path: Path
 ) -> None:
     """Whoever adds a table with rows of tenants must say whether they go when the tenant ends."""
-    going = admin.execute("SELECT unnest(lua.processed_tables())").fetchall()
+    smile = practice(session)
+    going = admin.execute("SELECT table_name FROM lua.processed_rows(%s)", [smile.tenant_id]).fetchall()
     tables = admin.execute(
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id'"
@@ -225,6 +227,23 @@ def test_only_the_data_protection_officer_ends_a_tenant(
     moved = after(login(role))
     with pytest.raises(psycopg.errors.InsufficientPrivilege), transaction(moved, smile.tenant_id) as conn:
         conn.execute("SELECT lua.begin_end(%s, 2, 'x', '{}', now())", [smile.tenant_id])
+
+
+def test_the_login_of_a_dedicated_tenant_ends_with_it(
+    session: Session, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    from luactl.tenant import NewTenant, create
+
+    create(session, NewTenant("alone", "Alone", "DE", "office@alone.example", "dedicated"))
+    alone = find(session, "alone")
+    crm.import_customers(session, alone, table("CustomerId,Email\n9,x@y.example\n"), crm.Options())
+    termination.announce(session, alone, "letter")
+    own = f"lua_t{alone.tenant_id}"
+    assert admin.execute("SELECT to_regrole(%s) IS NULL", [own]).fetchone() == (False,)
+    ended(session, alone, tmp_path)
+    assert admin.execute("SELECT to_regrole(%s) IS NULL", [own]).fetchone() == (True,)
+    assert set(rows_of(admin, alone.tenant_id)) <= KEPT
+    assert find(session, "alone").status == "terminated"
 
 
 class CutError(Exception):

@@ -93,6 +93,12 @@ def _demand_ready(session: Session, tenant: Tenant, plan: TerminationPlan) -> Te
             f"{tenant.slug!r} has until {found.erase_from.isoformat()} to think better of it",
             hint=f"run it again then; `luactl tenant terminate {tenant.slug} --withdraw` takes it back",
         )
+    dedicated = tenant.isolation == "dedicated" and plan.state != "done"
+    if dedicated and not queries("termination").may_end_login(session.conn):
+        raise RefusedError(
+            f"{tenant.slug!r} has a login of its own, which only an administrator ends",
+            hint="run it as a login that has lua_admin and lua_dpo",
+        )
     if plan.state == "due" and plan.held:
         raise RefusedError(
             f"{plan.held} legal holds bind data of {tenant.slug!r}",
@@ -200,6 +206,8 @@ def _conclude(session: Session, tenant: Tenant, known: Termination) -> Terminati
         )
         entry_id = append(session, entry)
         result = Jsonb({"facts": stated, "entry": str(entry_id)})
+        if tenant.isolation == "dedicated":
+            queries("termination").end_login(conn, tenant_id=tenant.tenant_id)
         if not queries("termination").finish(conn, tenant_id=tenant.tenant_id, result=result, at=at):
             raise BusyError("another run is finishing this", hint="run it again to get the certificate")
     return _reread(session, tenant)

@@ -188,7 +188,7 @@ ORDER BY t.no;
 -- keys; and what stands on them that should not. A null slug speaks of the pooled tenants' partition.
 WITH tenant AS (
     SELECT t.tenant_id, t.slug, 'lua_t' || t.tenant_id AS own, 'lua_t' || t.tenant_id || '_staff' AS staff
-    FROM lua.tenants() AS t WHERE t.isolation = 'dedicated'
+    FROM lua.tenants() AS t WHERE t.isolation = 'dedicated' AND t.status <> 'terminated'
 ), parent AS (
     SELECT p.partrelid::regclass AS parent, p.partdefid AS pooled
     FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_class c ON c.oid = p.partrelid

@@ -25,6 +25,14 @@ SELECT lua.begin_end(:tenant_id::bigint, :epoch::bigint, :returned::text, :plan:
 -- Deletes the tenant's rows of the first table that has any.
 SELECT table_name, taken FROM lua.take_rows(:tenant_id::bigint);
 
+-- name: may_end_login$
+-- Whether this login may end logins of dedicated tenants.
+SELECT has_function_privilege('lua.end_login(bigint)', 'EXECUTE');
+
+-- name: end_login$
+-- Ends the login of a dedicated tenant.
+SELECT lua.end_login(:tenant_id::bigint);
+
 -- name: finish$
 -- Writes down what came of it, once no row is left.
 SELECT lua.finish_end(:tenant_id::bigint, :result::jsonb, :at::timestamptz);

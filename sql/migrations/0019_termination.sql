@@ -28,12 +28,7 @@ COMMENT ON COLUMN lua.termination.returned IS 'Id of the export by which all dat
 COMMENT ON COLUMN lua.termination.plan IS 'Rows by table when the erasure began';
 -- A tenant ends once at a time.
 CREATE UNIQUE INDEX termination_open ON lua.termination (tenant_id) WHERE state <> 'withdrawn';
-ALTER TABLE lua.termination ENABLE ROW LEVEL SECURITY;
-ALTER TABLE lua.termination FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON lua.termination
-    USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint
-           AND ((tenant_id < 1099511627776 AND current_user !~ '^lua_t[0-9]')
-                OR current_user = 'lua_t' || tenant_id));
+SELECT lua.imitate('lua.tenant', 'lua.termination');
 GRANT SELECT ON lua.termination TO lua_admin, lua_operator, lua_responder, lua_auditor, lua_dpo;
 GRANT SELECT, INSERT, UPDATE (state, requested_by, returned, epoch, plan, result, completed_at) ON lua.termination
     TO lua_definer;
@@ -41,25 +36,25 @@ GRANT UPDATE (status, reason, updated_at) ON lua.tenant TO lua_definer;
 GRANT SELECT (tenant_id), DELETE ON crm.role, crm.contact, crm.contact_key, crm.interaction, crm.invoice, crm.invoice_line,
     crm.subject, lua.hold, lua.secret, lua.token_directory TO lua_definer;
 
--- What is processed for a tenant, in the order in which it can go; a test compares it with the catalog.
-CREATE FUNCTION lua.processed_tables() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT ARRAY['crm.invoice_line', 'crm.invoice', 'crm.interaction', 'crm.contact_key', 'crm.contact', 'lua.hold',
-                 'crm.subject', 'crm.role', 'lua.secret', 'lua.token_directory']
-$$;
-COMMENT ON FUNCTION lua.processed_tables IS 'Tables whose rows go when a tenant ends, dependent ones first';
-REVOKE ALL ON FUNCTION lua.processed_tables() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION lua.processed_tables() TO lua_definer;
 RESET ROLE;
 
+-- What is processed for a tenant, in the order in which it can go; a test compares it with the catalog.
 CREATE FUNCTION lua.processed_rows(p_tenant bigint) RETURNS TABLE (table_name text, row_count bigint)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' AS $$
-BEGIN
-    PERFORM lua.require_tenant(p_tenant);
-    FOREACH table_name IN ARRAY lua.processed_tables() LOOP
-        EXECUTE format('SELECT count(*) FROM %s WHERE tenant_id = $1', table_name::regclass) INTO row_count USING p_tenant;
-        RETURN NEXT;
-    END LOOP;
-END $$;
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+    SELECT r.table_name, r.row_count FROM (
+        SELECT 1, 'crm.invoice_line', (SELECT count(*) FROM crm.invoice_line d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 2, 'crm.invoice', (SELECT count(*) FROM crm.invoice d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 3, 'crm.interaction', (SELECT count(*) FROM crm.interaction d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 4, 'crm.contact_key', (SELECT count(*) FROM crm.contact_key d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 5, 'crm.contact', (SELECT count(*) FROM crm.contact d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 6, 'lua.hold', (SELECT count(*) FROM lua.hold d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 7, 'crm.subject', (SELECT count(*) FROM crm.subject d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 8, 'crm.role', (SELECT count(*) FROM crm.role d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 9, 'lua.secret', (SELECT count(*) FROM lua.secret d WHERE d.tenant_id = p_tenant)
+        UNION ALL SELECT 10, 'lua.token_directory', (SELECT count(*) FROM lua.token_directory d WHERE d.tenant_id = p_tenant)
+    ) AS r (no, table_name, row_count)
+    WHERE lua.require_tenant(p_tenant) ORDER BY r.no
+$$;
 COMMENT ON FUNCTION lua.processed_rows IS 'How many rows of each table are processed for a tenant, hidden ones included: counts only';
 
 CREATE FUNCTION lua.announce_end(p_tenant bigint, p_id uuid, p_instruction text, p_erase_from timestamptz, p_at timestamptz)
@@ -113,16 +108,55 @@ BEGIN
     IF NOT EXISTS (SELECT FROM lua.termination t WHERE t.tenant_id = p_tenant AND t.state = 'intent') THEN
         RAISE EXCEPTION 'tenant % does not end', p_tenant USING ERRCODE = 'check_violation';
     END IF;
-    FOREACH table_name IN ARRAY lua.processed_tables() LOOP
-        EXECUTE format('DELETE FROM %s WHERE tenant_id = $1', table_name::regclass) USING p_tenant;
-        GET DIAGNOSTICS taken = ROW_COUNT;
-        IF taken > 0 THEN
-            RETURN NEXT;
-            RETURN;
-        END IF;
-    END LOOP;
+    SELECT r.table_name INTO table_name FROM lua.processed_rows(p_tenant) WITH ORDINALITY AS r (table_name, row_count, no)
+    WHERE r.row_count > 0 ORDER BY r.no LIMIT 1;
+    CASE table_name
+        WHEN 'crm.invoice_line' THEN DELETE FROM crm.invoice_line d WHERE d.tenant_id = p_tenant;
+        WHEN 'crm.invoice' THEN DELETE FROM crm.invoice d WHERE d.tenant_id = p_tenant;
+        WHEN 'crm.interaction' THEN DELETE FROM crm.interaction d WHERE d.tenant_id = p_tenant;
+        WHEN 'crm.contact_key' THEN DELETE FROM crm.contact_key d WHERE d.tenant_id = p_tenant;
+        WHEN 'crm.contact' THEN DELETE FROM crm.contact d WHERE d.tenant_id = p_tenant;
+        WHEN 'lua.hold' THEN DELETE FROM lua.hold d WHERE d.tenant_id = p_tenant;
+        WHEN 'crm.subject' THEN DELETE FROM crm.subject d WHERE d.tenant_id = p_tenant;
+        WHEN 'crm.role' THEN DELETE FROM crm.role d WHERE d.tenant_id = p_tenant;
+        WHEN 'lua.secret' THEN DELETE FROM lua.secret d WHERE d.tenant_id = p_tenant;
+        WHEN 'lua.token_directory' THEN DELETE FROM lua.token_directory d WHERE d.tenant_id = p_tenant;
+        ELSE RETURN;
+    END CASE;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION lua.take_rows IS 'Deletes a tenant''s rows of the first table that has any; no row in the answer: all are gone';
+
+CREATE FUNCTION lua.is_ending(p_tenant bigint) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+    SELECT lua.require_tenant(p_tenant)
+           AND EXISTS (SELECT FROM lua.termination t WHERE t.tenant_id = p_tenant AND t.state IN ('intent', 'done'))
+$$;
+COMMENT ON FUNCTION lua.is_ending IS 'Whether the keys of a tenant are gone because it ends';
+ALTER FUNCTION lua.is_ending(bigint) OWNER TO lua_definer;
+REVOKE ALL ON FUNCTION lua.is_ending(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lua.is_ending(bigint) TO lua_rolekeeper;
+
+-- The CRM's own login for a dedicated tenant ends with it. The role of its staff stays, and gives nothing.
+CREATE FUNCTION lua.end_login(p_tenant bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+BEGIN
+    PERFORM lua.require_admin(), lua.require_tenant(p_tenant);
+    IF NOT lua.is_ending(p_tenant) THEN
+        RAISE EXCEPTION 'tenant % does not end', p_tenant USING ERRCODE = 'check_violation';
+    END IF;
+    IF p_tenant < 1099511627776 OR to_regrole('lua_t' || p_tenant) IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP ROLE %I', 'lua_t' || p_tenant);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION lua.end_login IS 'Ends the login of a dedicated tenant that ends; false: there is none';
+ALTER FUNCTION lua.end_login(bigint) OWNER TO lua_rolekeeper;
+REVOKE ALL ON FUNCTION lua.end_login(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lua.end_login(bigint) TO lua_admin;
+GRANT EXECUTE ON FUNCTION lua.require_tenant(bigint) TO lua_rolekeeper;
 
 CREATE FUNCTION lua.finish_end(p_tenant bigint, p_result jsonb, p_at timestamptz) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
