@@ -15,7 +15,7 @@ app = lone("A tool to live in: tenants, people, erasures, retention, access and 
 
 @app.command("tui")
 def tui() -> None:
-    """Open the terminal UI: home, tenants, people, erasures, retention, access, log.
+    """Open the terminal UI: home, tenants, people, erasures, purges, promises, access, log.
 
     It fits 80x24 and 16 colours, needs no mouse, and draws on standard error. `?` shows the keys.
 

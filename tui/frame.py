@@ -136,7 +136,7 @@ class Frame(Screen[None]):
         console = self.console
         self.header.tell(console.profile, console.actor, console.clock.now())
         lost = console.lost
-        text = f" connection lost: {lost.what}; the next key tries again" if lost else ""
+        text = f" connection lost, the next key tries again: {lost.what}" if lost else ""
         self.lost.tell(text, "bold white on red")
 
     @on(Table.Moved)

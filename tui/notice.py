@@ -26,6 +26,10 @@ class Notice(ModalScreen[str | None]):
         Binding("y", "copy", show=False),
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
+        Binding("space,pagedown", "page(1)", show=False, priority=True),
+        Binding("b,pageup", "page(-1)", show=False, priority=True),
+        Binding("g,home", "end(False)", show=False, priority=True),
+        Binding("G,end", "end(True)", show=False, priority=True),
     ]
 
     def __init__(self, title: str, text: RenderableType, *, copy: str = "", error: bool = False) -> None:
@@ -47,3 +51,12 @@ class Notice(ModalScreen[str | None]):
     def action_scroll(self, by: int) -> None:
         """Scroll a text that is longer than the screen."""
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_page(self, by: int) -> None:
+        """Scroll by what is in sight."""
+        self.action_scroll(by * max(1, self.query_one(VerticalScroll).size.height - 1))
+
+    def action_end(self, last: bool) -> None:
+        """Go to the first or the last line."""
+        box = self.query_one(VerticalScroll)
+        box.scroll_to(y=box.max_scroll_y if last else 0, animate=False)

@@ -1,0 +1,149 @@
+"""Every key that a screen's help names works there, and the general ones mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from conftest import Connection
+from support_erasure import person, practice
+from support_tui import NOW, at_noon, drive, go, keys, new_console, text, typed
+from textual.pilot import Pilot
+
+from luactl import promise
+from luactl.clock import FixedClock
+from luactl.db import Session
+from luactl.log import Line
+from luactl.tenant import Tenant, find
+from luactl.tui.access import Access
+from luactl.tui.ask import Ask
+from luactl.tui.command import GENERAL, Command, Copy, Palette, Quit
+from luactl.tui.crm import Contacts
+from luactl.tui.erasure import Erasures
+from luactl.tui.erasure_plan import Plan
+from luactl.tui.frame import Frame
+from luactl.tui.home import Home
+from luactl.tui.key import Keys
+from luactl.tui.ledger import Ledger
+from luactl.tui.log import Entry, Log
+from luactl.tui.notice import Notice
+from luactl.tui.palette import CommandPalette
+from luactl.tui.promise import Wall
+from luactl.tui.promise_one import OnePromise
+from luactl.tui.proving import Prove
+from luactl.tui.retention import Due
+from luactl.tui.retention_purge import Purge
+from luactl.tui.subject import Hits, Subject
+from luactl.tui.tenant import OneTenant, Tenants
+from luactl.tui.unfinished import Unfinished
+
+Make = Callable[[Session, Tenant], Frame]
+LINE = Line(NOW, None, "nele", None, "smile", None, "tenant.suspend", None, None, "done", "6b.1", "::1", {})  # type: ignore[arg-type]
+SCREENS: dict[str, Make] = {
+    "home": lambda s, t: Home(),
+    "tenants": lambda s, t: Tenants(),
+    "tenant": lambda s, t: OneTenant("smile"),
+    "contacts": lambda s, t: Contacts(t),
+    "hits": lambda s, t: Hits(t, "Bruno", "a call"),
+    "subject": lambda s, t: Subject(t, person(s, t)),
+    "plan": lambda s, t: Plan(t, person(s, t), "ticket 1"),
+    "erasures": lambda s, t: Erasures(t),
+    "due": lambda s, t: Due(),
+    "purge": lambda s, t: Purge("smile"),
+    "unfinished": lambda s, t: Unfinished(),
+    "wall": lambda s, t: Wall(),
+    "promise": lambda s, t: OnePromise(promise.standings(s, promise.load())[0], None),
+    "access": lambda s, t: Access(),
+    "log": lambda s, t: Log(),
+    "entry": lambda s, t: Entry(LINE),
+    "ledger": lambda s, t: Ledger(),
+    "keys": lambda s, t: Keys(),
+}
+
+
+@pytest.fixture
+def noon(session: Session) -> Session:
+    practice(at_noon(session))
+    return replace(session, clock=FixedClock(NOW - timedelta(minutes=30)))
+
+
+def handled(screen: Frame) -> set[type[Command]]:
+    return {
+        message
+        for kind in type(screen).__mro__
+        for message in getattr(kind, "_decorated_handlers", {})
+        if issubclass(message, Command)
+    }
+
+
+async def opened(pilot: Pilot[None], screen: Frame) -> None:
+    await go(pilot, screen)
+    if isinstance(pilot.app.screen, Ask):
+        await typed(pilot, "a call")
+    assert pilot.app.screen is screen or isinstance(screen, Home)
+
+
+def test_no_screen_is_forgotten() -> None:
+    known, todo = set[type[Frame]](), [Frame]
+    while todo:
+        for one in todo.pop().__subclasses__():
+            known.add(one)
+            todo.append(one)
+    assert {one.__name__ for one in known} - {"Proving", "Checks"} == {
+        "Home", "Tenants", "OneTenant", "Contacts", "Hits", "Subject", "Plan", "Erasures", "Due", "Purge",
+        "Unfinished", "Wall", "OnePromise", "Access", "Log", "Entry", "Ledger", "Keys",
+    }  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCREENS)
+def test_every_key_of_the_help_works(name: str, noon: Session, admin: Connection) -> None:
+    tenant = find(noon, "smile")
+    console = new_console()
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = SCREENS[name](noon, tenant)
+        await opened(pilot, screen)
+        screen = pilot.app.screen  # type: ignore[assignment]
+        assert {one for one in screen.commands() if one in (*GENERAL, *screen.ACTIONS)} <= handled(screen)
+        for command in screen.commands():
+            if not command.keys or command in (Quit, Prove):
+                continue
+            for key in command.keys.split(","):
+                await keys(pilot, key)
+                assert "this did not work" not in text(console), (command, key)
+                while pilot.app.screen is not screen and len(pilot.app.screen_stack) > 1:
+                    await keys(pilot, "escape")
+                if pilot.app.screen is not screen:
+                    await opened(pilot, screen := SCREENS[name](noon, tenant))
+                    screen = pilot.app.screen  # type: ignore[assignment]
+        for key, modal in (("question_mark", Notice), ("colon", CommandPalette)):
+            await keys(pilot, key)
+            assert isinstance(pilot.app.screen, modal)
+            await keys(pilot, "escape")
+            assert pilot.app.screen is screen
+        assert Copy in screen.commands()
+        assert Palette in screen.commands()
+        await pilot.press("q")
+
+    assert drive(script, console=console).return_code == 0
+    assert admin.execute("SELECT count(*) FROM lua.erasure").fetchone() == (0,)
+    assert admin.execute("SELECT count(*) FROM lua.purge").fetchone() == (0,)
+
+
+def test_a_long_text_is_read_with_the_same_keys(noon: Session) -> None:
+    console = new_console()
+
+    async def script(pilot: Pilot[None]) -> None:
+        await keys(pilot, "question_mark")
+        assert "leave luactl" not in text(console)
+        await keys(pilot, "G")
+        assert "leave luactl" in text(console)
+        await keys(pilot, "g", "space")
+        assert "leave luactl" in text(console)
+        await keys(pilot, "b")
+        assert "What needs you" in text(console)
+
+    drive(script, console=console)
