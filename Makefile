@@ -13,7 +13,7 @@ JOBS := logical
 PARALLEL := $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 SOURCES := luactl commands tui tests bench
 
-.PHONY: help install demo test test-long test-matrix check lint format types imports bench docs man lock clean
+.PHONY: help install demo demo-erasure test test-long test-matrix check lint format types imports bench docs man lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ install: $(VENV)/.installed  ## Make .venv with the locked dependencies and luac
 
 demo: install  ## See luactl do its main job on a real, throw-away Postgres
 	$(RUN)/luactl demo
+
+demo-erasure: install  ## See a backup stolen and put back, and the erased stay erased
+	$(RUN)/luactl demo --erasure
 
 test: install  ## Run the tests
 	$(PARALLEL) -m "not long and not alone"

@@ -31,6 +31,10 @@ class Held:
 
 @app.command("demo")
 def demo(
+    erasure: Annotated[
+        bool,
+        typer.Option("--erasure", help="The drill of secure deletion: a backup is stolen, and put back."),
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the home, and say where it is.")] = False,
 ) -> None:
     """See luactl do its main job in a throw-away home.
@@ -40,13 +44,14 @@ def demo(
 
     Examples:
         luactl demo
+        luactl demo --erasure
         luactl demo --keep
     """
-    from luactl.demo import new_home, tell, throw_away
+    from luactl.demo import new_home, tell, tell_drill, throw_away
 
     world, told = new_home(), list[Held]()
     try:
-        for step in tell(world):
+        for step in (tell_drill if erasure else tell)(world):
             _narrate(len(told) + 1, step)
             told.append(Held(step.title, "yes" if step.held else "NO", step.evidence))
     finally:

@@ -12,7 +12,7 @@ import pytest
 
 from luactl import demo
 from luactl.commands import main
-from luactl.demo import story
+from luactl.demo import drill, story
 from luactl.demo.world import Told, World
 
 
@@ -33,6 +33,14 @@ def test_every_step_holds_and_nothing_is_left(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     steps = json.loads(done.stdout)["data"]
     assert [step["held"] for step in steps] == ["yes"] * len(story.STEPS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_step_of_the_drill_holds_and_nothing_is_left(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, "--erasure")
+    assert done.returncode == 0, done.stderr
+    steps = json.loads(done.stdout)["data"]
+    assert [step["held"] for step in steps] == ["yes"] * len(drill.STEPS)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,8 @@ Runs the real program as a person would and asks Postgres, as its superuser, whe
 
 from __future__ import annotations
 
+from .drill import tell_drill
 from .story import tell
 from .world import DemoError, Told, World, new_home, throw_away
 
-__all__ = ["DemoError", "Told", "World", "new_home", "tell", "throw_away"]
+__all__ = ["DemoError", "Told", "World", "new_home", "tell", "tell_drill", "throw_away"]
