@@ -29,6 +29,8 @@ app = group("Erase people so that nobody can read them again.")
 ERASURES = (
     ("erasure_id", "ERASURE"),
     ("subject_id", "SUBJECT"),
+    ("people", "PEOPLE"),
+    ("scope", "SCOPE"),
     ("state", "STATE"),
     ("created_at", "STARTED"),
     ("completed_at", "COMPLETED"),

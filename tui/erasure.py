@@ -116,7 +116,7 @@ class Checks(Frame):
         one = self.erasure
         ended = f", ended {one.completed_at:%Y-%m-%d %H:%M}" if one.completed_at else ", not finished"
         self.query_one(Facts).tell([
-            ("subject", str(one.subject_id)),
+            ("subject", str(one.subject_id) if one.subject_id else f"{one.people:,} people"),
             ("instruction", f"{one.instruction}, by {one.requested_by}"),
             ("when", f"begun {one.created_at:%Y-%m-%d %H:%M}{ended}, epoch {one.epoch}"),
         ])  # fmt: skip

@@ -25,7 +25,7 @@ from . import facts as statement
 from .planning import PERSON, TABLES, Dropping, ErasurePlan, Going, Staying, billed, classes, weigh
 
 KIND = "erasure"
-PEOPLE = 5_000
+PEOPLE = 2_500
 ROWS = 100_000
 ORDINARY = 20
 """Rows a person has without being counted one by one."""
