@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from luactl.db import Session
     from luactl.erasure import ErasurePlan, ErasureResult, Returned
+    from luactl.tenant import Tenant
 
 app = group("Erase people so that nobody can read them again.")
 
@@ -113,37 +114,67 @@ def _notes(plan: ErasurePlan) -> list[str]:
             f"plan {plan.digest}"]  # fmt: skip
 
 
-def _plan(
-    s: Session, tenant: str, subject: str | None, file: str | None, everyone: bool, skip_unknown: bool,
-    instruction: str | None, key_class: str | None, category: str | None,
-) -> ErasurePlan:  # fmt: skip
-    """Plan for the one selection that was made. Raises UsageError unless it is exactly one."""
-    from luactl import erasure
-    from luactl.tenant import find
+@dataclass(frozen=True)
+class Asked:
+    """Who and what the options of a command ask for."""
 
-    if [subject is not None, file is not None, everyone].count(True) != 1:
-        raise UsageError("exactly one of --subject, --file and --all is needed", hint="say who is meant")
-    if instruction is None:
-        raise UsageError("--instruction is needed", hint="where is the tenant's order found?")
-    if key_class and category:
-        raise UsageError("--class and --category exclude each other", hint="one at a time")
-    if key_class not in (None, "special"):
-        raise UsageError(
-            "the only class that goes alone is special",
-            hint="main is the person; accounting and medical-record are kept by law until the purge",
-        )
-    who: UUID | tuple[UUID, ...]
-    found = find(s, tenant)
-    if subject is not None:
-        who = identifier(subject)
-    elif file is not None:
-        named = erasure.from_file(s, found, origin(file), skip_unknown=skip_unknown)
+    subject: str | None
+    file: str | None
+    everyone: bool
+    skip_unknown: bool
+    key_class: str | None
+    category: str | None
+    instruction: str | None
+
+    def plan(self, s: Session, tenant: str) -> ErasurePlan:
+        """Plan for the one selection that was made. Raises UsageError unless it is exactly one."""
+        from luactl import erasure
+        from luactl.tenant import find
+
+        if [self.subject is not None, self.file is not None, self.everyone].count(True) != 1:
+            raise UsageError("exactly one of --subject, --file and --all is needed", hint="say who is meant")
+        if self.instruction is None:
+            raise UsageError("--instruction is needed", hint="where is the tenant's order found?")
+        found = find(s, tenant)
+        return erasure.plan(s, found, self.who(s, found), self.instruction, scope=self.scope())
+
+    def scope(self) -> str:
+        """Return what of these people goes. Raises UsageError."""
+        if self.key_class and self.category:
+            raise UsageError("--class and --category exclude each other", hint="one at a time")
+        if self.key_class not in (None, "special"):
+            raise UsageError(
+                "the only class that goes alone is special",
+                hint="main is the person; accounting and medical-record are kept by law until the purge",
+            )
+        return self.category or self.key_class or "person"
+
+    def who(self, s: Session, tenant: Tenant) -> UUID | tuple[UUID, ...]:
+        """Return who is meant."""
+        from luactl import erasure
+
+        if self.subject is not None:
+            return identifier(self.subject)
+        if self.file is None:
+            return erasure.everybody(s, tenant)
+        named = erasure.from_file(s, tenant, origin(self.file), skip_unknown=self.skip_unknown)
         if named.unknown:
             note(f"{len(named.unknown):,} lines name nobody and are left out")
-        who = named.subjects
-    else:
-        who = erasure.everybody(s, found)
-    return erasure.plan(s, found, who, instruction, scope=category or key_class or "person")
+        return named.subjects
+
+    def saved(self, s: Session, tenant: str, path: Path) -> ErasurePlan:
+        """Return a plan that was saved, as it is now. Raises UsageError when options say anything else."""
+        from luactl import erasure
+        from luactl.tenant import find
+
+        if self.subject or self.file or self.everyone or self.key_class or self.category or self.instruction:
+            raise UsageError("--plan says who and why", hint="give nothing else that a plan says")
+        kept = erasure.read_saved(path)
+        if kept.tenant != tenant:
+            raise UsageError("the plan is another tenant's", hint="name that one with --tenant")
+        plan = erasure.plan(s, find(s, tenant), kept.subjects, kept.instruction, scope=kept.scope)
+        erasure.again(kept, plan)
+        return plan
 
 
 @app.command("plan")
@@ -164,8 +195,9 @@ def plan_(
     Examples:
         luactl erasure plan --tenant smile --file ids.txt --instruction T-13 -o json > plan.json
     """
+    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction)
     with session("erasure plan") as s:
-        plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class, category)
+        plan = asked.plan(s, tenant)
     show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
 
 
@@ -212,13 +244,9 @@ def run(
             raise UsageError("--resume finishes what was begun, and takes nobody else")
         _resume(tenant, dry_run, yes)
         return
+    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction)
     with session("erasure run") as s:
-        if plan_file is None:
-            plan = _plan(s, tenant, subject, file, everyone, skip_unknown, instruction, key_class, category)
-        else:
-            if subject or file or everyone or key_class or category or instruction:
-                raise UsageError("--plan says who and why", hint="give nothing else that a plan says")
-            plan = _saved(s, tenant, plan_file)
+        plan = asked.saved(s, tenant, plan_file) if plan_file else asked.plan(s, tenant)
         if dry_run:
             show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
             return
@@ -231,18 +259,6 @@ def run(
             done = erasure.run(s, plan, base, certificate, progress=advance, except_held=except_held)
     waits = [f"{len(plan.held):,} people are held and wait"] if plan.held else []
     show(done, RESULT, [*_outcome(done), *waits])
-
-
-def _saved(s: Session, tenant: str, path: Path) -> ErasurePlan:
-    from luactl import erasure
-    from luactl.tenant import find
-
-    saved = erasure.read_saved(path)
-    if saved.tenant != tenant:
-        raise UsageError("the plan is another tenant's", hint="name that one with --tenant")
-    plan = erasure.plan(s, find(s, tenant), saved.subjects, saved.instruction, scope=saved.scope)
-    erasure.again(saved, plan)
-    return plan
 
 
 def _resume(tenant: str, dry_run: bool, yes: bool) -> None:
