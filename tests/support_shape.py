@@ -67,10 +67,10 @@ def agrees(pinned: Any, told: Any) -> bool:
 def check_shape(command: str, told: dict[str, Any]) -> None:
     """Compare the shapes of a verb's `data` (and of its `plan`) with its golden file."""
     file = FOLDER / f"{command.replace(' ', '-')}.json"
-    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    if WRITE:
+    pinned = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if WRITE and not (pinned and agrees(pinned, told)):
         file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    assert file.exists(), f"no shape of `luactl {command} -o json` yet: LUACTL_WRITE_GOLDEN=1 writes it"
-    pinned = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        pinned = told
+    assert pinned, f"no shape of `luactl {command} -o json` yet: LUACTL_WRITE_GOLDEN=1 writes it"
     assert agrees(pinned, told), f"`luactl {command} -o json` was {pinned}, is {told}"

@@ -6,6 +6,7 @@ A command that is not in it (or in one of the sets below it) fails tests/test_le
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,18 @@ def leave_half_an_epoch(w: World) -> None:
 
 def narrow(w: World) -> None:
     w.admin.execute("UPDATE crm.contact SET index_version = index_version + 1")
+
+
+def lose_books(w: World) -> None:
+    """Lose every key book, as with the disk that they were on."""
+    with open_session(command="test") as s:
+        for book in s.profile.books:
+            shutil.rmtree(book)
+
+
+def moved(action: str) -> Rule:
+    """What moves a holder or a book leaves intent and outcome, and changes files."""
+    return Rule("", "files", action, ("intent", "done"))
 
 
 def superuser(w: World) -> Sequence[str]:
@@ -310,6 +323,24 @@ TABLE: dict[str, tuple[Case, ...]] = {
             again=5,
         ),
     ),
+    "subject rectify": (
+        Case(
+            lambda w: (w.people["2"], *T, "--field", "email", "--instruction", "ticket 2"),
+            (
+                Rule("crm.contact", "update", "subject.rectify", ("intent", "done"), by="tenant_id"),
+                Rule("crm.contact", "update", READS, by="tenant_id"),
+            ),
+            covering(
+                KEYS_CLAIMED,
+                KEYS_DROPPED,
+                {REFERENCE},
+                rows("crm.interaction", how="update"),
+                rows("vault.slot", how="delete"),
+            ),
+            stdin=b"new@smile.example\n",
+            anew=True,
+        ),
+    ),
     "retention list": (Case(lambda w: T),),
     "retention set": (
         Case(
@@ -338,6 +369,74 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "key verify": (Case(),),
+    "key rotate": (
+        Case(
+            rules=(Rule("vault.tree", "update", "key.rotate", ("intent", "done")),),
+            covers=covering(KEYS_DROPPED),
+            anew=True,
+        ),
+        Case(lambda w: ("--expired",)),
+    ),
+    "key export": (
+        Case(
+            lambda w: (str(w.folder / "keys.luabook"),),
+            (Rule("", "files", "key.export"),),
+            empty=True,
+            again=5,
+        ),
+    ),
+    "key import": (
+        Case(
+            lambda w: (str(w.folder / "keys.luabook"),),
+            (Rule("", "files", "key.import"),),
+            prepare=lose_books,
+            empty=True,
+        ),
+    ),
+    "key holder add": (
+        Case(lambda w: (f"file:{w.folder}/second",), (moved("key.holder.add"),), empty=True, again=5),
+    ),
+    "key holder list": (Case(),),
+    "key holder remove": (
+        Case(lambda w: (f"file:{w.folder}/second",), (moved("key.holder.remove"),), empty=True, again=1),
+    ),
+    "key book add": (
+        Case(lambda w: (f"{w.folder}/second-book",), (moved("key.book.add"),), empty=True, again=5),
+    ),
+    "key book list": (Case(),),
+    "key book remove": (
+        Case(lambda w: (f"{w.folder}/second-book",), (moved("key.book.remove"),), empty=True, again=1),
+    ),
+    "key person init": (Case(empty=True),),
+    "key person show": (Case(keep=lambda w, data: w.file("me.pub", data["public_key"])),),
+    "key release add": (
+        Case(
+            lambda w: (
+                *T,
+                "--to",
+                w.login,
+                "--public-key",
+                str(w.folder / "me.pub"),
+                "--for",
+                "8h",
+                "--purpose",
+                "x",
+            ),
+            (Rule("vault.release", "insert", "key.release.add"),),
+            covering(rows("vault.release_key")),
+            keep=lambda w, data: w.seen.update(release=data["release_id"]),
+            anew=True,
+        ),
+    ),
+    "key release list": (Case(),),
+    "key release revoke": (
+        Case(
+            lambda w: (w.seen["release"],),
+            (Rule("vault.release", "update", "key.release.revoke", ("intent", "done")),),
+            covering(KEYS_DROPPED, rows("vault.release_key", how="delete")),
+            again=5,
+        ),
+    ),
     # The checkpoint is its own record: an entry about it would wait for the next one, for ever.
     "ledger integrate": (Case(covers=covering(INTEGRATED)),),
     "erasure run": (

@@ -50,7 +50,10 @@ def plan(session: Session, kind: Kind, verb: Verb, name: str) -> PlaceChange:
     if kind == "holder":
         name = open_holder(name).name
     if verb == "add" and name in known:
-        raise RefusedError(f"profile {session.profile.name!r} names {name} already")
+        raise RefusedError(
+            f"profile {session.profile.name!r} names {name} already",
+            hint=f"nothing to do; `luactl key {kind} list` shows how it is",
+        )
     if verb == "remove" and name not in known:
         raise NotFoundError(
             f"profile {session.profile.name!r} names no {kind} {name}", hint="`luactl key status`"
