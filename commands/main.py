@@ -35,6 +35,7 @@ NOUNS = {
     "access": "Who can reach what, and how.",
     "log": "Who did what: search and follow the ledger's entries.",
     "retention": "How long data are kept, and the purge of what is due.",
+    "approval": "Four eyes: requests for approval, and the answers that others sign.",
     "hold": "Legal holds: what may not be erased or purged while a matter is pending.",
     "erasure": "Erase people so that nobody can read them again.",
     "restore": "After a restore: keys from the book, what was erased goes again, the log goes on.",

@@ -30,6 +30,15 @@ def verify(
             "--key", metavar="VKEY|FILE", help="The log's verifier key, from a source that you trust."
         ),
     ] = None,
+    approver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--approver",
+            metavar="VKEY|FILE",
+            help="An approver's key that you trust; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Check a certificate (folder or .zip): files, signature, and the proof that the log holds its entry.
 
@@ -41,7 +50,7 @@ def verify(
     """
     from luactl.verify import verify_folder
 
-    found = verify_folder(folder, key)
+    found = verify_folder(folder, key, approver or ())
     notes = [f"{one.file}: {one.what}" for one in found.findings]
     if not found.pinned:
         notes.append(

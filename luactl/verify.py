@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .approval.checking import problems
 from .certificate import manifest as man
 from .certificate import proof as log_proof
 from .certificate.archive import is_archive
@@ -94,13 +96,15 @@ class _Check:
             return None
 
 
-def verify_folder(folder: Path, key: str | None = None) -> Verdict:
+def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str] = ()) -> Verdict:
     """Check a folder or a .zip; `key` pins a verifier key (its text, or the file that holds it).
 
-    Raises UsageError when there is no such folder or archive, or the key given is none. All else is a
-    finding.
+    With `approvers`, keys given likewise, the act must have been approved with these and no others.
+
+    Raises UsageError when there is no such folder or archive, or a key given is none. All else is a finding.
     """
     pinned = _pinned(key) if key else None
+    trusted = [str(_pinned(one, "--approver")) for one in approvers]
     check = _Check(folder)
     if folder.is_file() and is_archive(folder):
         _read_archive(check)
@@ -117,6 +121,7 @@ def verify_folder(folder: Path, key: str | None = None) -> Verdict:
         if verifier is not None:
             _signature(check, verifier)
             _entry(check, found, verifier)
+        _approval(check, found, trusted)
     return Verdict(
         folder=str(folder),
         kind=found.kind if found else None,
@@ -133,7 +138,7 @@ def verify_folder(folder: Path, key: str | None = None) -> Verdict:
     )
 
 
-def _pinned(key: str) -> Verifier:
+def _pinned(key: str, option: str = "--key") -> Verifier:
     """Read the key that somebody trusts. Raises UsageError."""
     from .ledger.note import NoteError, Verifier
 
@@ -143,12 +148,12 @@ def _pinned(key: str) -> Verifier:
             with Path(key).open(encoding="utf-8") as file:
                 text = file.read(LONGEST_KEY_FILE).strip()
         except (OSError, UnicodeDecodeError, ValueError):
-            raise UsageError("--key names no readable file and is no verifier key") from None
+            raise UsageError(f"{option} names no readable file and is no verifier key") from None
     try:
         return Verifier.parse(text)
     except NoteError as error:
         raise UsageError(
-            f"--key is no verifier key: {error.what}", hint="it is written name+id+base64"
+            f"{option} is no verifier key: {error.what}", hint="it is written name+id+base64"
         ) from None
 
 
@@ -343,6 +348,20 @@ def _people(check: _Check, subjects: Any) -> None:
     name = subjects.get("list") if isinstance(subjects, dict) else None
     if isinstance(name, str) and check.digests.get(name) != subjects.get("list_sha256"):
         check.wrong(name, "is not the list of people that certificate.json names")
+
+
+def _approval(check: _Check, found: man.Manifest, trusted: Sequence[str]) -> None:
+    """What approved the act must be good by itself, and be about this very act."""
+    stated = _mapping(check.data.get(man.CERTIFICATE, b"").decode("utf-8", "replace"))
+    tenant = stated.get("tenant")
+    act = {
+        "action": f"{found.kind}.run",
+        "plan": stated.get("plan"),
+        "tenant": tenant.get("slug") if isinstance(tenant, dict) else None,
+        "requested_by": stated.get("requested_by"),
+    }
+    for what in problems(stated.get("approval"), act, trusted):
+        check.wrong(man.CERTIFICATE, what)
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 
+from .. import approval
 from ..db import Session, in_context, queries
 from ..errors import BusyError, LuactlError
 from ..key.classes import KeyClass, TenantDrop
@@ -42,6 +43,8 @@ class Act:
     scope: str
     plan: ErasurePlan | None
     """What its first batch writes down; None when an earlier run began it."""
+    granted: approval.Granted | None = None
+    """The approval that its first batch takes; None when none was needed, or it was taken."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     """Make all row changes in the epoch's transaction; these people are locked."""
     from ..ledger import append
 
+    approval.use(session, act.granted)
     gone = _delete(session, act, chosen) if act.scope == PERSON else ()
     record_batch(session, act, chosen, gone, epoch)
     append(session, entry(act, "intent", epoch, people=len(chosen.living)))
@@ -169,7 +173,7 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
     if act.plan is not None:
         noun.insert_erasure(
             conn, **this, subject_id=act.plan.subject_id, instruction=act.plan.instruction, epoch=epoch,
-            plan=Jsonb(_document(act.plan, chosen, gone)), at=at, scope=act.scope,
+            plan=Jsonb(_document(act, act.plan, chosen, gone)), at=at, scope=act.scope,
             subjects=pack_uuids(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
         )  # fmt: skip
     noun.insert_batch(
@@ -186,11 +190,13 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
     )  # fmt: skip
 
 
-def _document(plan: ErasurePlan, chosen: Chosen, gone: tuple[Going, ...]) -> dict[str, Any]:
+def _document(act: Act, plan: ErasurePlan, chosen: Chosen, gone: tuple[Going, ...]) -> dict[str, Any]:
     """Return what lua.erasure.plan keeps: of one person what really went, of many what was planned."""
+    approved = {"approval": act.granted.stated} if act.granted else {}
     if plan.subject_id is None:
-        return statement.planned(plan.going, plan.dropping, (), plan.staying)
-    return statement.planned(gone, chosen.dropping, [one[1:] for one in chosen.keys], chosen.staying)
+        return approved | statement.planned(plan.going, plan.dropping, (), plan.staying)
+    keys = [one[1:] for one in chosen.keys]
+    return approved | statement.planned(gone, chosen.dropping, keys, chosen.staying)
 
 
 def entry(act: Act, outcome: Literal["intent", "done"], epoch: int, **detail: Any) -> Entry:

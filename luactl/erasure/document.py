@@ -27,6 +27,7 @@ def _head(stated: dict[str, Any]) -> list[str]:
         ("Plan (SHA-256)", stated.get("plan") or "–"),
         ("Instruction", stated["instruction"]),
         ("Requested by", stated["requested_by"]),
+        ("Approved by", _approved(stated.get("approval"))),
         ("Completed by", stated["completed_by"]),
         ("Started", stated["started_at"]),
         ("Completed", stated["completed_at"]),
@@ -35,6 +36,13 @@ def _head(stated: dict[str, Any]) -> list[str]:
     ]
     table = [f"| {name} | {_cell(value)} |" for name, value in rows]
     return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
+
+
+def _approved(approval: dict[str, Any] | None) -> str:
+    if approval is None:
+        return "no approval was asked for"
+    people = ", ".join(answer["person"] for answer in approval["answers"])
+    return f"{people} (request {approval['id']})"
 
 
 def _who(stated: dict[str, Any]) -> tuple[str, str]:

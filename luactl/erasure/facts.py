@@ -111,6 +111,7 @@ def facts(
         "plan": erasure.digest,
         "instruction": erasure.instruction,
         "requested_by": erasure.requested_by,
+        "approval": erasure.plan.get("approval"),
         "completed_by": session.actor,
         "started_at": instant(erasure.created_at),
         "completed_at": instant(at),

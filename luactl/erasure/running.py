@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from .. import certificate, hold
+from .. import approval, certificate, hold, schema
 from ..certificate import archive
 from ..certificate.evidence import prove
 from ..db import Session, queries, transaction
@@ -90,9 +90,9 @@ def run(
     A `folder` that ends in .zip is written as such beside the one in `base`. `progress` gets the people of
     each batch that is done. Whom a legal hold keeps is left out with `except_held`, and on record as waiting.
 
-    Raises BusyError when another run erases them, RefusedError off a key host, when somebody is held, when
-    nobody is left or when foreign files stand where the certificate goes, UnverifiedError when something can
-    still be read.
+    Raises BusyError when another run erases them, ApprovalNeededError where the rule wants approval that is
+    not there, RefusedError off a key host, when somebody is held, when nobody is left or when foreign files
+    stand where the certificate goes, UnverifiedError when something can still be read.
     """
     teach(session.conn)
     way = Way(progress, batch_people, batch_rows)
@@ -107,10 +107,11 @@ def run(
             "nobody of these people is left to erase",
             hint=f"`luactl erasure list --tenant {plan.tenant}` shows who was erased by which erasure",
         )
+    granted = None if known else approval.demand(session, wanted(plan))
     if known is None or known.state == "intent":
         recover(session)
     if known is None:
-        done, outcome = _begin(session, plan, way), "erased"
+        done, outcome = _begin(session, plan, way, granted), "erased"
     else:
         done, outcome = known, "already erased" if known.state == "done" else "finished"
     place = base / str(done.erasure_id)
@@ -118,6 +119,20 @@ def run(
         return _finish(session, plan.tenant, done, outcome, folder or place, way)
     finished = _finish(session, plan.tenant, done, outcome, place, way)
     return replace(finished, certificate=str(archive.pack(place, folder)))
+
+
+def wanted(plan: ErasurePlan) -> approval.Want:
+    """Return what an approver is asked for: bound to the plan's digest, rows within the rule's bound."""
+    who = "1 person" if plan.people == 1 else f"{plan.people:,} people"
+    return approval.Want(
+        action="erasure.run",
+        target=f"erasure {plan.tenant} {approval.digest(plan.scope, *map(str, plan.subjects))}",
+        summary=f"Erase {who} of {plan.tenant}",
+        exact={"plan": plan.digest, "scope": plan.scope, "schema": str(schema.newest_version())},
+        counts={"people": plan.people, **{one.table: one.rows for one in plan.going}},
+        tenant=plan.tenant,
+        subjects=plan.people,
+    )
 
 
 def _kept(plan: ErasurePlan) -> RefusedError:
@@ -153,11 +168,11 @@ def _known(session: Session, plan: ErasurePlan) -> record.Erasure | None:
         return record.of_digest(conn, plan.tenant_id, plan.digest)
 
 
-def _begin(session: Session, plan: ErasurePlan, way: Way) -> record.Erasure:
+def _begin(session: Session, plan: ErasurePlan, way: Way, granted: approval.Granted | None) -> record.Erasure:
     """Carry out the first batch, which leaves the record."""
     from ..ledger import new_id
 
-    act = Act(plan.tenant_id, plan.tenant, new_id(session.clock.now()), plan.scope, plan)
+    act = Act(plan.tenant_id, plan.tenant, new_id(session.clock.now()), plan.scope, plan, granted=granted)
     first = next(_batches(session, act, plan.subjects, way), None)
     if first is None:
         raise BusyError("another run has just erased these people", hint="run it again")

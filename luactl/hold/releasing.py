@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 
+from .. import approval
 from ..db import Session, queries, transaction
 from ..errors import RefusedError
 from ..instruction import checked
@@ -50,8 +51,9 @@ def release(
 ) -> Release:
     """Release these holds of a tenant, all of them or none, with one ledger entry each.
 
-    A dry run asks the database the same and takes it back. Raises RefusedError when one of them is not in
-    force, when another hold of the same case would stay, or for whoever may not release.
+    Releasing what somebody else placed needs approval by the rule `hold.release`. A dry run asks the database
+    the same and takes it back. Raises ApprovalNeededError, and RefusedError when one of them is not in force,
+    when another hold of the same case would stay, or for whoever may not release.
     """
     from ..ledger import Entry, append_all
     from ..ledger.entry import new_id
@@ -60,6 +62,8 @@ def release(
     ids = tuple(one.hold_id for one in holds)
     # Whoever placed them may have gone by a clock that was ahead of ours.
     now = max(session.clock.now(), *(one.placed_at for one in holds))
+    others = [one for one in holds if one.placed_by != session.actor]
+    granted = approval.demand(session, _wanted(tenant, holds)) if others and not dry_run else None
     with transaction(session, tenant.tenant_id) as conn:
         before = _due(conn, tenant.tenant_id, now)
         first = new_id(now)
@@ -69,11 +73,25 @@ def release(
             for n, one in enumerate(ids)
         ]
         append_all(session, entries)
+        approval.use(session, granted)
         _release(conn, tenant, ids, text, now, first)
         after = _due(conn, tenant.tenant_id, now)
         if dry_run:
             raise psycopg.Rollback
     return Release(tenant.slug, ids, text, _freed(before, after))
+
+
+def _wanted(tenant: Tenant, holds: Sequence[Hold]) -> approval.Want:
+    ids = sorted(str(one.hold_id) for one in holds)
+    what = f"hold {holds[0].reference!r}" if len(holds) == 1 else f"{len(holds)} holds"
+    return approval.Want(
+        action="hold.release",
+        target=f"holds {approval.digest(*ids)}",
+        summary=f"Release {what} of {tenant.slug}",
+        exact={"holds": approval.digest(*ids)},
+        counts={},
+        tenant=tenant.slug,
+    )
 
 
 def _release(conn: Any, tenant: Tenant, ids: Sequence[UUID], reason: str, now: Any, entry_id: UUID) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from .. import hold
+from .. import approval, hold
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold as hold_lock
@@ -115,14 +115,17 @@ def purge(
     before anything is deleted where the keys cannot be dropped.
     """
     run = _Run(session, plan, new_id(session.clock.now()), progress, batch_rows)
+    granted = approval.demand(session, _wanted(plan)) if plan.tenants else None
     with _alone(session):
         if any(period.key for period in plan.periods) or any(tenant.released for tenant in plan.tenants):
             recover(session)  # where keys are out of reach, no row goes either
+        _take(session, granted, finish=False)
         finished = _finish_earlier(session, plan)
         gone = [_delete(run, tenant) for tenant in plan.tenants]
         moved = sum(_move(run, tenant) for tenant in plan.tenants if tenant.moves)
         drops = _living(run)
         epoch = _drop(run, drops) if drops else None
+        _take(session, granted, finish=True)
     touched = {one.tenant_id for one in drops}
     touched |= {tenant.tenant_id for tenant, rows in zip(plan.tenants, gone, strict=True) if any(rows)}
     return PurgeResult(
@@ -137,6 +140,33 @@ def purge(
         moved,
         plan.held,
     )
+
+
+def _wanted(plan: PurgePlan) -> approval.Want:
+    """Return what an approver is asked for, where the rule `retention.purge` wants one."""
+    one = plan.tenants[0].slug if plan.looked_at == 1 else None
+    asked = one or f"{plan.looked_at:,} tenants"
+    counts = {
+        "crm.interaction": sum(period.interactions for period in plan.periods),
+        "crm.invoice": sum(period.invoices for period in plan.periods),
+        "crm.invoice_line": sum(period.invoice_lines for period in plan.periods),
+        "keys": sum(period.key for period in plan.periods),
+    }
+    return approval.Want(
+        action="retention.purge",
+        target=f"purge {asked}",
+        summary=f"Purge {sum(period.rows for period in plan.periods):,} rows that are due at {asked}",
+        exact={"tenants": asked},
+        counts=counts,
+        tenant=one,
+    )
+
+
+def _take(session: Session, granted: approval.Granted | None, *, finish: bool) -> None:
+    """Take the approval before the first row goes, for good once the last key is gone."""
+    if granted is not None:
+        with transaction(session):
+            approval.use(session, granted, finish=finish)
 
 
 @contextmanager

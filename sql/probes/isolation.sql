@@ -77,6 +77,19 @@ INSERT INTO lua.erasure_subject VALUES (:tenant_id::bigint, :id::uuid, :id::uuid
 -- A credential, which only a function writes.
 SELECT lua.put_credential(:tenant_id::bigint, :id::uuid, 'probe', decode('02' || repeat('00', 40), 'hex'), NULL, now(), :id::uuid, NULL);
 
+-- name: plant_release!
+-- Keys released to somebody, of whom nothing is known.
+WITH release AS (
+    INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, purpose, released_by, created_at, expires_at)
+    VALUES (:tenant_id::bigint, :id::uuid, 'probe', '{tenant}', sha256('probe'), 'probe', session_user, now(),
+            now() + interval '1 day')
+)
+INSERT INTO vault.release_key VALUES (:tenant_id::bigint, :id::uuid, '\x08', 1, decode(repeat('00', 93), 'hex'));
+
+-- name: plant_hold$
+-- A hold on everything, which only a function places.
+SELECT lua.place_hold(:tenant_id::bigint, :id::uuid, 'tenant', NULL, NULL, NULL, NULL, NULL, NULL, 'probe', 'probe', now(), :id::uuid);
+
 -- name: shared_tables
 -- Tables of customers' data in which a dedicated tenant has no partition of its own.
 SELECT c.oid::regclass::text
