@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .approval.checking import problems
 from .certificate import manifest as man
 from .certificate import proof as log_proof
 from .certificate.archive import is_archive
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from .ledger.note import Verifier
 
 LONGEST_KEY_FILE = 4096
+ACTIONS = {"erasure": "erasure.run", "termination": "tenant.terminate"}
+"""Which action an approval of a certified act is for, by the kind of certificate."""
 LARGEST_ENTRY = 64 << 30
 MOST_FILES = 64
 LARGEST_FOLDER = 32 << 20
@@ -352,10 +353,12 @@ def _people(check: _Check, subjects: Any) -> None:
 
 def _approval(check: _Check, found: man.Manifest, trusted: Sequence[str]) -> None:
     """What approved the act must be good by itself, and be about this very act."""
+    from .approval.checking import problems
+
     stated = _mapping(check.data.get(man.CERTIFICATE, b"").decode("utf-8", "replace"))
     tenant = stated.get("tenant")
     act = {
-        "action": f"{found.kind}.run",
+        "action": ACTIONS.get(found.kind, found.kind),
         "plan": stated.get("plan"),
         "tenant": tenant.get("slug") if isinstance(tenant, dict) else None,
         "requested_by": stated.get("requested_by"),

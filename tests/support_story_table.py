@@ -259,6 +259,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
             covering(TENANT_ROWS, rows("crm.contact_key", "crm.invoice_line"), KEYS_CLAIMED),
         ),
     ),
+    "approval rule set": (
+        Case(
+            lambda w: ("tenant.terminate", "--approvals", "0"),
+            (Rule("lua.approval_rule", "update", "approval.rule-set"),),
+        ),
+    ),
     "tenant terminate": (
         Case(
             lambda w: ("twin", "--instruction", "letter", "--grace", "0"),
@@ -360,12 +366,6 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "approval key list": (Case(),),
-    "approval rule set": (
-        Case(
-            lambda w: ("erasure.run", "--approvals", "2"),
-            (Rule("lua.approval_rule", "update", "approval.rule-set"),),
-        ),
-    ),
     "approval rule list": (Case(),),
     "approval list": (Case(prepare=leave_requests),),
     "approval show": (Case(lambda w: (w.seen["request"],)),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from support_approval import Approver, approver, key
 from support_erasure import counts, erase, person, practice
 from support_hold import put
 
-from luactl import approval, erasure, hold, ledger, retention
+from luactl import approval, erasure, hold, ledger, retention, termination
 from luactl.approval import ApprovalNeededError
 from luactl.approval.checking import problems
 from luactl.db import Session
@@ -152,6 +153,20 @@ def test_a_purge_that_needs_approval(
     assert retention.purge(session, retention.plan(session, [tenant])).keys == 2
     assert approval.find(session, refusal.value.approval_id).state == "finished"
     assert retention.purge(session, retention.plan(session, [tenant])).keys == 0
+
+
+def test_the_end_of_a_tenant_needs_approval_as_delivered(
+    session: Session, tenant: Tenant, anna: Approver, tmp_path: Path
+) -> None:
+    termination.announce(session, tenant, "letter", timedelta(0))
+    plan = termination.plan(session, tenant, unwanted="they said so")
+    with pytest.raises(ApprovalNeededError, match=r"tenant\.terminate needs 1 approval") as refusal:
+        termination.run(session, tenant, plan, tmp_path)
+    anna.grant(refusal.value.approval_id)
+    done = termination.run(session, tenant, plan, tmp_path)
+    assert done.outcome == "ended"
+    assert "| Approved by | anna.berg" in (Path(done.certificate) / "certificate.md").read_text()
+    assert verify_folder(Path(done.certificate), None, [str(anna.signer.verifier)]).findings == ()
 
 
 def test_the_command_line_says_the_id_and_ends_with_5(

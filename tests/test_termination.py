@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from support_erasure import erase, person, practice, table
 
-from luactl import crm, hold, key, ledger, portable, termination
+from luactl import approval, crm, hold, key, ledger, portable, termination
 from luactl.clock import ShiftedClock
 from luactl.db import Session, transaction
 from luactl.errors import RefusedError, UsageError
@@ -23,6 +23,12 @@ from luactl.tenant import Tenant, find, list_
 from luactl.verify import verify_folder
 
 MONTH = timedelta(days=31)
+
+
+@pytest.fixture(autouse=True)
+def by_oneself(session: Session) -> None:
+    """Approval is tried in tests/test_approval_plug.py."""
+    approval.set_rule(session, "tenant.terminate", approvals=0)
 
 
 def after(session: Session, days: int = 31) -> Session:

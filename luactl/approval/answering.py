@@ -12,8 +12,8 @@ import psycopg
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, RefusedError, UsageError
 from . import key as register
-from .document import LARGEST, Request, parse, sign, split
-from .record import Approval, find, is_good
+from .document import LARGEST, Request, is_good, parse, sign, split
+from .record import Approval, find
 
 if TYPE_CHECKING:
     from ..ledger.note import Signer

@@ -6,8 +6,15 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..errors import LuactlError
-from .document import Request, parse
-from .record import is_good
+from .document import Request, is_good, parse
+
+
+def said(stated: Mapping[str, Any] | None) -> str:
+    """Return for people what a certificate states of an approval."""
+    if stated is None:
+        return "no approval was asked for"
+    people = ", ".join(answer["person"] for answer in stated["answers"])
+    return f"{people} (request {stated['id']})"
 
 
 def problems(stated: object, act: Mapping[str, str | None], trusted: Collection[str] = ()) -> Iterator[str]:

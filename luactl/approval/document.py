@@ -166,6 +166,16 @@ def open_answer(note: str, verifiers: Sequence[Verifier]) -> tuple[bool, bytes]:
     return split(open_note(note, verifiers).text)
 
 
+def is_good(note: str, vkey: str, body: bytes, granted: bool) -> bool:
+    """Tell whether a note is that key's answer to these very bytes."""
+    from ..ledger.note import Verifier
+
+    try:
+        return open_answer(note, [Verifier.parse(vkey)]) == (granted, body)
+    except LuactlError:
+        return False
+
+
 def split(text: str) -> tuple[bool, bytes]:
     """Take the text of an answer apart, unchecked: verdict and request bytes. Raises DocumentError."""
     lines = text.split("\n")

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
-from ..errors import LuactlError, NotFoundError
-from .document import Request, open_answer, parse
+from ..errors import NotFoundError
+from .document import Request, is_good, parse
 
 USED_FOR = timedelta(days=7)
 """How long work that took an approval and was cut short can go on with it; lua.use_approval holds it."""
@@ -94,16 +94,6 @@ def _approval(row: Any, answers: Sequence[Any], now: datetime) -> Approval:
 def _answer(body: bytes, row: Any) -> Answer:
     vkey, person, granted, note, recorded_by, recorded_at = row
     return Answer(vkey, person, granted, is_good(note, vkey, body, granted), recorded_by, recorded_at, note)
-
-
-def is_good(note: str, vkey: str, body: bytes, granted: bool) -> bool:
-    """Tell whether a note is that key's answer to these very bytes."""
-    from ..ledger.note import Verifier
-
-    try:
-        return open_answer(note, [Verifier.parse(vkey)]) == (granted, body)
-    except LuactlError:
-        return False
 
 
 def _state(row: Any, answers: Sequence[Answer], now: datetime) -> str:

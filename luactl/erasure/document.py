@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..approval.checking import said
+
 CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
 _RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
 _KEYS = "Keys of the person that were destroyed:"
@@ -27,7 +29,7 @@ def _head(stated: dict[str, Any]) -> list[str]:
         ("Plan (SHA-256)", stated.get("plan") or "–"),
         ("Instruction", stated["instruction"]),
         ("Requested by", stated["requested_by"]),
-        ("Approved by", _approved(stated.get("approval"))),
+        ("Approved by", said(stated.get("approval"))),
         ("Completed by", stated["completed_by"]),
         ("Started", stated["started_at"]),
         ("Completed", stated["completed_at"]),
@@ -36,13 +38,6 @@ def _head(stated: dict[str, Any]) -> list[str]:
     ]
     table = [f"| {name} | {_cell(value)} |" for name, value in rows]
     return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
-
-
-def _approved(approval: dict[str, Any] | None) -> str:
-    if approval is None:
-        return "no approval was asked for"
-    people = ", ".join(answer["person"] for answer in approval["answers"])
-    return f"{people} (request {approval['id']})"
 
 
 def _who(stated: dict[str, Any]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..approval.checking import said
 from ..certificate.manifest import instant
 from ..db import Session, queries, transaction
 from .planning import STAYING
@@ -57,6 +58,7 @@ def facts(
         "announced_by": known.announced_by,
         "announced_at": instant(known.announced_at),
         "requested_by": known.requested_by,
+        "approval": plan.get("approval"),
         "completed_by": session.actor,
         "completed_at": instant(at),
         "system": {"cluster": system, "database": database, "tree": str(tree_id)},
@@ -96,6 +98,7 @@ def document(stated: dict[str, Any]) -> str:
         ("Return of the data", stated["returned"]),
         ("Announced", f"{stated['announced_at']} by {stated['announced_by']}"),
         ("Requested by", stated["requested_by"]),
+        ("Approved by", said(stated.get("approval"))),
         ("Completed", f"{stated['completed_at']} by {stated['completed_by']}"),
         ("Method", stated["method"]),
         ("Database", f"{system['database']} of cluster {system['cluster']}"),

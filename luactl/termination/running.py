@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-from .. import certificate
+from .. import approval, certificate
 from ..certificate.evidence import prove
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
@@ -62,16 +62,18 @@ def run(
     """End the tenant of a plan; the certificate goes to `folder`, or else to `base`/<termination id>.
 
     Raises RefusedError before the time of grace is over, while nobody has said how the data were returned,
-    and off a key host; BusyError when tree or tenant are in use; RemainsError when something still opens.
+    and off a key host; ApprovalNeededError where the rule wants approval that is not there; BusyError when
+    tree or tenant are in use; RemainsError when something still opens.
     """
     known = _demand_ready(session, tenant, plan)
+    granted = approval.demand(session, _wanted(plan)) if plan.state == "due" else None
     if folder is not None:
         certificate.check_free(folder, str(known.termination_id))
     outcome = {"due": "ended", "unfinished": "finished", "done": "already ended"}[plan.state]
     if plan.state != "done":
         recover(session)
     if plan.state == "due":
-        _drop_keys(session, tenant, plan)
+        _drop_keys(session, tenant, plan, granted)
         known = _reread(session, tenant)
     if known.state == "intent":
         _take_rows(session, tenant, known)
@@ -119,7 +121,21 @@ def _reread(session: Session, tenant: Tenant) -> Termination:
     return found
 
 
-def _drop_keys(session: Session, tenant: Tenant, plan: TerminationPlan) -> None:
+def _wanted(plan: TerminationPlan) -> approval.Want:
+    """Return what an approver is asked for."""
+    return approval.Want(
+        action="tenant.terminate",
+        target=f"end of {plan.tenant} {plan.termination_id}",
+        summary=f"End {plan.tenant}: erase everything that was processed for it",
+        exact={"instruction": str(plan.instruction), "returned": str(plan.returned)},
+        counts={one.table: one.rows for one in plan.going},
+        tenant=plan.tenant,
+    )
+
+
+def _drop_keys(
+    session: Session, tenant: Tenant, plan: TerminationPlan, granted: approval.Granted | None
+) -> None:
     """Drop both subtrees of the tenant; state and ledger intent go with it in the epoch's one transaction."""
     from psycopg.types.json import Jsonb
 
@@ -128,13 +144,15 @@ def _drop_keys(session: Session, tenant: Tenant, plan: TerminationPlan) -> None:
 
     def change(epoch: int) -> None:
         in_context(session, tenant.tenant_id)
+        approval.use(session, granted)
+        approved = {"approval": granted.stated} if granted else {}
         rows = dict(queries("termination").rows(session.conn, tenant_id=tenant.tenant_id))
         begun = queries("termination").begin(
             session.conn,
             tenant_id=tenant.tenant_id,
             epoch=epoch,
             returned=plan.returned,
-            plan=Jsonb({"rows": rows, "keys": plan.keys}),
+            plan=Jsonb({"rows": rows, "keys": plan.keys, **approved}),
             at=session.clock.now(),
         )
         append(session, _entry(tenant.tenant_id, begun, "intent", epoch=epoch))
