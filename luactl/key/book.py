@@ -17,6 +17,7 @@ from ..db import Session, queries, transaction
 from ..disk import sync_directory
 from ..errors import LuactlError, RefusedError
 from .node import SLOT_SIZE
+from .pack import fetch
 from .path import FAN_OUT, REGIONS, SPACE_A
 
 if TYPE_CHECKING:
@@ -209,11 +210,11 @@ def sync(session: Session, book: Book) -> BookState:
                 f"key book {book.name} belongs to another database", hint="name the right directory"
             )
         rows = {
-            "node": list(queries("key").newer_nodes(conn, change=before.change)),
-            "counter": list(queries("key").counters(conn)),
+            "node": fetch(session, "newer_nodes", change=before.change),
+            "counter": fetch(session, "counters"),
             "tombstone": [
                 (tenant, mark, epoch, at.isoformat())
-                for tenant, mark, epoch, at in queries("key").tombstones(conn, epoch=before.epoch)
+                for tenant, mark, epoch, at in fetch(session, "tombstones", epoch=before.epoch)
             ],
         }
     after = BookState(tree[0], tree[1], tree[2])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..db import Session, in_context, queries
 from ..errors import NotFoundError
 from .classes import TenantDrop, split_period
+from .pack import pack_blobs, pack_uuids
 from .path import SPACE_A, TOP, Counter, locate, tenant_nodes
 from .rewrite import period_mark, subject_mark, tenant_mark, version_mark
 from .tenant import period_space
@@ -44,7 +45,11 @@ def give_up(session: Session, tenants: Iterable[TenantDrop], epoch: int, key: by
             else _part(session, tenant, key_no, key, found)
         )
         queries("key").insert_tombstones(
-            session.conn, tenant_id=tenant.tenant_id, marks=marks, epoch=epoch, at=session.clock.now()
+            session.conn,
+            tenant_id=tenant.tenant_id,
+            marks=pack_blobs(marks),
+            epoch=epoch,
+            at=session.clock.now(),
         )
     return found
 
@@ -87,7 +92,7 @@ def _slots(session: Session, tenant: TenantDrop) -> Sequence[tuple[int, int]]:
         rows += noun.delete_slots(
             conn,
             tenant_id=tenant.tenant_id,
-            ids=[subject for subject, _class in tenant.subjects],
+            ids=pack_uuids([subject for subject, _class in tenant.subjects]),
             classes=[int(key_class) for _subject, key_class in tenant.subjects],
         )
     if tenant.versions:

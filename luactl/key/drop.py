@@ -18,14 +18,13 @@ from .classes import SealError, TenantDrop
 from .fate import destroy, remember
 from .holder import Destroyed, ForeignRootError, Holder, HolderError, UnusableRootError, open_holders
 from .node import OpenNode, top_key
-from .pack import pack_blobs, teach
+from .pack import fetch, pack_blobs, teach
 from .path import TOMBSTONE_SLOT, TOP, ancestors
 from .released import find_released, follow
 from .renew import unclaimed
-from .rewrite import Rewritten, open_all, rewrite
+from .rewrite import Rewritten, opens, rewrite
 from .root import exclusive, lock_row, place, read_root, wipe
 from .status import State, require, status
-from .tree import fetch
 
 Drops = Sequence[TenantDrop] | Callable[[], Sequence[TenantDrop]]
 
@@ -262,20 +261,15 @@ def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
 
 
 def _read_back(turn: _Turn, written: Rewritten, books: Sequence[tuple[Book, BookState]]) -> None:
-    """Step 4: under the new root survivors open to their keys, dropped slots do not; books are equal.
+    """Step 4: database and books hold what was written, and it opens under the new root only.
 
     Raises LuactlError; then both roots stay.
     """
-    nodes = _read(turn, written.paths)
-    if open_all(turn.tree, nodes, turn.new_top) != written.keys:
+    wanted = {path: (written.versions[path] + 1, written.blobs[path]) for path in written.paths}
+    if _read(turn, written.paths) != wanted or not opens(turn.tree, written, turn.new_top):
         raise LuactlError("the tree does not read back as it was written")
-    version, blob = nodes[TOP]
-    try:
-        OpenNode(turn.tree, TOP, version, blob, turn.old_top).key(TOMBSTONE_SLOT)
-    except SealError:
-        pass  # as it must be
-    else:
+    if opens(turn.tree, written, turn.old_top):
         raise LuactlError("the new top node still opens under the old root")
     for book, _state in books:
-        if any(book.node(path) != node for path, node in nodes.items()):
+        if book.some(written.paths) != wanted:
             raise LuactlError(f"key book {book.name} does not read back as it was written")

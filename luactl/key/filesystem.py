@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 MOUNTINFO = Path("/proc/self/mountinfo")
@@ -41,8 +42,12 @@ def _path(text: str) -> Path:
     return Path(_ESCAPE.sub(lambda m: chr(int(m[1], 8)), text))
 
 
+@lru_cache(maxsize=2)
 def parse(mountinfo: str) -> dict[Path, FileSystem]:
-    """Return mount points with what is mounted there; the last mount on a point wins."""
+    """Return mount points with what is mounted there; the last mount on a point wins.
+
+    The same text is parsed once: hosts with containers have hundreds of mounts.
+    """
     mounts = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")

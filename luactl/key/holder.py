@@ -145,7 +145,8 @@ class FileHolder:
 
     def medium(self) -> Medium:
         """Return the directory's file system."""
-        return Medium(self.file_system.kind, self.file_system.level)
+        system = self.file_system
+        return Medium(system.kind, system.level)
 
     def _file(self, epoch: int) -> Path:
         return self.directory / f"root-{epoch:020d}.key"
@@ -203,7 +204,8 @@ class FileHolder:
 
     def destroy(self, epoch: int) -> Destroyed:
         """Overwrite the slot file in place, then remove it, both durably. Raises OSError."""
-        answer = Destroyed(self.name, epoch, "destroyed", self.file_system.level, self.file_system.kind)
+        system = self.file_system
+        answer = Destroyed(self.name, epoch, "destroyed", system.level, system.kind)
         try:
             handle = os.open(self._file(epoch), os.O_WRONLY | os.O_NOFOLLOW)
         except FileNotFoundError:

@@ -20,6 +20,12 @@ BLOB_SIZE = FAN_OUT * SLOT_SIZE
 DROPPED = bytes(SLOT_SIZE)
 _SLOTS = [bytes([slot]) for slot in range(FAN_OUT)]
 
+_NONCES = [slice(at, at + NONCE_SIZE) for at in range(0, FAN_OUT * NONCE_SIZE, NONCE_SIZE)]
+_CUTS = [
+    (slice(at, at + SLOT_SIZE), slice(at, at + NONCE_SIZE), slice(at + NONCE_SIZE, at + SLOT_SIZE), slot)
+    for at, slot in zip(range(0, BLOB_SIZE, SLOT_SIZE), _SLOTS, strict=True)
+]
+
 Keys = list[bytes | None]
 """The 64 keys of a node; None where a slot was dropped."""
 
@@ -47,11 +53,14 @@ def seal_node(
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     encrypt, bound = AESGCM(node_key).encrypt, address(tree_id, path, version)
-    pool, slots = os.urandom(FAN_OUT * NONCE_SIZE), []
-    for slot, key in enumerate(keys):
-        nonce = pool[slot * NONCE_SIZE : (slot + 1) * NONCE_SIZE]
-        slots.append(DROPPED if key is None else nonce + encrypt(nonce, key, bound + _SLOTS[slot]))
-    return b"".join(slots)
+    pool = os.urandom(FAN_OUT * NONCE_SIZE)
+    nonces = [pool[cut] for cut in _NONCES]
+    return b"".join(
+        [
+            DROPPED if key is None else nonce + encrypt(nonce, key, bound + slot)
+            for key, nonce, slot in zip(keys, nonces, _SLOTS, strict=True)
+        ]
+    )
 
 
 class OpenNode:
@@ -114,4 +123,15 @@ class OpenNode:
 
     def keys(self) -> Keys:
         """Return all 64 keys. Raises SealError when one does not open."""
-        return [self[slot] for slot in range(FAN_OUT)]
+        if self._known is not None:
+            return list(self._known)
+        blob, decrypt, bound = self.blob, self._decrypt, self._bound
+        try:
+            if DROPPED not in blob:
+                return [decrypt(blob[nonce], blob[rest], bound + slot) for _, nonce, rest, slot in _CUTS]
+            return [
+                None if blob[whole] == DROPPED else decrypt(blob[nonce], blob[rest], bound + slot)
+                for whole, nonce, rest, slot in _CUTS
+            ]
+        except self._failure:
+            return [self[slot] for slot in range(FAN_OUT)]  # which says what does not open

@@ -1,17 +1,21 @@
-"""Long arrays as Postgres' own binary format: ten times cheaper than quoting every element.
+"""Many values at once in Postgres' own binary format: ten times cheaper than quoting every one.
 
-`pack_uuids` and `pack_blobs` make parameters for `uuid[]` and `bytea[]`; `teach` is for the connection.
+`pack_uuids` and `pack_blobs` make parameters for `uuid[]` and `bytea[]`; `teach` is for the connection,
+`fetch` for long answers.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+
+from ..db import Session, queries
 
 _HEADER = struct.Struct(">iiIii")
 _SIXTEEN = struct.pack(">i", 16)
@@ -57,3 +61,8 @@ def teach(conn: psycopg.Connection[tuple[object, ...]]) -> None:
     """Tell a connection how these two are sent."""
     conn.adapters.register_dumper(UuidArray, _UuidDumper)
     conn.adapters.register_dumper(ByteaArray, _ByteaDumper)
+
+
+def fetch(session: Session, name: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Return all rows of a named query at once, which for many rows is far cheaper than one by one."""
+    return session.conn.execute(getattr(queries("key"), name).sql, parameters, binary=True).fetchall()

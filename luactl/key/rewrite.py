@@ -9,7 +9,7 @@ from hmac import digest
 from types import MappingProxyType
 from uuid import UUID
 
-from .classes import KeyClass
+from .classes import KeyClass, SealError
 from .node import KEY_SIZE, Keys, OpenNode, seal_node
 
 
@@ -66,6 +66,30 @@ def rewrite(
         if path:
             opened[path[:-1]][path[-1]] = node_key
     return Rewritten({path: nodes[path][0] for path in nodes}, blobs, opened)
+
+
+def opens(tree_id: bytes, written: Rewritten, top: bytes) -> bool:
+    """Whether every rewritten node opens as it should: its way, one survivor, nothing dropped."""
+    opened: dict[bytes, OpenNode] = {}
+    try:
+        for path in written.paths:
+            key = opened[path[:-1]][path[-1]] if path else top
+            if key is None:
+                return False
+            opened[path] = OpenNode(tree_id, path, written.versions[path] + 1, written.blobs[path], key)
+            if not _holds(opened[path], written.keys[path]):
+                return False
+    except SealError:
+        return False
+    return True
+
+
+def _holds(node: OpenNode, keys: Keys) -> bool:
+    """Whether the first key that lives opens to itself, and each dropped slot to nothing."""
+    alive = next((slot for slot, key in enumerate(keys) if key is not None), None)
+    if alive is not None and node[alive] != keys[alive]:
+        return False
+    return all(node[slot] is None for slot, key in enumerate(keys) if key is None)
 
 
 def subject_mark(key: bytes, tenant_id: int, subject_id: UUID, key_class: KeyClass) -> bytes:

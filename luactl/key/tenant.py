@@ -13,9 +13,9 @@ from ..errors import BusyError, NotFoundError
 from ..profile.production import demand_places
 from .borrowed import Borrowed
 from .classes import KeyClass, PeriodKey, RetentionClass, SubjectKey, period_id
-from .pack import pack_uuids
+from .pack import fetch, pack_uuids
 from .path import CREDENTIAL_SLOT, INDEX_SLOT, UNIQUE_SLOT, Counter, leaves, locate, tenant_nodes
-from .tree import Nodes, fetch
+from .tree import Nodes
 
 BATCH = 20_000
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
@@ -18,18 +17,13 @@ from .book import EMPTY, Book, open_books, sync
 from .classes import SealError
 from .holder import Holder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
-from .pack import pack_blobs, teach
+from .pack import fetch, pack_blobs, teach
 from .path import TOP, ancestors
 from .root import NoRootError, lock_shared, place, read_root, wipe
 
 ATTEMPTS = 5
 BATCH = 2000
 CACHED_NODES = 20_000
-
-
-def fetch(session: Session, name: str, **parameters: object) -> list[tuple[Any, ...]]:
-    """Return all rows of a named query at once, which for many rows is far cheaper than one by one."""
-    return session.conn.execute(getattr(queries("key"), name).sql, parameters).fetchall()
 
 
 class Nodes:
