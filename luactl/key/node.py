@@ -20,11 +20,8 @@ BLOB_SIZE = FAN_OUT * SLOT_SIZE
 DROPPED = bytes(SLOT_SIZE)
 _SLOTS = [bytes([slot]) for slot in range(FAN_OUT)]
 
-_NONCES = [slice(at, at + NONCE_SIZE) for at in range(0, FAN_OUT * NONCE_SIZE, NONCE_SIZE)]
-_CUTS = [
-    (slice(at, at + SLOT_SIZE), slice(at, at + NONCE_SIZE), slice(at + NONCE_SIZE, at + SLOT_SIZE), slot)
-    for at, slot in zip(range(0, BLOB_SIZE, SLOT_SIZE), _SLOTS, strict=True)
-]
+_NONCE = struct.Struct(f"{NONCE_SIZE}s")
+_SLOT = struct.Struct(f"{NONCE_SIZE}s{SLOT_SIZE - NONCE_SIZE}s")
 
 Keys = list[bytes | None]
 """The 64 keys of a node; None where a slot was dropped."""
@@ -53,12 +50,11 @@ def seal_node(
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     encrypt, bound = AESGCM(node_key).encrypt, address(tree_id, path, version)
-    pool = os.urandom(FAN_OUT * NONCE_SIZE)
-    nonces = [pool[cut] for cut in _NONCES]
+    nonces = _NONCE.iter_unpack(os.urandom(FAN_OUT * NONCE_SIZE))
     return b"".join(
         [
             DROPPED if key is None else nonce + encrypt(nonce, key, bound + slot)
-            for key, nonce, slot in zip(keys, nonces, _SLOTS, strict=True)
+            for key, (nonce,), slot in zip(keys, nonces, _SLOTS, strict=True)
         ]
     )
 
@@ -127,11 +123,12 @@ class OpenNode:
             return list(self._known)
         blob, decrypt, bound = self.blob, self._decrypt, self._bound
         try:
+            parts = zip(_SLOT.iter_unpack(blob), _SLOTS, strict=True)
             if DROPPED not in blob:
-                return [decrypt(blob[nonce], blob[rest], bound + slot) for _, nonce, rest, slot in _CUTS]
+                return [decrypt(nonce, rest, bound + slot) for (nonce, rest), slot in parts]
             return [
-                None if blob[whole] == DROPPED else decrypt(blob[nonce], blob[rest], bound + slot)
-                for whole, nonce, rest, slot in _CUTS
+                None if nonce + rest == DROPPED else decrypt(nonce, rest, bound + slot)
+                for (nonce, rest), slot in parts
             ]
         except self._failure:
             return [self[slot] for slot in range(FAN_OUT)]  # which says what does not open
