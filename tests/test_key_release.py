@@ -334,3 +334,31 @@ def test_a_sealed_key_opens_in_its_place_only(tmp_path: Path) -> None:
         with pytest.raises(SealError):
             person.open_sealed(who, frame, place)
     assert isinstance(UUID(bytes=one), UUID)
+
+
+def test_somebody_without_the_root_works_with_what_was_released(
+    session: Session, admin: psycopg.Connection, guest: Session
+) -> None:
+    """The whole way of a command: search, record, open; and a reading leaves its entry."""
+    from support_subject import add_people
+
+    from luactl import subject, tenant
+
+    tenant.create(session, tenant.NewTenant("shop", "Shop", "DE", "someone"))
+    shop = tenant.find(session, "shop")
+    (luisa,) = add_people(session, shop, [{"name": "Luisa", "email": "luisa@example.org"}], 0)
+
+    def find(by: Session) -> list[UUID]:
+        return [one.subject_id for one in subject.find(by, shop, "name", "luisa", purpose="ticket 4711")]
+
+    with pytest.raises(RefusedError, match="no keys of this tenant"):
+        find(guest)
+    given = give(session, guest, shop.tenant_id)
+    assert find(guest) == [luisa]
+    reads = admin.execute(
+        "SELECT count(*) FROM ledger.entry WHERE action = 'read' AND actor = %s", [guest.actor]
+    )
+    assert reads.fetchone() == (1,)
+    release.revoke(session, given.release_id)
+    with pytest.raises(RefusedError, match="no keys of this tenant"):
+        find(guest)
