@@ -15,7 +15,7 @@ from .options import DryRun, Yes
 from .output import show, show_plan
 
 if TYPE_CHECKING:
-    from luactl.key.places import Kind, Verb
+    from luactl.key.places import Kind, PlaceChange, Verb
 
 holders = group("Holders of the root secret: list, add, remove.")
 books = group("Key books, which hold the sealed tree outside the database: list, add, remove.")
@@ -70,13 +70,22 @@ def add_holder(name: HolderName, dry_run: DryRun = False, yes: Yes = False) -> N
 
 
 @holders.command("remove")
-def remove_holder(name: HolderName, dry_run: DryRun = False, yes: Yes = False) -> None:
+def remove_holder(
+    name: HolderName,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Its medium is out of reach for good: only forget it, then rotate.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
     """Destroy the root at a holder, and take it out of the profile. The last one stays.
 
     Examples:
         luactl key holder remove file:/mnt/b/holder --yes
+        luactl key holder remove file:/mnt/stolen/holder --lost --yes
     """
-    _change("holder", "remove", name, dry_run, yes, f"Destroy the root secret at {name}, for good?")
+    question = f"Forget {name}?" if lost else f"Destroy the root secret at {name}, for good?"
+    _change("holder", "remove", name, dry_run, yes, question, lost)
 
 
 @books.command("list")
@@ -115,22 +124,26 @@ def remove_book(folder: BookFolder, dry_run: DryRun = False, yes: Yes = False) -
     _change("book", "remove", folder, dry_run, yes, f"Write to the key book {folder} no more?")
 
 
-def _change(kind: Kind, verb: Verb, name: str, dry_run: bool, yes: bool, question: str) -> None:
+def _change(
+    kind: Kind, verb: Verb, name: str, dry_run: bool, yes: bool, question: str, lost: bool = False
+) -> None:
     from luactl.key import places
 
     with session(f"key {kind} {verb}") as opened:
-        wanted = places.plan(opened, kind, verb, name)
+        wanted = places.plan(opened, kind, verb, name, lost=lost)
         if dry_run:
             show_plan(wanted, CHANGE)
             return
         confirm(question, yes=yes, name=opened.profile.name)
         done = places.carry_out(opened, wanted)
-    show(done, CHANGE, _advice(done.kind, done.verb))
+    show(done, CHANGE, _advice(done))
 
 
-def _advice(kind: str, verb: str) -> list[str]:
-    if verb == "remove":
+def _advice(done: PlaceChange) -> list[str]:
+    if done.lost:
+        return ["its root must be taken for stolen: `luactl key rotate` now"]
+    if done.verb == "remove":
         return []
-    if kind == "holder":
+    if done.kind == "holder":
         return ["every host that changes keys must name it: see docs/how-to/holders-and-books.md"]
     return ["keep it out of the backups of the data"]

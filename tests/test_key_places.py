@@ -128,6 +128,53 @@ def test_a_holder_that_goes_loses_the_root(session: Session, home: Home, keys: k
             places.plan(now, "holder", "remove", first)
 
 
+def test_a_stale_holder_is_taken_out_and_comes_back(
+    session: Session, home: Home, keys: key.TenantKeys
+) -> None:
+    """It was unplugged while somebody turned the epoch without it, by a profile of their own."""
+    second = f"file:{home.path / 'keys' / 'second'}"
+    change(session, "holder", "add", second)
+    drop_subjects(session, 1, [])
+    with anew(home) as now:
+        assert key.status(now).state is key.State.BROKEN
+        assert key.complaints(key.status(now)) == [f"key holder {second} has no root of epoch 2: stale"]
+        with pytest.raises(RefusedError, match="stale"):
+            drop_subjects(now, 1, [])
+        plan = places.plan(now, "holder", "remove", second)
+        assert plan.steps == ("destroy the root of epoch 1 there",)
+        assert [one.epoch for one in places.carry_out(now, plan).answers] == [1]
+    with anew(home) as now:
+        change(now, "holder", "add", second)
+    with anew(home) as now:
+        assert len(drop_subjects(now, 1, []).holders) == 2
+
+
+def test_a_holder_that_is_lost_is_forgotten(session: Session, home: Home, keys: key.TenantKeys) -> None:
+    folder = home.path / "keys" / "second"
+    change(session, "holder", "add", f"file:{folder}")
+    folder.rename(folder.with_name("stolen"))
+    with anew(home) as now:
+        with pytest.raises(RefusedError, match="is not there"):
+            places.plan(now, "holder", "remove", f"file:{folder}")
+        plan = places.plan(now, "holder", "remove", f"file:{folder}", lost=True)
+        assert places.carry_out(now, plan).answers == ()
+    with anew(home) as now:
+        assert key.status(now).state is key.State.SETTLED
+
+
+def test_a_torn_slot_of_an_interrupted_try_is_written_anew(
+    session: Session, home: Home, keys: key.TenantKeys
+) -> None:
+    holder = FileHolder(home.path / "keys" / "second")
+    holder.prepare()
+    holder.put(key.status(session).tree_id, 1, os.urandom(32))
+    file = next(holder.directory.iterdir())
+    file.write_bytes(file.read_bytes()[:100])
+    change(session, "holder", "add", holder.name)
+    with anew(home) as now:
+        assert key.verify(now).findings == ()
+
+
 def test_no_holder_goes_that_is_the_last_with_the_root(
     session: Session, home: Home, keys: key.TenantKeys
 ) -> None:

@@ -6,6 +6,7 @@ the profile forgets it. In that order no holder is ever missed by an epoch, what
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from ..exclusive import Hold
 from ..profile import demand_own, set_places
 from .book import EMPTY, Book, sync
 from .fate import destroy
-from .holder import Destroyed, Holder, open_holder, open_holders
+from .holder import Destroyed, ForeignRootError, Holder, UnusableRootError, open_holder, open_holders
 from .root import exclusive, place, read_root, wipe
 from .status import KeyStatus, State, require, status
 
@@ -36,14 +37,17 @@ class PlaceChange:
     steps: tuple[str, ...]
     holders: tuple[str, ...]
     books: tuple[str, ...]
+    lost: bool = False
+    """A holder whose medium is out of reach for good: it is only forgotten."""
     answers: tuple[Destroyed, ...] = ()
 
 
-def plan(session: Session, kind: Kind, verb: Verb, name: str) -> PlaceChange:
-    """Return what would be done. Raises UsageError, NotFoundError, RefusedError."""
+def plan(session: Session, kind: Kind, verb: Verb, name: str, *, lost: bool = False) -> PlaceChange:
+    """Return what would be done; a place that goes may be stale, damaged or, if `lost`, out of reach.
+
+    Raises UsageError, NotFoundError, RefusedError.
+    """
     demand_own(session.profile.name)
-    found = status(session, count=False)
-    require(found, State.SETTLED)
     known = session.profile.holders if kind == "holder" else tuple(map(str, session.profile.books))
     if kind == "book" and not Path(name).is_absolute():
         raise UsageError(f"{name!r} is no absolute path", hint="write it from the root on")
@@ -63,24 +67,34 @@ def plan(session: Session, kind: Kind, verb: Verb, name: str) -> PlaceChange:
         raise RefusedError(
             f"that is the last {kind}: without it nothing could be opened", hint="add another first"
         )
-    holders, books = (
-        (after, tuple(map(str, session.profile.books)))
-        if kind == "holder"
-        else (session.profile.holders, after)
-    )
-    return PlaceChange(kind, verb, name, found.epoch, _steps(found, kind, verb, name), holders, books)
+    holders = after if kind == "holder" else session.profile.holders
+    books = after if kind == "book" else tuple(map(str, session.profile.books))
+    wanted = PlaceChange(kind, verb, name, 0, (), holders, books, lost)
+    found = _others(session, wanted)
+    return replace(wanted, epoch=found.epoch, steps=_steps(found, wanted))
 
 
-def _steps(found: KeyStatus, kind: Kind, verb: Verb, name: str) -> tuple[str, ...]:
-    if kind == "book":
-        return (
-            ("write the whole sealed tree there",)
-            if verb == "add"
-            else ("leave the file where it is: it is sealed",)
-        )
-    if verb == "remove":
-        return (f"destroy the root of epoch {found.epoch} there",)
-    holder = open_holder(name)
+def _others(session: Session, wanted: PlaceChange) -> KeyStatus:
+    """Return how all places stand but the one that goes; they must be settled. Raises RefusedError."""
+    profile = session.profile if wanted.verb == "add" else _profile(session, wanted)
+    found = status(replace(session, profile=profile), count=False)
+    require(found, State.SETTLED)
+    return found
+
+
+def _profile(session: Session, wanted: PlaceChange) -> Profile:
+    return replace(session.profile, holders=wanted.holders, books=tuple(map(Path, wanted.books)))
+
+
+def _steps(found: KeyStatus, wanted: PlaceChange) -> tuple[str, ...]:
+    if wanted.kind == "book":
+        added = wanted.verb == "add"
+        return ("write the whole sealed tree there" if added else "leave the file there: it is sealed",)
+    holder = open_holder(wanted.name)
+    if wanted.verb == "remove":
+        if wanted.lost:
+            return ("nothing there: its root must be taken for stolen, so rotate afterwards",)
+        return tuple(f"destroy the root of epoch {epoch} there" for epoch in holder.epochs())
     stale = [epoch for epoch in (holder.epochs() if holder.exists() else ()) if epoch < found.epoch]
     return (
         *(f"destroy the old root of epoch {epoch} there" for epoch in stale),
@@ -99,21 +113,17 @@ def carry_out(session: Session, wanted: PlaceChange) -> PlaceChange:
     entry = Entry(
         f"key.{wanted.kind}.{wanted.verb}", object=f"{wanted.kind}:{wanted.name}"[:200], outcome="intent"
     )
-    profile = replace(session.profile, holders=wanted.holders, books=tuple(map(Path, wanted.books)))
     with exclusive(session) as held:
-        found = status(session, count=False)
-        require(found, State.SETTLED)
+        found = _others(session, wanted)
         with transaction(session):
             append(session, replace(entry, detail={"epoch": found.epoch}))
-        answers = _do(session, held, wanted, found, profile)
+        answers = _do(session, held, wanted, found)
         with transaction(session):
             append(session, replace(entry, outcome="done", detail={"epoch": found.epoch}))
     return replace(wanted, epoch=found.epoch, answers=answers)
 
 
-def _do(
-    session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus, profile: Profile
-) -> tuple[Destroyed, ...]:
+def _do(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus) -> tuple[Destroyed, ...]:
     answers: tuple[Destroyed, ...] = ()
     if wanted.kind == "book":
         if wanted.verb == "add":
@@ -123,10 +133,30 @@ def _do(
     if wanted.kind == "holder" and wanted.verb == "remove":
         _demand_other(session, wanted.name, found)
         held.check(session.conn)
-        answers = (destroy(session, open_holder(wanted.name), found.tree_id, found.epoch),)
-    set_places(session.profile, profile)
+        answers = () if wanted.lost else _empty(session, open_holder(wanted.name), found)
+    set_places(session.profile, _profile(session, wanted))
     session.step("profile written")
     return answers
+
+
+def _empty(session: Session, holder: Holder, found: KeyStatus) -> tuple[Destroyed, ...]:
+    """Destroy every root that a holder has, also old and torn ones; refuse another database's."""
+    epochs = holder.epochs()
+    for epoch in epochs:
+        with suppress(FileNotFoundError):
+            _look(holder, found, epoch)
+    return tuple(destroy(session, holder, found.tree_id, epoch) for epoch in epochs)
+
+
+def _look(holder: Holder, found: KeyStatus, epoch: int) -> bool:
+    """Whether a slot holds a whole root of this tree. Raises ForeignRootError for another database's."""
+    try:
+        wipe(holder.get(found.tree_id, epoch))
+    except ForeignRootError:
+        raise
+    except UnusableRootError:
+        return False
+    return True
 
 
 def _add_holder(session: Session, holder: Holder, found: KeyStatus) -> tuple[Destroyed, ...]:
@@ -138,12 +168,12 @@ def _add_holder(session: Session, holder: Holder, found: KeyStatus) -> tuple[Des
             f"key holder {holder.name} holds roots of a later epoch",
             hint="another database uses it: name another place",
         )
-    for epoch in epochs:
-        wipe(holder.get(found.tree_id, epoch))  # one of another database is refused here
-    answers = [destroy(session, holder, found.tree_id, epoch) for epoch in epochs if epoch < found.epoch]
+    whole = [epoch for epoch in epochs if _look(holder, found, epoch)]
+    useless = [epoch for epoch in epochs if epoch < found.epoch or epoch not in whole]
+    answers = [destroy(session, holder, found.tree_id, epoch) for epoch in useless]
     root = read_root(open_holders(session.profile.holders), found.tree_id, found.epoch)
     try:
-        if found.epoch in epochs:
+        if found.epoch in whole:
             kept = holder.get(found.tree_id, found.epoch)
             if kept != root:
                 raise RefusedError(f"key holder {holder.name} holds another root of epoch {found.epoch}")
