@@ -16,8 +16,8 @@ from support_whole import snapshot
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PASSING = re.compile(r"\d{4}-\d\d-\d\d[T ].*|\\x[0-9a-f]*|[0-9a-f]{64}")
-# Numbers that were handed out are never given back.
-NUMBER = re.compile("_id$|_no$|^epoch$")
+# Numbers that were handed out are never given back; a prefix is random.
+NUMBER = re.compile("_id$|_no$|^epoch$|^prefix$")
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'"
 
 
