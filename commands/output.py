@@ -35,7 +35,10 @@ def write(text: str) -> None:
         raise
     except OSError as error:
         discard()
-        raise LuactlError(f"cannot write to standard output: {error.strerror}") from error
+        raise LuactlError(
+            f"cannot write to standard output: {error.strerror}",
+            hint="make room, or give the result another place; what was changed stays changed",
+        ) from error
 
 
 def discard() -> None:

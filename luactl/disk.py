@@ -45,3 +45,13 @@ def _runs(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
+    """Write every byte: on a disk that fills up the system writes what fits, and complains the next time.
+
+    Raises OSError.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -324,7 +324,10 @@ def test_full_disk_behind_standard_output_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*TOY, "toy", "list"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
-    assert done.stderr == b"error: cannot write to standard output: No space left on device\n"
+    assert done.stderr == (
+        b"error: cannot write to standard output: No space left on device\n"
+        b"hint: make room, or give the result another place; what was changed stays changed\n"
+    )
 
 
 def test_closed_streams_are_no_fault_of_ours() -> None:

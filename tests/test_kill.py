@@ -91,7 +91,7 @@ def units(found: list[Changed], table: str, how: str, by: str | None) -> int:
 
 
 def told_otherwise(case: Case, rule: Rule, written: Counter[tuple[str, str]], rows: int) -> bool:
-    """Whether other rows call for the same entries, or the same rows have an entry of another name already."""
+    """Whether other rows call for the same entries, or the same rows have one of another name already."""
     others = [one for one in case.rules if one is not rule]
     same_rows = [one for one in others if (one.table, one.how) == (rule.table, rule.how)]
     return any(one.action == rule.action for one in others) or any(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from ..disk import sync_directory
+from ..disk import sync_directory, write_all
 from ..errors import RefusedError
 from ..profile.place import check, command_line, directory
 from .filesystem import FileSystem, find
@@ -173,7 +173,7 @@ class FileHolder:
         handle = os.open(self._file(epoch), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.fchmod(handle, 0o600)
-            os.write(handle, pack(tree_id, epoch, root))
+            write_all(handle, pack(tree_id, epoch, root))
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -211,7 +211,7 @@ class FileHolder:
         except FileNotFoundError:
             return answer
         try:
-            os.write(handle, bytes(max(FILE_SIZE, os.fstat(handle).st_size)))
+            write_all(handle, bytes(max(FILE_SIZE, os.fstat(handle).st_size)))
             os.fsync(handle)
         finally:
             os.close(handle)

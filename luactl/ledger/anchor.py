@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..disk import write_all
 from ..errors import LuactlError, UsageError
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
 
@@ -115,9 +116,7 @@ def _append(fd: int, note: str) -> None:
     size = os.lseek(fd, 0, os.SEEK_END)
     end = os.pread(fd, 2, max(0, size - 2)).decode("ascii", "replace")
     gap = "" if size == 0 or end == "\n\n" else "\n" if end.endswith("\n") else "\n\n"
-    data = (gap + note + "\n").encode()
-    while data:
-        data = data[os.write(fd, data) :]
+    write_all(fd, (gap + note + "\n").encode())
     os.fsync(fd)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..db import Session, queries, transaction
-from ..disk import sync_directory
+from ..disk import sync_directory, write_all
 from ..errors import RefusedError
 from .anchor import FileAnchor, anchors
 from .entry import Entry, append
@@ -176,7 +176,7 @@ def _overwrite(path: Path) -> None:
     """Destroy the old key in place, before its name leads to another file."""
     handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
     try:
-        os.write(handle, bytes(os.fstat(handle).st_size))
+        write_all(handle, bytes(os.fstat(handle).st_size))
         os.fsync(handle)
     finally:
         os.close(handle)
