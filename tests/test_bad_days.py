@@ -397,43 +397,6 @@ def test_an_anchor_that_cannot_be_written(home: Home, admin: Connection, smile: 
     sound()
 
 
-@pytest.fixture
-def tiny_disk(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A disk of a few pages that the server may write to."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk")
-    folder = server.server.base.parent / f"tiny-{secrets.token_hex(4)}"
-    folder.mkdir()
-    owner = server.server.data.stat().st_uid
-    mount = ["mount", "-t", "tmpfs", "-o", f"size=1m,uid={owner},mode=700", "tmpfs", str(folder)]
-    try:
-        if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-            pytest.skip("nothing can be mounted here")
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
-        folder.rmdir()
-
-
-def test_a_server_whose_disk_is_full(home: Home, admin: Connection, tiny_disk: Path, tmp_path: Path) -> None:
-    new_tenant()
-    space = tiny_disk.name.replace("-", "_")
-    admin.execute(f"CREATE TABLESPACE {space} LOCATION '{tiny_disk}'".encode())
-    try:
-        admin.execute(f"ALTER TABLE crm.contact SET TABLESPACE {space}".encode())
-        (tmp_path / "all.csv").write_bytes(HEADER + people_of(0, 2 * BATCH))
-        args = ("crm", "customer", "import", str(tmp_path / "all.csv"), *T)
-        ended(luactl(*args), 1, "the database server's disk is full")
-        assert whole_batches(admin) % BATCH == 0
-        admin.execute("ALTER TABLE crm.contact SET TABLESPACE pg_default")
-        ended(luactl(*args), 0)
-        assert whole_batches(admin) == 2 * BATCH
-        sound()
-    finally:
-        admin.execute("ALTER TABLE crm.contact SET TABLESPACE pg_default")
-        admin.execute(f"DROP TABLESPACE {space}".encode())
-
-
 # -- two at once ---------------------------------------------------------------------------------------------
 
 
