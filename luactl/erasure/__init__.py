@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .replaying import Replayed, replay
     from .restored import Period, Returned, returned
     from .running import ErasureResult, resume, run
+    from .waiting import waiting
 
 __all__ = [
     "DRIFT_ROWS",
@@ -52,6 +53,7 @@ __all__ = [
     "run",
     "unfinished",
     "verify",
+    "waiting",
     "write_pdf",
     "write_zip",
 ]
@@ -68,5 +70,6 @@ __getattr__ = attributes(
         "replaying": "Replayed replay",
         "restored": "Period Returned returned",
         "running": "ErasureResult resume run",
+        "waiting": "waiting",
     },
 )

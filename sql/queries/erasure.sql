@@ -255,3 +255,16 @@ SELECT period_id, slot_no
 FROM vault.period
 WHERE tenant_id = :tenant_id::bigint
 ORDER BY period_id;
+
+-- name: waiting
+-- Who was left out of a finished erasure because of a legal hold, lives, and was not taken by a later one since.
+SELECT e.instruction, e.scope, array_agg(DISTINCT p.subject_id ORDER BY p.subject_id)
+FROM lua.erasure_subject p
+JOIN lua.erasure e ON e.tenant_id = :tenant_id::bigint AND e.erasure_id = p.erasure_id
+JOIN crm.subject s ON s.tenant_id = :tenant_id::bigint AND s.subject_id = p.subject_id AND s.status = 'active'
+WHERE p.tenant_id = :tenant_id::bigint AND p.state = 'held'
+  AND NOT EXISTS (SELECT FROM lua.erasure_subject l
+                  WHERE l.tenant_id = :tenant_id::bigint AND l.subject_id = p.subject_id AND l.scope = p.scope
+                    AND l.state = 'erased' AND l.erasure_id > p.erasure_id)
+GROUP BY e.instruction, e.scope
+ORDER BY min(p.erasure_id::text);
