@@ -213,7 +213,9 @@ def run(
     plan_file: Annotated[
         Path | None, typer.Option("--plan", metavar="FILE", help="Run a plan that was saved.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Finish what was begun and cut short.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Finish what was cut short or waited for a hold.")
+    ] = False,
     skip_unknown: SkipUnknown = False,
     except_held: Annotated[
         bool, typer.Option("--except-held", help="Leave out whom a legal hold keeps, instead of refusing.")
@@ -262,23 +264,27 @@ def run(
 
 
 def _resume(tenant: str, dry_run: bool, yes: bool) -> None:
-    """Finish every erasure of the tenant that was begun."""
+    """Finish every erasure of the tenant that was begun, and erase whom a released hold had kept."""
     from luactl import erasure
     from luactl.config import find_paths
     from luactl.tenant import find
 
     with session("erasure run") as s:
-        found = erasure.begun(s, find(s, tenant))
+        there = find(s, tenant)
+        found, waiting = erasure.begun(s, there), erasure.waiting(s, there)
+        free = sum(one.people for one in waiting)
+        notes = [f"{free:,} people waited for a legal hold, and are free"] if waiting else []
         if dry_run:
-            show_plan(found, ERASURES)
+            show_plan(found, ERASURES, notes)
             return
-        if found:
-            confirm(f"Finish {len(found):,} erasures that were cut short?", yes=yes, name=tenant)
-        base, done = find_paths().data / "certificates", []
-        for one in found:
-            with progress("erasing people", one.people) as advance:
-                done.append(erasure.resume(s, tenant, one, base, progress=advance))
-    show(done, RESULT, [f"{one.erasure_id}: {text}" for one in done for text in _outcome(one)])
+        if found or waiting:
+            what = f"Finish {len(found):,} erasures that were cut short, and erase {free:,} who waited?"
+            confirm(what, yes=yes, name=tenant)
+        base = find_paths().data / "certificates"
+        with progress("erasing people") as advance:
+            done = [erasure.resume(s, tenant, one, base, progress=advance) for one in found]
+            done += [erasure.run(s, one, base, progress=advance) for one in waiting]
+    show(done, RESULT, [*notes, *(f"{one.erasure_id}: {text}" for one in done for text in _outcome(one))])
 
 
 def _outcome(done: ErasureResult) -> list[str]:

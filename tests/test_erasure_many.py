@@ -428,3 +428,27 @@ def test_one_selection_and_no_more(cli: Callable[..., Any], session: Session, te
     for options in (("--resume", "--all"), ("--plan", "x", "--all"), ("--all",)):
         assert cli("erasure", "run", "--tenant", "smile", *options, "--yes").returncode == 2
     assert cli("erasure", "list", "--tenant", "smile", "--state", "lost").returncode == 2
+
+
+def test_who_waited_for_a_hold_goes_when_it_is_released(
+    session: Session, tenant: Tenant, cli: Callable[..., Any], admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    from luactl import hold
+
+    people = [person(session, tenant, number) for number in ("1", "2", "3")]
+    placed = hold.place(session, tenant, hold.prepare("case 7", subject_id=people[0]))
+    plan = erasure.plan(session, tenant, people, "order 9")
+    erasure.run(session, plan, tmp_path, except_held=True)
+    assert erasure.waiting(session, tenant) == ()
+    resume = ("erasure", "run", "--tenant", "smile", "--resume", "--yes", "-o", "json")
+    assert json.loads(cli(*resume).stdout)["data"] == []
+    hold.release(session, tenant, [placed], "the case is closed")  # type: ignore[list-item]
+    [found] = erasure.waiting(session, tenant)
+    assert (found.subjects, found.instruction, found.people) == ((people[0],), "order 9", 1)
+    ran = cli(*resume)
+    assert ran.returncode == 0, ran.stderr
+    assert [one["people"] for one in json.loads(ran.stdout)["data"]] == [1]
+    assert erasure.waiting(session, tenant) == ()
+    assert admin.execute(
+        "SELECT count(*) FROM crm.contact WHERE subject_id = ANY (%s)", (people,)
+    ).fetchone() == (0,)

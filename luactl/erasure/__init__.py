@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .replaying import Replayed, replay
     from .restored import Period, Returned, returned
     from .running import ErasureResult, resume, run
-    from .waiting import waiting
+    from .waited import waiting
 
 __all__ = [
     "DRIFT_ROWS",
@@ -70,6 +70,6 @@ __getattr__ = attributes(
         "replaying": "Replayed replay",
         "restored": "Period Returned returned",
         "running": "ErasureResult resume run",
-        "waiting": "waiting",
+        "waited": "waiting",
     },
 )
