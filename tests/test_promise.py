@@ -91,7 +91,7 @@ BREACHES = [
     ),
     (
         "orphans",
-        "ALTER TABLE crm.interaction DROP CONSTRAINT interaction_tenant_id_subject_id_fkey",
+        "ALTER TABLE crm.interaction_pooled DROP CONSTRAINT interaction_tenant_id_subject_id_fkey",
         "an orphan can be written: interaction at smile",
     ),
     (
