@@ -385,6 +385,7 @@ def test_isolation_is_tried_on_tenants_that_are_there(
             "lua.hold",
             "lua.purge",
             "lua.secret",
+            "lua.termination",
             "vault.release",
             "vault.release_key",
             "vault.tombstone",

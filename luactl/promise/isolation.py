@@ -104,6 +104,7 @@ def _plant(conn: Connection, tenant_id: int) -> None:
     plant.plant_secret(conn, tenant_id=tenant_id, id=id)
     plant.plant_release(conn, tenant_id=tenant_id, id=id)
     plant.plant_hold(conn, tenant_id=tenant_id, id=id)
+    plant.plant_end(conn, tenant_id=tenant_id, id=id)
 
 
 def _try_all(conn: Connection, pair: tuple[int, int], as_whom: list[str | None], look: Look) -> None:

@@ -66,6 +66,10 @@ VALUES (:tenant_id::bigint, :id::uuid, session_user, 'intent', 1, '{}', now());
 INSERT INTO crm.invoice_line (tenant_id, invoice_id, line_no, quantity, unit_price, accounting)
 VALUES (:tenant_id::bigint, :id::uuid, 1, 1, 1, '\x01');
 
+-- name: plant_end$
+-- The end of that tenant is announced.
+SELECT lua.announce_end(:tenant_id::bigint, :id::uuid, 'probe', now(), now());
+
 -- name: plant_erased!
 -- What became of the person of that erasure.
 WITH batch AS (
