@@ -116,6 +116,8 @@ class Profile:
     """How far this home's clock is ahead; in the file `clock_shift`, in seconds."""
     server: str | None = None
     """Name of the profile whose embedded server this one uses; None: one of its own name."""
+    backup_days: int | None = None
+    """For how many days backups and archived log are kept, as whoever runs them states; None: not stated."""
 
     @property
     def server_name(self) -> str:
@@ -128,6 +130,11 @@ class Profile:
             raise UsageError(
                 f"profile {self.name!r} moves the clock, which only a throw-away embedded database may",
                 hint="remove clock_shift from the profile",
+            )
+        if self.backup_days is not None and self.backup_days < 0:
+            raise UsageError(
+                f"profile {self.name!r} keeps backups for {self.backup_days} days",
+                hint="set backup_days to 0 or more",
             )
         if self.server is not None and not (self.embedded and PROFILE_NAME.fullmatch(self.server)):
             raise UsageError(
@@ -161,6 +168,7 @@ def check_dsn(dsn: str) -> dict[str, str]:
 _SHAPES: dict[str, type] = {
     "dsn": str, "embedded": bool, "production": bool, "throwaway": bool, "holders": list, "books": list,
     "anchors": list, "signing_key": str, "passfile": str, "clock_shift": int, "server": str,
+    "backup_days": int,
 }  # fmt: skip
 
 
@@ -200,6 +208,7 @@ def _profile(name: str, table: Mapping[str, Any], source: Path) -> Profile:
         passfile=Path(table["passfile"]) if "passfile" in table else None,
         clock_shift=timedelta(seconds=table.get("clock_shift", 0)),
         server=table.get("server"),
+        backup_days=table.get("backup_days"),
     )
 
 
@@ -433,6 +442,8 @@ def _settings(profile: Profile) -> dict[str, Any]:
         settings["passfile"] = str(profile.passfile)
     if profile.server:
         settings["server"] = profile.server
+    if profile.backup_days is not None:
+        settings["backup_days"] = profile.backup_days
     if profile.clock_shift:
         settings["clock_shift"] = int(profile.clock_shift.total_seconds())
     return settings

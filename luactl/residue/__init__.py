@@ -11,8 +11,48 @@ from typing import TYPE_CHECKING
 from ..lazy import attributes
 
 if TYPE_CHECKING:
+    from .cleaning import Cleaned, CleanPlan, Step, clean, plan_clean
+    from .connecting import administrator
+    from .finding import Finding, Residue
+    from .looking import survey
+    from .marker import Markers, subject_markers, text_markers
+    from .reaching import Reach, reach
+    from .scope import Table, named_tables, subject_tables, unsealed_tables
     from .since import SealedSince, sealed_since
 
-__all__ = ["SealedSince", "sealed_since"]
+__all__ = [
+    "CleanPlan",
+    "Cleaned",
+    "Finding",
+    "Markers",
+    "Reach",
+    "Residue",
+    "SealedSince",
+    "Step",
+    "Table",
+    "administrator",
+    "clean",
+    "named_tables",
+    "plan_clean",
+    "reach",
+    "sealed_since",
+    "subject_markers",
+    "subject_tables",
+    "survey",
+    "text_markers",
+    "unsealed_tables",
+]
 
-__getattr__ = attributes(__name__, {"since": "SealedSince sealed_since"})
+__getattr__ = attributes(
+    __name__,
+    {
+        "connecting": "administrator",
+        "cleaning": "CleanPlan Cleaned Step clean plan_clean",
+        "finding": "Finding Residue",
+        "marker": "Markers subject_markers text_markers",
+        "reaching": "Reach reach",
+        "scope": "Table named_tables subject_tables unsealed_tables",
+        "since": "SealedSince sealed_since",
+        "looking": "survey",
+    },
+)
