@@ -16,6 +16,7 @@ from .context import is_json, session
 from .diagnostics import confirm, note, progress
 from .options import AnyTenant, DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
+from .residue import residue
 from .table import origin
 
 if TYPE_CHECKING:
@@ -445,3 +446,6 @@ def _back(found: Returned) -> Back:
     return Back(
         found.tenant, len(found.people), len(found.revived), len(found.special), len(found.periods), rows
     )
+
+
+app.command("residue")(residue)

@@ -18,12 +18,12 @@ from luactl.clock import SystemClock
 from luactl.config import Profile
 from luactl.db import Session
 
-ROWS, GONE = 600, 40
+ROWS, GONE = 300, 20
 CAREFREE = (
     *(pair for pair in FAST if pair[0] not in ("full_page_writes", "max_wal_size")),
     ("full_page_writes", "on"),
-    ("max_wal_size", "512MB"),
-    ("min_wal_size", "128MB"),
+    ("max_wal_size", "96MB"),
+    ("min_wal_size", "32MB"),
     ("autovacuum", "off"),
     ("shared_preload_libraries", "pg_stat_statements"),
     ("max_prepared_transactions", "5"),
@@ -35,7 +35,8 @@ TABLE = """
 CREATE TABLE public.person (
     id integer PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, employer text NOT NULL,
     note text,
-    inside text COMPRESSION pglz, packed text COMPRESSION pglz, squeezed text COMPRESSION {lz4}, dense text, facts jsonb);
+    inside text COMPRESSION pglz, packed text COMPRESSION pglz, squeezed text COMPRESSION {lz4},
+    dense text, facts jsonb);
 ALTER TABLE public.person ALTER dense SET STORAGE EXTERNAL, ALTER name SET STATISTICS 1000;
 CREATE INDEX person_words ON public.person USING gin (to_tsvector('simple', note));
 CREATE INDEX person_facts ON public.person USING gin (facts);
@@ -47,6 +48,11 @@ PLACES = ("name", "email", "note", "inside", "packed", "squeezed", "dense", "fac
 def marker(place: str, person: int) -> str:
     """Return what stands in one place about one person, and nowhere else."""
     return f"{place}x{hashlib.sha256(f'{place} {person}'.encode()).hexdigest()[:20]}"
+
+
+def mail(person: int) -> str:
+    """Return an address so long that few fit on a page of an index: many of its pages have a high key."""
+    return f"{marker('email', person)}{'x' * 300}@post.example"
 
 
 def noise(person: int, size: int) -> str:
@@ -67,12 +73,12 @@ def row(person: int) -> tuple[Any, ...]:
     return (
         person,
         marker("name", person),
-        f"{marker('email', person)}@post.example",
+        mail(person),
         f"employer{person % 3}",
         f"called {marker('note', person)} back",
         wordy(person, "inside", 3000),
-        wordy(person, "packed", 3000) + noise(person, 9000),
-        wordy(person, "squeezed", 3000) + noise(person, 9000),
+        wordy(person, "packed", 3000) + noise(person, 5000),
+        wordy(person, "squeezed", 3000) + noise(person, 5000),
         noise(person, 3000) + marker("dense", person) + noise(person + 1, 3000),
         f'{{"nick": "{marker("facts", person)}"}}',
     )
@@ -135,11 +141,9 @@ def plant(conn: Connection) -> None:
         for person in range(ROWS):
             copy.write_row(row(person))
     conn.execute("ANALYZE public.person")
-    mail = sql.Literal(f"{marker('email', 0)}@post.example")
+    address = sql.Literal(mail(0))
     # A unique violation writes its key into the log, and the statement with it.
-    values = sql.SQL(", ").join(
-        sql.Literal(one) for one in (ROWS, "n", f"{marker('email', 0)}@post.example", "e")
-    )
+    values = sql.SQL(", ").join(sql.Literal(one) for one in (ROWS, "n", mail(0), "e"))
     try:
         conn.execute(
             sql.SQL("INSERT INTO public.person (id, name, email, employer) VALUES ({})").format(values)
@@ -149,7 +153,7 @@ def plant(conn: Connection) -> None:
     else:
         raise AssertionError("the e-mail address is not unique")
     # What is no query, pg_stat_statements keeps word for word.
-    conn.execute(sql.SQL("DO {}").format(sql.Literal(f"BEGIN PERFORM {mail.as_string(None)}; END")))
+    conn.execute(sql.SQL("DO {}").format(sql.Literal(f"BEGIN PERFORM {address.as_string(None)}; END")))
 
 
 def delete(conn: Connection) -> None:

@@ -556,6 +556,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "erasure list": (Case(lambda w: T),),
     "erasure show": (Case(lambda w: (w.seen["erasure"],)),),
     "erasure verify": (Case(lambda w: (w.seen["erasure"],)),),
+    "erasure residue": (Case(lambda w: ("--table", "crm.contact", "--dsn", w.server.admin_dsn(w.database))),),
     "promise list": (Case(),),
     "promise show": (Case(lambda w: ("10.1",)),),
     "promise prove": (

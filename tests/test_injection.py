@@ -124,6 +124,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "subject": listed[0]["subject_id"], "--subject": listed[0]["subject_id"],
         "--instruction": "ticket", "erasure_id": entry, "id": entry,
         "name": "test", "--until": "2999-01-01", **{f"promise {verb} id": "1.4" for verb in PROMISES},
+        "--table": "crm.contact", "--archive": str(cwd), "--marker": "-", "--sealed-since": "2026-11-20",
+        "--lock-timeout": "5",
         "--scope": "contact.read", "token": "abcdefgh", "--days": "9", "--overlap": "2",
         **{f"secret {verb} name": f"{verb}-s" for verb in ("put", "issue", "reveal", "rotate", "revoke")},
         "file": tables["people"], "folder": str(cwd), "--isolation": "pooled",

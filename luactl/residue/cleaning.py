@@ -134,8 +134,8 @@ def clean(
     """Run a plan; every step may be repeated, so an interrupted clean-up is finished by another.
 
     Waits at most `patience` seconds for those who hold old rows back, then raises RefusedError with their
-    names. `since` is somebody's word that the tables are sealed from then on. Raises psycopg's errors: a lock that did
-    not come in time is one.
+    names. `since` is somebody's word that the tables are sealed from then on. Raises psycopg's errors: a lock
+    that did not come in time is one.
     """
     _await_horizon(reach, patience)
     _record(reach, plan, "intent")

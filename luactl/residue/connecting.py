@@ -19,7 +19,7 @@ def administrator(
 ) -> Iterator[Reach]:
     """Open a session that may see the server's files; no statement of it waits longer for a lock.
 
-    The time-out (seconds) is part of the connection: VACUUM FULL runs in no transaction that could have its own.
+    The time-out (seconds) is part of the connection: VACUUM FULL runs in no transaction that could have one.
     Raises NoConnectionError, RefusedError.
     """
     with closing(_connection(profile, dsn, lock_timeout, say)) as conn:

@@ -24,12 +24,25 @@ class Table:
         return f"{self.schema}.{self.name}"
 
 
+def _table(reach: Reach, name: str) -> tuple[int, str] | None:
+    schema, dot, table = name.partition(".")
+    asked = {"schema": schema, "name": table} if dot else {"schema": None, "name": name}
+    found: tuple[int, str] | None = queries("residue").table_oid(reach.conn, **asked)
+    return found
+
+
+def catalog_table(reach: Reach, name: str) -> int:
+    """Return the oid of a table of the catalog."""
+    found: tuple[int, str] = queries("residue").table_oid(reach.conn, schema="pg_catalog", name=name)
+    return found[0]
+
+
 def named_tables(reach: Reach, names: Sequence[str]) -> list[Table]:
     """Return the tables of these names, partitions instead of what they make up. Raises UsageError."""
     found: dict[int, Table] = {}
     for name in names:
-        row = queries("residue").table_oid(reach.conn, name=name) if "\0" not in name else None
-        if row is None or row[2] not in ("r", "p", "m"):
+        row = _table(reach, name)
+        if row is None:
             raise UsageError(f"there is no table {name[:80]!r}", hint="write it as schema.name")
         for leaf in queries("residue").leaves(reach.conn, oid=row[0]):
             found[leaf[0]] = Table(*leaf)

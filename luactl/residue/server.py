@@ -11,6 +11,7 @@ from .marker import Markers, Tally
 from .reaching import Progress, Reach
 from .relation import relations
 from .relation import survey as survey_files
+from .scope import catalog_table
 from .wal import told
 
 STATEMENTS = ("pg_stat_tmp/pgss_query_texts.stat", "pg_stat/pg_stat_statements.stat")
@@ -35,8 +36,7 @@ def statistics(reach: Reach, oids: Sequence[int], markers: Markers, progress: Pr
 
 
 def _catalog(reach: Reach) -> list[int]:
-    names = ("pg_catalog.pg_statistic", "pg_catalog.pg_statistic_ext_data")
-    return [queries("residue").table_oid(reach.conn, name=name)[0] for name in names]
+    return [catalog_table(reach, name) for name in ("pg_statistic", "pg_statistic_ext_data")]
 
 
 def statements(reach: Reach, markers: Markers) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def logs(reach: Reach, markers: Markers, progress: Progress) -> Iterator[Finding
         yield Finding("server log", reach.settings["log_destination"], "not observable", why, EXPIRE)
         return
     if reach.blind:
-        yield Finding("server log", reach.settings["log_directory"], "not observable", reach.blind, EXPIRE)
+        yield Finding("server log", "log files", "not observable", reach.blind, EXPIRE)
         return
     for destination in set(reach.settings["log_destination"].split(",")) & {"syslog", "eventlog"}:
         yield Finding("server log", destination, "not observable", "another program keeps it", EXPIRE)

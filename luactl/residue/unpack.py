@@ -21,9 +21,9 @@ _THREE = struct.Struct("<III")
 _COMPRESSED = re.escape(bytes(first for first in range(256) if first & 3 == 2))
 _PLAIN = re.escape(bytes(first for first in range(256) if first & 3 == 0))
 _SHORT = re.escape(bytes(first for first in range(20, 256) if first & 3 == 0))
-# Both patterns begin with a literal zero byte, which is searched for twenty times faster than a class of bytes.
-# The third byte of a varlena header that is marked as compressed and at most 32 KiB; then comes what is left of the
-# header, then raw size (30 bits) and method (2 bits).
+# Both patterns begin with a literal zero byte, which is searched for much faster than a class of bytes.
+# The third byte of a varlena header that is marked as compressed and at most 32 KiB; then comes what is left
+# of the header, then raw size (30 bits) and method (2 bits).
 _INLINE = re.compile(
     rb"\x00(?=\x00[\x00-\xff]{3}[\x00-\x03\x40-\x43])(?<=[" + _COMPRESSED + rb"][\x00-\x7f]\x00)"
 )
@@ -54,7 +54,8 @@ def decompress(data: bytes) -> bytes | None:
 def inline(data: bytes, *, aligned: bool = True) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, content) of each compressed value that lies whole in these bytes.
 
-    `aligned`: as in pages, where such a value begins at a multiple of four; in the log it may begin anywhere.
+    `aligned`: as in pages, where such a value begins at a multiple of four; in the log it may begin anywhere,
+    and of one that the end of a segment cuts off the beginning comes.
     """
     for match in _INLINE.finditer(data):
         at = match.start() - 2
@@ -62,10 +63,11 @@ def inline(data: bytes, *, aligned: bool = True) -> Iterator[tuple[int, bytes]]:
             continue
         length = int.from_bytes(data[at : at + 4], "little") >> 2
         size = int.from_bytes(data[at + 4 : at + 8], "little") & 0x3FFFFFFF
-        if length < 12 or at + length > len(data) or size <= length - 8:
+        cut_off = at + length > len(data)
+        if length < 12 or (cut_off and aligned) or size <= length - 8:
             continue
         content = decompress(data[at + 4 : at + length])
-        if content is not None and len(content) == size:
+        if content and (len(content) == size or cut_off):
             yield at, content
 
 
@@ -106,10 +108,10 @@ class Chunks:
                 continue
             number, sequence, header = _THREE.unpack_from(data, at)
             length = header >> 2
-            if length > CHUNK + 4 or at + 8 + length > len(data):
+            if length > CHUNK + 4 or (self.step > 1 and at + 8 + length > len(data)):
                 continue
             value = self.values.setdefault(number, Value())
-            if sequence not in value.chunks:
+            if length - 4 > len(value.chunks.get(sequence, b"")):
                 value.chunks[sequence] = data[at + 12 : at + 8 + length]
                 value.places[sequence] = base + at
                 self.held += length

@@ -17,6 +17,8 @@ SEGMENT_NAME = re.compile(r"[0-9A-F]{24}(\.gz|\.partial)?")
 LONG_HEADER, SHORT_HEADER = 40, 24
 FIRST_OF_SEGMENT = 2
 SWITCH = "CHECKPOINT past it, then let it be overwritten (--clean does)"
+TAIL = 1 << 16
+"""Bytes of a segment that are looked at again with the next."""
 OVERWRITE = "overwritten when the segment is used again (--clean does)"
 
 
@@ -34,41 +36,59 @@ def joined(data: bytes, block: int) -> bytes:
     return b"".join(parts)
 
 
-def look(tally: Tally, markers: Markers, record: bytes, chunks: Chunks) -> None:
-    """Count every hit in what a segment records: as it stands, and inside what is compressed there."""
-    tally.look(record)
-    for _at, content in inline(record, aligned=False):
-        tally.look(content)
-    chunks.add(record)
-    for _at, content, compressed in chunks.take():
-        for at, form in markers.within(content):
-            if compressed or straddles(at, len(form)):
-                tally.add(form)
+class Segments:
+    """Segments read one after the other: a value may begin in one and end in the next."""
+
+    def __init__(self, markers: Markers, block: int) -> None:
+        self.tally = Tally(markers)
+        self.files = 0
+        """How many segments have hits, not counting what only chunks put together show."""
+        self._markers, self._block = markers, block
+        self._tail, self._chunks = b"", Chunks(step=1)
+
+    def read(self, segment: bytes) -> None:
+        """Count every hit in a segment: as it stands, and inside what is compressed there."""
+        record, before = self._tail + joined(segment, self._block), self.tally.hits
+        seen = len(self._tail)
+        for at, form in self._markers.within(record):
+            if at + len(form) > seen:
+                self.tally.add(form)
+        for at, content in inline(record, aligned=False):
+            if at + (int.from_bytes(record[at : at + 4], "little") >> 2) > seen:
+                self.tally.look(content)
+        self.files += self.tally.hits > before
+        self._chunks.add(record)
+        if self._chunks.full:
+            self.end()
+        self._tail = record[-TAIL:]
+
+    def end(self) -> None:
+        """Look into the values that chunks make up."""
+        for _at, content, compressed in self._chunks.take():
+            for at, form in self._markers.within(content):
+                if compressed or straddles(at, len(form)):
+                    self.tally.add(form)
+
+    def finding(self, place: str, object: str, remedy: str) -> Finding:
+        """Return what all of it comes to."""
+        self.end()
+        return told(place, object, self.tally, f"in {self.files} segments", remedy)
 
 
 def survey(reach: Reach, markers: Markers, progress: Progress) -> Iterator[Finding]:
     """Yield what lies in the segments of the log, recycled ones apart."""
     if reach.blind or reach.standby:
-        yield Finding(
-            "wal",
-            "pg_wal",
-            "not observable",
-            reach.blind or "this is a standby: its own log is not the primary's",
-        )
+        why = reach.blind or "this is a standby: its own log is not the primary's"
+        yield Finding("wal", "pg_wal", "not observable", why)
         return
     block = int(reach.settings["wal_block_size"])
-    kinds: dict[str, Tally] = {"wal": Tally(markers), "recycled wal": Tally(markers)}
-    files = {"wal": 0, "recycled wal": 0}
-    for name, size, recycled in list(queries("residue").list_wal(reach.conn)):
-        kind = "recycled wal" if recycled else "wal"
+    used, recycled = Segments(markers, block), Segments(markers, block)
+    for name, size, is_recycled in list(queries("residue").list_wal(reach.conn)):
         data = reach.piece(f"pg_wal/{name}", 0, size)
         progress(len(data))
-        before = kinds[kind].hits
-        look(kinds[kind], markers, joined(data, block), Chunks(step=1))
-        files[kind] += kinds[kind].hits > before
-    for kind, tally in kinds.items():
-        remedy = SWITCH if kind == "wal" else OVERWRITE
-        yield told(kind, "pg_wal", tally, f"in {files[kind]} segments", remedy)
+        (recycled if is_recycled else used).read(data)
+    yield used.finding("wal", "pg_wal", SWITCH)
+    yield recycled.finding("recycled wal", "pg_wal", OVERWRITE)
     if reach.settings.get("wal_compression", "off") != "off":
         why = f"page images in the log are compressed ({reach.settings['wal_compression']})"
         yield Finding("wal", "page images", "not observable", why, "they go with their segments")
@@ -83,17 +103,15 @@ def told(place: str, object: str, tally: Tally, what: str, remedy: str) -> Findi
 
 def archive(folder: Path, markers: Markers, block: int, progress: Progress) -> Iterator[Finding]:
     """Yield what lies in a folder of archived segments on this host: as they are, or in gzip."""
-    tally, files, others = Tally(markers), 0, 0
+    segments, others = Segments(markers, block), 0
     for path in sorted(_files(folder)):
         if not SEGMENT_NAME.fullmatch(path.name):
-            others += path.suffix not in (".history", ".backup")
+            others += path.suffix not in (".history", ".backup", ".done", ".ready")
             continue
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         progress(len(data))
-        before = tally.hits
-        look(tally, markers, joined(data, block), Chunks(step=1))
-        files += tally.hits > before
-    yield told("archive", str(folder), tally, f"in {files} archived segments", "let the archive expire")
+        segments.read(data)
+    yield segments.finding("archive", str(folder), "let the archive expire")
     if others:
         why = f"{others} files that are no segments: compressed, encrypted, or something else"
         yield Finding("archive", str(folder), "not observable", why, "let the archive expire")

@@ -12,8 +12,11 @@ SELECT r.rolsuper, has_function_privilege('pg_catalog.pg_read_binary_file(text, 
 FROM pg_catalog.pg_roles r WHERE r.rolname = current_user;
 
 -- name: table_oid^
--- The table that a name means, and its kind.
-SELECT c.oid, c.oid::regclass::text, c.relkind::text FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(:name::text);
+-- The table that a name means, and its kind; without a schema the one that the search path finds.
+SELECT c.oid, c.relkind::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = :name::text AND c.relkind IN ('r', 'p', 'm')
+  AND CASE WHEN :schema::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = :schema::text END;
 
 -- name: leaves
 -- A table itself, or the partitions that hold its rows.
