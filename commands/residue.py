@@ -31,40 +31,38 @@ FINDINGS = (
 STEPS = (("statement", "STATEMENT"), ("why", "WHAT IT TAKES AWAY"))
 
 
+Tables = Annotated[list[str], typer.Option("--table", metavar="NAME", help="A table; may be repeated.")]
+Subject = Annotated[
+    str | None, typer.Option("--subject", metavar="ID", help="Look for a person's id in the CRM's tables.")
+]
+Marker = Annotated[
+    str | None,
+    typer.Option("--marker", metavar="-", help="`-`: values to look for, one a line of standard input."),
+]
+Archive = Annotated[
+    list[Path], typer.Option("--archive", metavar="DIR", help="A folder of archived log on this host.")
+]
+Dsn = Annotated[str | None, typer.Option("--dsn", metavar="DSN", help="A database administrator's login.")]
+Clean = Annotated[bool, typer.Option("--clean", help="Rewrite and lock the tables.")]
+SealedSince = Annotated[
+    str | None,
+    typer.Option("--sealed-since", metavar="DATE", help="With --clean: sealed since then, on your word."),
+]
+LockTimeout = Annotated[
+    int, typer.Option("--lock-timeout", min=1, max=86_400, metavar="S", help="Seconds to wait for locks.")
+]
+
+
 def residue(
-    table: Annotated[
-        list[str], typer.Option("--table", metavar="NAME", help="A table; may be repeated.")
-    ] = [],  # noqa: B006
+    table: Tables = [],  # noqa: B006
     tenant: AnyTenant = None,
-    subject: Annotated[
-        str | None,
-        typer.Option("--subject", metavar="ID", help="Look for a person's id in the CRM's tables."),
-    ] = None,
-    marker: Annotated[
-        str | None,
-        typer.Option("--marker", metavar="-", help="`-`: values to look for, one a line of standard input."),
-    ] = None,
-    archive: Annotated[
-        list[Path],
-        typer.Option("--archive", metavar="DIR", help="A folder of archived log on this host."),
-    ] = [],  # noqa: B006
-    dsn: Annotated[
-        str | None,
-        typer.Option("--dsn", metavar="DSN", help="A database administrator's login."),
-    ] = None,
-    clean: Annotated[bool, typer.Option("--clean", help="Rewrite and lock the tables.")] = False,
-    sealed_since: Annotated[
-        str | None,
-        typer.Option(
-            "--sealed-since",
-            metavar="DATE",
-            help="With --clean: sealed since then, on your word.",
-        ),
-    ] = None,
-    lock_timeout: Annotated[
-        int,
-        typer.Option("--lock-timeout", min=1, max=86_400, metavar="S", help="Seconds to wait for locks."),
-    ] = 10,
+    subject: Subject = None,
+    marker: Marker = None,
+    archive: Archive = [],  # noqa: B006
+    dsn: Dsn = None,
+    clean: Clean = False,
+    sealed_since: SealedSince = None,
+    lock_timeout: LockTimeout = 10,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:

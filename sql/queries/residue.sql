@@ -1,7 +1,14 @@
 -- name: sealed_since^
--- What is known about the readable past of one table.
+-- What is known about the readable past of one table: by its own name, else by that of what it is a partition of.
 SELECT table_name, born_sealed, since, cleaned_at, backups_until
-FROM lua.sealed_since WHERE table_name = :table::text;
+FROM lua.sealed_since
+WHERE table_name = :table::text
+   OR table_name IN (SELECT format('%%I.%%I', m.nspname, p.relname)
+                     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                     CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(c.oid) AS a(relid)
+                     JOIN pg_catalog.pg_class p ON p.oid = a.relid JOIN pg_catalog.pg_namespace m ON m.oid = p.relnamespace
+                     WHERE c.relispartition AND format('%%I.%%I', n.nspname, c.relname) = :table::text)
+ORDER BY table_name <> :table::text LIMIT 1;
 
 -- name: login^
 -- Who asks: whether every row shows to them, whether they may read the server's files, and where they are connected.
