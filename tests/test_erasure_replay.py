@@ -75,6 +75,21 @@ def test_a_restored_person_goes_again(
     assert status(session).state == "settled"
 
 
+def test_what_was_approved_once_is_not_asked_for_twice(
+    session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """After a restore nobody waits for four eyes: the erased must not be there meanwhile."""
+    who, backup = person(session, tenant), Backup(admin)
+    erase(session, tenant, who, tmp_path)
+    backup.restore()
+    admin.execute("UPDATE lua.approval_rule SET from_subjects = 0 WHERE action = 'erasure.run'")
+    with pytest.raises(RefusedError):
+        erase(session, tenant, person(session, tenant, "2"), tmp_path / "refused")
+    [found] = erasure.returned(session, [tenant])
+    assert erasure.replay(session, found, tmp_path / "again").people == 1
+    assert erasure.returned(session, [tenant]) == ()
+
+
 def test_rows_alone_go_again_though_their_person_is_marked(
     session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
 ) -> None:

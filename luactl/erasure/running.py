@@ -84,11 +84,13 @@ def run(
     batch_people: int = PEOPLE,
     batch_rows: int = ROWS,
     except_held: bool = False,
+    again: bool = False,
 ) -> ErasureResult:
     """Erase the people of a plan and write the certificate to `folder`, or else to `base`/<erasure id>.
 
     A `folder` that ends in .zip is written as such beside the one in `base`. `progress` gets the people of
     each batch that is done. Whom a legal hold keeps is left out with `except_held`, and on record as waiting.
+    `again` says that a restore brought them back: what was approved once is not asked for twice.
 
     Raises BusyError when another run erases them, ApprovalNeededError where the rule wants approval that is
     not there, RefusedError off a key host, when somebody is held, when nobody is left or when foreign files
@@ -107,7 +109,7 @@ def run(
             "nobody of these people is left to erase",
             hint=f"`luactl erasure list --tenant {plan.tenant}` shows who was erased by which erasure",
         )
-    granted = None if known else approval.demand(session, wanted(plan))
+    granted = None if known or again else approval.demand(session, wanted(plan))
     if known is None or known.state == "intent":
         recover(session)
     if known is None:
