@@ -91,7 +91,8 @@ class Home(Frame):
         first, self.console.first = self.console.first, None
         if first is not None:
             self.table.change(_row(first))
-        self.after(first.name if first else "")
+        # The screen first: a thread that looks things up meanwhile would slow its drawing.
+        self.call_after_refresh(self.after, first.name if first else "")
 
     def after(self, name: str) -> None:
         """Look up what comes after a matter, the first one after none; then ask which clocks run."""

@@ -12,6 +12,7 @@ from luactl.errors import Exit, LuactlError
 
 from .matter import Matter, tenants
 from .sessions import Sessions
+from .settings import read
 
 if TYPE_CHECKING:
     from luactl.db import Session
@@ -30,7 +31,8 @@ def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
 
     Raises what connecting raises before the screen is taken, and the fault that ended it.
     """
-    profile = load_profile(profile_name)
+    profile, settings = load_profile(profile_name), read()
+    os.environ["TEXTUAL_THEME"] = settings.theme  # set later, it would have all styles parsed again
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     # The driver first: then the thread mostly waits for the server while this one loads Textual.
@@ -39,9 +41,7 @@ def start(profile_name: str | None, say: Callable[[str], None]) -> Exit:
     with ThreadPoolExecutor(1) as pool:
         connected = pool.submit(_connect, profile, say)
         from .app import Console
-        from .settings import read
 
-        settings = read()
         sessions, actor, first = connected.result()
     app = Console(profile, actor, clock_of(profile), sessions, settings)
     app.first = first
