@@ -10,10 +10,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Home, TestServer, run_program
+from conftest import Connection, Home, TestServer, run_program
 from support_erasure import practice
 from support_terminal import Terminal, terminal
 
+from luactl import ledger
 from luactl.db import Session
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
@@ -22,9 +23,10 @@ LUACTL = str(Path(sys.executable).with_name("luactl"))
 
 
 @contextmanager
-def opened(home: Home, *arguments: str) -> Iterator[Terminal]:
-    with terminal([LUACTL, "tui", *arguments], home.environ) as seen:
-        seen.until("cut short")
+def opened(home: Home, clocks: str = "ledger waits") -> Iterator[Terminal]:
+    """Open home and wait for the last thing that it looks up: the clocks."""
+    with terminal([LUACTL, "tui"], home.environ) as seen:
+        seen.until(clocks)
         assert seen.quiet(0.3)
         yield seen
 
@@ -67,14 +69,16 @@ def test_a_fault_restores_the_terminal_and_shows_no_values(home: Home, tmp_path:
         assert b"p455word" not in seen.drawn
 
 
-def test_draws_nothing_when_nothing_changes(home: Home) -> None:
-    with opened(home) as seen:
+def test_draws_nothing_when_nothing_changes(home: Home, admin: Connection) -> None:
+    admin.execute("DELETE FROM ledger.pending")  # whose clock would be a minute older now and then
+    with opened(home, "no clock runs") as seen:
         assert seen.read(2) == b""
 
 
 def test_the_log_draws_nothing_until_something_happens(home: Home, session: Session) -> None:
     practice(session)
-    with opened(home) as seen:
+    ledger.integrate(session)
+    with opened(home, "purge due") as seen:
         seen.type("G\r")
         seen.until("following")
         assert seen.quiet(0.3)
