@@ -1,0 +1,127 @@
+"""The part of the story of all commands about approvals and legal holds (see support_story_table.py)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from conftest import new_login
+from support_story import Case, Rule, World
+
+from luactl import approval
+from luactl.connect import dial, open_session
+
+T = ("--tenant", "smile")
+
+
+def remember_key(w: World, data: Any) -> None:
+    w.seen["vkey"] = data["vkey"]
+
+
+def leave_requests(w: World) -> None:
+    """Have a colleague ask for three things, as a command of theirs would."""
+    passfile = w.folder / "colleague.pgpass"
+    colleague = new_login(w.server, passfile, ("lua_operator",))
+    with (
+        open_session(command="test") as own,
+        closing(
+            dial(
+                w.server.dsn(w.database, colleague, passfile),
+                passfile=passfile,
+                profile="test",
+                command="test",
+            )
+        ) as conn,
+    ):
+        theirs = replace(own, conn=conn, actor=colleague)
+        for name in ("request", "other", "third"):
+            want = approval.Want("erasure.run", f"erasure {name}", "Erase 12 people", {}, {}, "smile", 12)
+            try:
+                approval.demand(theirs, want)
+            except approval.ApprovalNeededError as refusal:
+                w.seen[name] = str(refusal.approval_id)
+
+
+def register_own_key(w: World) -> None:
+    made = approval.make(w.folder / "own.key", "own")
+    with open_session(command="test") as s:
+        approval.register(s, made.vkey, "somebody", [w.login])
+
+
+EYES: dict[str, tuple[Case, ...]] = {
+    "approval key init": (
+        Case(
+            lambda w: ("--name", "hell", "--file", str(w.folder / "hell.key")),
+            empty=True,
+            keep=remember_key,
+            again=5,
+        ),
+    ),
+    "approval key add": (
+        Case(
+            lambda w: (w.seen["vkey"], "--person", "Kanzlei Hell", "--outside"),
+            (Rule("lua.approver_key", "insert", "approval.key-add"),),
+            again=5,
+        ),
+    ),
+    "approval key list": (Case(),),
+    "approval rule list": (Case(),),
+    "approval list": (Case(prepare=leave_requests),),
+    "approval show": (Case(lambda w: (w.seen["request"],)),),
+    "approval export": (
+        Case(lambda w: (w.seen["request"], str(w.folder / "request.json")), empty=True, again=5),
+    ),
+    "approval sign": (
+        Case(
+            lambda w: (str(w.folder / "request.json"), "--key", str(w.folder / "hell.key")),
+            empty=True,
+            again=5,
+        ),
+    ),
+    "approval import": (
+        Case(
+            lambda w: (str(w.folder / "request.json.signed"),),
+            (Rule("lua.approval_answer", "insert", "approval.grant"),),
+            again=5,
+        ),
+    ),
+    "approval grant": (
+        Case(
+            lambda w: (w.seen["other"], "--key", str(w.folder / "own.key")),
+            (Rule("lua.approval_answer", "insert", "approval.grant"),),
+            prepare=register_own_key,
+            again=5,
+        ),
+    ),
+    "approval deny": (
+        Case(
+            lambda w: (w.seen["third"], "--key", str(w.folder / "own.key")),
+            (Rule("lua.approval_answer", "insert", "approval.deny"),),
+            again=5,
+        ),
+    ),
+    "approval key revoke": (
+        Case(
+            lambda w: (w.seen["vkey"],),
+            (Rule("lua.approver_key", "update", "approval.key-revoke"),),
+            again=5,
+        ),
+    ),
+    "hold place": (
+        Case(
+            lambda w: (*T, "--subject", w.people["2"], "--reference", "21 O 17/26"),
+            (Rule("lua.hold", "insert", "hold.place"),),
+            keep=lambda w, data: w.seen.update(hold=data["hold_id"]),
+        ),
+    ),
+    "hold list": (Case(lambda w: T),),
+    "hold show": (Case(lambda w: (w.seen["hold"],)),),
+    "hold release": (
+        Case(
+            lambda w: (w.seen["hold"], "--reason", "settled"),
+            (Rule("lua.hold", "update", "hold.release"),),
+            again=5,
+        ),
+    ),
+}
