@@ -158,7 +158,10 @@ def _answer(
 
 @app.command("export")
 def export(
-    approval_id: Id, file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")]
+    approval_id: Id,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Write a request to a file that an outside approver signs on a machine of their own.
 
@@ -167,8 +170,12 @@ def export(
     """
     from luactl import approval
 
+    wanted = identifier(approval_id, "request", "approval list")
     with session("approval export") as s:
-        found = approval.export(s, identifier(approval_id, "request", "approval list"), file)
+        if dry_run:
+            show_plan(approval.find(s, wanted), ONE)
+            return
+        found = approval.export(s, wanted, file)
     show(found, ONE, [f"`luactl approval sign {file}` signs it, without a database"])
 
 
