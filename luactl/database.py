@@ -138,13 +138,15 @@ def migrate(session: Session, *, dry_run: bool = False) -> Migrated:
 def _recorder(session: Session) -> Callable[[schema.Migration], None]:
     from .ledger import Entry, append
 
-    untold: list[str] = []
-
     def remember(migration: schema.Migration) -> None:
-        untold.append(str(migration))
-        if queries("database").has_ledger(session.conn):
-            append(session, Entry("db.migrate", object="schema", detail={"migrations": [*untold]}))
-            untold.clear()
+        if not queries("database").has_ledger(session.conn):
+            return
+        names = [str(migration)]
+        if queries("database").is_silent(
+            session.conn
+        ):  # what ran before there was a ledger, in this run or another
+            names = [f"{version:04}_{name}" for version, name, _ in queries("schema").applied(session.conn)]
+        append(session, Entry("db.migrate", object="schema", detail={"migrations": names}))
 
     return remember
 

@@ -190,11 +190,17 @@ class Blow:
         written = entries(changes(self.before, now))
         return Counter({one: number for one, number in written.items() if one[0] in ours})
 
-    def strike(self, at: int) -> None:
+    def strike(self, at: int, how: str) -> None:
         self.w.admin.close()
         self.w.admin = self.stage.reset()
-        done, _steps = self.striker.run(*self.args, at=at, stdin=self.case.stdin)
-        assert met(done, "killed (-9)").code == KILLED
+        dsn = self.stage.server.admin_dsn(self.stage.database)
+        done, _steps = self.striker.run(*self.args, at=at, how=how, stdin=self.case.stdin, admin=dsn)
+        if how == "kill":
+            assert met(done, "killed (-9)").code == KILLED
+        elif how == "interrupt":
+            met(done, "Ctrl-C")
+        else:
+            told(done, 0, 1, 3, 4)
         self.inspect()
         self.repeat()
 
@@ -220,21 +226,21 @@ class Blow:
 
 
 def strike_all(
-    stage: Stage, striker: Striker, w: World, command: str, case: Case, every: int
+    stage: Stage, striker: Striker, w: World, command: str, case: Case, every: int, how: str
 ) -> Iterator[AssertionError]:
     """Strike at each step, or at every so many; yield what was wrong afterwards."""
     blow = Blow(stage, striker, w, command, case)
     for at, step in list(enumerate(blow.steps, 1))[::every]:
         try:
-            blow.strike(at)
+            blow.strike(at, how)
         except AssertionError as error:
-            error.add_note(f"`{command}` killed at step {at} of {len(blow.steps)}: {step}")
+            error.add_note(f"{how} of `{command}` at step {at} of {len(blow.steps)}: {step}")
             yield error
     w.admin.close()
     w.admin = stage.reset()
 
 
-def tell(stage: Stage, striker: Striker, struck: str, every: int = 1) -> None:
+def tell(stage: Stage, striker: Striker, struck: str, every: int = 1, how: str = "kill") -> None:
     """Tell the story up to that command, and strike there."""
     w = World(
         stage.server, stage.database, stage.server.admin(stage.database), stage.home, f"w_{stage.database}"
@@ -246,7 +252,7 @@ def tell(stage: Stage, striker: Striker, struck: str, every: int = 1) -> None:
             for case in cases:
                 case.prepare(w)
                 if command == struck and changing(case):
-                    wrong += strike_all(stage, striker, w, command, case, every)
+                    wrong += strike_all(stage, striker, w, command, case, every, how)
                 if changing(case) or case.keep is not Case.keep:
                     run(w, command, case)
     finally:
@@ -270,3 +276,16 @@ def test_killed_at_any_step(stage: Stage, striker: Striker, command: str) -> Non
 @pytest.mark.parametrize("command", [one for one, cases in TABLE.items() if any(map(changing, cases))])
 def test_killed_at_every_step(stage: Stage, striker: Striker, command: str) -> None:
     tell(stage, striker, command)
+
+
+@pytest.mark.parametrize(("how", "every"), [("interrupt", 31), ("terminate", 23)])
+def test_cut_short_at_any_step(stage: Stage, striker: Striker, how: str, every: int) -> None:
+    """By Ctrl-C, and by a server that ends all that it does for this command."""
+    tell(stage, striker, "erasure run", every, how)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["interrupt", "terminate"])
+@pytest.mark.parametrize("command", [one for one, cases in TABLE.items() if any(map(changing, cases))])
+def test_cut_short_at_many_steps(stage: Stage, striker: Striker, how: str, command: str) -> None:
+    tell(stage, striker, command, 2, how)

@@ -25,6 +25,10 @@ SELECT r.rolsuper OR coalesce((
     WHERE g.rolname IN ('lua_owner', 'lua_definer', 'lua_rolekeeper') AND pg_has_role(r.oid, g.oid, 'MEMBER')), false)
 FROM pg_catalog.pg_roles AS r WHERE r.rolname = session_user;
 
+-- name: is_silent$
+-- Whether the ledger has not one entry yet.
+SELECT NOT EXISTS (SELECT FROM ledger.entry);
+
 -- name: has_ledger$
 -- Whether the ledger is there to remember a migration.
 SELECT to_regclass('ledger.pending') IS NOT NULL;
