@@ -186,7 +186,8 @@ class Blow:
 
     def called(self, now: Rows) -> Counter[tuple[str, str]]:
         """Return the entries that the command's own changes call for."""
-        ours = {rule.action for rule in self.case.rules} - {READS, "key.recover"}
+        # What makes files makes them anew each time, and each time it is recorded.
+        ours = {rule.action for rule in self.case.rules if rule.how != "files"} - {READS, "key.recover"}
         written = entries(changes(self.before, now))
         return Counter({one: number for one, number in written.items() if one[0] in ours})
 
@@ -253,8 +254,7 @@ def tell(stage: Stage, striker: Striker, struck: str, every: int = 1, how: str =
                 case.prepare(w)
                 if command == struck and changing(case):
                     wrong += strike_all(stage, striker, w, command, case, every, how)
-                if changing(case) or case.keep is not Case.keep:
-                    run(w, command, case)
+                run(w, command, case)
     finally:
         w.admin.close()
     assert not wrong, "\n\n".join("\n".join((*error.__notes__, str(error))) for error in wrong)
