@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from conftest import Connection, Home
 from hypothesis import given
 from hypothesis import strategies as st
+from support_approval import approver
+from support_approval import ask as approval_of
 from support_erasure import person, practice, run_killed
 from support_tui import NOW, at_noon, drive, go, keys, new_console, settled, text
 from textual.pilot import Pilot
 
-from luactl import promise
+from luactl import approval, promise
 from luactl.clock import FixedClock
 from luactl.db import Session
 from luactl.errors import RefusedError
@@ -92,6 +95,19 @@ def test_every_clock_runs_from_what_the_database_knows(session: Session, home: H
     assert ask(fixed)["waivers"] == ["waiver of 3.1 ends in 73 h"]
     assert run_killed("epoch committed", "erase", "smile", str(person(session, tenant)), str(home.path)) != 0
     assert ask(session)["unfinished"] == ["erasure cut short for <1 min"]
+
+
+def test_a_request_for_approval_runs_out(
+    session: Session, login: Callable[..., Session], tmp_path: Path
+) -> None:
+    operator = replace(login("lua_operator"), clock=FixedClock(NOW))
+    anna = approver(session, login, tmp_path, "lua_dpo")
+    request = approval_of(operator)
+    left = approval.find(operator, request).expires_at - NOW
+    fixed = replace(session, clock=FixedClock(NOW))
+    assert ask(fixed)["approvals"] == [f"approval of erasure.run waiting, ends in {span(left)}"]
+    anna.deny(request)
+    assert ask(fixed)["approvals"] == []
 
 
 def test_the_outlook_agrees_with_the_plan(session: Session) -> None:

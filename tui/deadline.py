@@ -82,6 +82,17 @@ def waivers(session: Session) -> list[Deadline]:
     return [Deadline(f"waiver of {one.promise} ends", one.valid_until, 7 * DAY) for one in found]
 
 
+def approvals(session: Session) -> list[Deadline]:
+    """Tell when requests for approval run out that wait for an answer, or to be used."""
+    from luactl.approval import list_
+
+    return [
+        Deadline(f"approval of {one.action} {one.state}, ends", one.expires_at, DAY)
+        for one in list_(session, open_only=True)
+        if one.state in ("waiting", "granted")
+    ]
+
+
 def unfinished(session: Session) -> list[Deadline]:
     """Tell since when erasures and purges are cut short, one clock a kind."""
     from luactl.erasure import unfinished as cut_short
@@ -101,5 +112,6 @@ def ledger(session: Session) -> list[Deadline]:
 
 
 SOURCES: dict[str, Callable[[Session], list[Deadline]]] = {
-    "unfinished": unfinished, "retention": retention, "waivers": waivers, "ledger": ledger,
+    "unfinished": unfinished, "retention": retention, "waivers": waivers, "approvals": approvals,
+    "ledger": ledger,
 }  # fmt: skip
