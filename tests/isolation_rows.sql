@@ -26,4 +26,6 @@ INSERT INTO lua.hold (tenant_id, hold_id, hold_no, scope, subject_id, reference,
 INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, purpose, released_by, created_at, expires_at)
     VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 'somebody', '{tenant}', sha256('x'), 'support', 'somebody', now(), now() + interval '1 day');
 INSERT INTO vault.release_key VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, '\x08', 1, decode(repeat('00', 93), 'hex'));
+INSERT INTO lua.termination (tenant_id, termination_id, state, instruction, announced_by, announced_at, erase_from)
+    VALUES (%(tenant)s, gen_random_uuid(), 'withdrawn', 'letter', 'somebody', now(), now());
 INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now())

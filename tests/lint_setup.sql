@@ -16,9 +16,12 @@ SELECT p.oid::regprocedure AS f FROM pg_proc p JOIN lint_schema ON n = p.proname
 
 CREATE TEMP TABLE lint_rule (tenant_id bigint);
 CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint
-    AND CASE WHEN tenant_id < 1099511627776 THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'
-             ELSE current_user = 'lua_t' || tenant_id
-                  OR pg_has_role(current_user, to_regrole('lua_t' || tenant_id || '_staff'), 'MEMBER') END);
+    AND CASE WHEN nullif(current_setting('lua.tenant_id', true), '')::bigint < 1099511627776
+             THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'
+             ELSE current_user = 'lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint
+                  OR pg_has_role(current_user,
+                                                to_regrole('lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint || '_staff'), 'MEMBER')
+        END);
 
 -- The rules hold for a dedicated tenant's partitions and roles too.
 SELECT lua.make_tenant_roles(n), lua.make_tenant_partitions(n) FROM lua.next_dedicated() AS n;

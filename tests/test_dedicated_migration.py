@@ -27,20 +27,28 @@ KEYS = """SELECT concat_ws(' ', replace(conrelid::regclass::text, '_pooled', '')
             AND connamespace::regnamespace::text IN ('lua', 'crm') ORDER BY 1"""
 
 
+def up_to(version: int, conn: Connection, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run the migrations up to a version, and none of those that came later."""
+    every = schema.migrations()
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "migrations", lambda: every[:version])
+        return schema.migrate(conn, SystemClock())
+
+
 @pytest.fixture
 def old(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     """A database of the version before, with rows of two tenants in every table."""
-    name, every = f"t_{secrets.token_hex(6)}", schema.migrations()
+    name = f"t_{secrets.token_hex(6)}"
     with closing(server.admin()) as conn:
         conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
             with closing(server.admin(name)) as admin:
-                with monkeypatch.context() as patch:
-                    patch.setattr(schema, "migrations", lambda: every[:BEFORE])
-                    schema.migrate(admin, SystemClock())
+                up_to(BEFORE, admin, monkeypatch)
                 for tenant in (7, 8):
                     for statement in ROWS.split(";\n"):
-                        admin.execute(statement.encode(), {"tenant": tenant})
+                        into = statement.split("INSERT INTO ")[1].split()[0]
+                        if told(admin, "SELECT to_regclass(%s)::text", into) != [None]:  # else it came later
+                            admin.execute(statement.encode(), {"tenant": tenant})
                 yield admin
         finally:
             conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -50,12 +58,11 @@ def told(conn: Connection, query: str, *values: Any) -> list[str]:
     return [row[0] for row in conn.execute(query.encode(), values or None)]
 
 
-def test_a_database_with_rows_keeps_all_of_it(old: Connection) -> None:
+def test_a_database_with_rows_keeps_all_of_it(old: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     facts, keys = told(old, FACTS, list(TABLES)), told(old, KEYS)
     rows = {at: row for at, row in snapshot(old).items() if at[0] != "lua.migration"}
     assert {at[0] for at in rows} >= {f"crm.{table}" for table in TABLES}
-    ran = schema.migrate(old, SystemClock())
-    assert ran[0].endswith("_dedicated")
+    assert [name[5:] for name in up_to(BEFORE + 1, old, monkeypatch)] == ["dedicated"]
     later = snapshot(old)
     assert {at: later.get(at) for at in rows} == rows
     assert told(old, FACTS, list(TABLES)) == facts

@@ -27,12 +27,12 @@ EXEMPT = (
 
 TABLE = "CREATE TABLE crm.x (tenant_id bigint NOT NULL, id uuid NOT NULL, PRIMARY KEY (tenant_id, id)"
 SECURE = "ALTER TABLE crm.x ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+CONTEXT = "nullif(current_setting('lua.tenant_id', true), '')::bigint"
 EXACT = (
-    "tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint"
-    " AND CASE WHEN tenant_id < 1099511627776"
+    f"tenant_id = {CONTEXT} AND CASE WHEN {CONTEXT} < 1099511627776"
     " THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'"
-    " ELSE current_user = 'lua_t' || tenant_id"
-    " OR pg_has_role(current_user, to_regrole('lua_t' || tenant_id || '_staff'), 'MEMBER') END"
+    f" ELSE current_user = 'lua_t' || {CONTEXT}"
+    f" OR pg_has_role(current_user, to_regrole('lua_t' || {CONTEXT} || '_staff'), 'MEMBER') END"
 )
 FUNCTION = "CREATE FUNCTION crm.x(p_tenant bigint) RETURNS bigint LANGUAGE sql"
 PINNED = "SECURITY DEFINER SET search_path = ''"

@@ -60,8 +60,9 @@ END $$;
 COMMENT ON FUNCTION lua.imitate IS 'Row security, policies and statistics targets of one table for another';
 REVOKE ALL ON FUNCTION lua.imitate(regclass, regclass) FROM PUBLIC;
 
--- The policy asks for the role of a dedicated tenant's staff by its name: only for rows of dedicated tenants, and a
--- role that is not there is null, which shows nothing. Who logged in as one tenant's CRM stays that, whatever role it takes.
+-- The policy asks for the role of a dedicated tenant's staff by its name: only in the context of dedicated tenants, and a
+-- role that is not there is null, which shows nothing. It asks the setting, which is the row's tenant, and not the row:
+-- so Postgres asks once a statement instead of once a row. Who logged in as one tenant's CRM stays that, whatever role it takes.
 DO $policy$
 DECLARE
     t regclass;
@@ -72,10 +73,12 @@ BEGIN
     LOOP
         EXECUTE format($rule$ALTER POLICY tenant ON %s
             USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint
-                   AND CASE WHEN tenant_id < 1099511627776
+                   AND CASE WHEN nullif(current_setting('lua.tenant_id', true), '')::bigint < 1099511627776
                             THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'
-                            ELSE current_user = 'lua_t' || tenant_id
-                                 OR pg_has_role(current_user, to_regrole('lua_t' || tenant_id || '_staff'), 'MEMBER') END)$rule$, t);
+                            ELSE current_user = 'lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint
+                                 OR pg_has_role(current_user,
+                                                to_regrole('lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint || '_staff'), 'MEMBER')
+                       END)$rule$, t);
     END LOOP;
 END
 $policy$;
