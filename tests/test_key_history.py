@@ -221,7 +221,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.living)
     def erase(self, data: st.DataObject, size: int, kill_at: str | None) -> None:
         victims = data.draw(
-            st.lists(st.sampled_from(sorted(self.living)), min_size=1, max_size=size, unique=True)
+            st.lists(st.sampled_from(list(self.living)), min_size=1, max_size=size, unique=True)
         )
         periods = (
             data.draw(st.lists(st.sampled_from(sorted(self.periods)), max_size=1)) if self.periods else []
@@ -247,7 +247,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), kill_at=kills)
     @precondition(lambda self: self.living)
     def rectify(self, data: st.DataObject, kill_at: str | None) -> None:
-        number, subject, key_class = data.draw(st.sampled_from(sorted(self.living)))
+        number, subject, key_class = data.draw(st.sampled_from(list(self.living)))
         keys = key.open_tenant(self.session, number)
         old = keys.subjects([subject], key_class)[subject]
 

@@ -23,7 +23,7 @@ from .root import NoRootError, lock_shared, place, read_root, wipe
 
 ATTEMPTS = 5
 BATCH = 2000
-CACHED_NODES = 20_000
+CACHED_NODES = 4_096
 
 
 class Nodes:
