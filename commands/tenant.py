@@ -407,7 +407,6 @@ def terminate(
 
     Examples:
         luactl tenant terminate dental-berlin --instruction 'letter of 2026-11-20' --grace 30
-        luactl tenant export dental-berlin /srv/handover/dental-berlin
         luactl tenant terminate dental-berlin --returned 01a214d2-9f30-7b1d-8c55-0b6a2f1f8f11 --dry-run
         luactl tenant terminate dental-berlin --returned 01a214d2-9f30-7b1d-8c55-0b6a2f1f8f11
     """
@@ -431,10 +430,11 @@ def terminate(
             rows = sum(one.rows for one in plan.going)
             confirm(f"Erase all {rows:,} rows and all keys of {slug}, for good?", yes=yes, retype=slug)
         done = termination.run(s, found, plan, find_paths().data / "certificates", certificate)
-    notes = (
-        [f"the certificate is pending, without signature or proof: {done.pending}"] if done.pending else []
-    )
-    show_result(done, ENDED, notes)
+    show_result(done, ENDED, _pending(done.pending))
+
+
+def _pending(reason: str | None) -> list[str]:
+    return [f"the certificate is pending, without signature or proof: {reason}"] if reason else []
 
 
 def _announce(s: Session, found: Tenant, instruction: str | None, grace: int, yes: bool) -> None:

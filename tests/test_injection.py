@@ -97,7 +97,7 @@ class World:
         self.number += 1
         if (command, name) in (("tenant create", "slug"), ("instruction add", "--reference")):
             return f"new-{self.number}"
-        return self.values.get(f"{command} {name}") or self.values[name]
+        return self.values.get(f"{command} {name}") or self.values.get(name, "none")
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "crm customer import file": tables["people"], "crm interaction import file": tables["visits"],
         "crm invoice import file": tables["bills"], "--lines": tables["lines"],
         "subject": listed[0]["subject_id"], "--subject": listed[0]["subject_id"],
-        "--instruction": "ticket", "erasure_id": entry, "id": entry,
+        "who": listed[0]["subject_id"], "--instruction": "ticket", "erasure_id": entry, "id": entry,
         "name": "test", "--until": "2999-01-01", **{f"promise {verb} id": "1.4" for verb in PROMISES},
         "--table": "crm.contact", "--archive": str(cwd), "--marker": "-", "--sealed-since": "2026-11-20",
         "--lock-timeout": "5",
@@ -171,9 +171,13 @@ def line(w: World, command: str, name: str, payload: str) -> list[str]:
             words.append(f"{spelt(param)}={value}")
     if name in ("--subject", "--certificate") and command.startswith("log"):
         words += ["--tenant", "smile"]
-    if command in PLANNED:
+    if command in PLANNED or (command not in CHANGING and plans(command)):
         words.append("--dry-run")
     return [*words, *(("--", *arguments) if arguments else ())]
+
+
+def plans(command: str) -> bool:
+    return any("--dry-run" in param.opts for param in COMMANDS[command].params)
 
 
 def chosen(command: str, name: str, every: bool) -> list[str]:

@@ -355,13 +355,16 @@ def test_definer_functions_refuse_a_tenant_that_is_not_the_callers(
 ) -> None:
     with enter(*EVERYBODY) as conn:
         for call in (*calls(admin, dedicated), *calls(admin, -1)):
-            with pytest.raises(Denied, match="is not for|for function|only lua_admin"), context(conn, A):
+            with pytest.raises(Denied, match=r"is not for|for function|only lua_admin"), context(conn, A):
                 conn.execute(call)
     with enter(name=f"lua_t{dedicated}") as conn:
         for name in EVERYBODY:
             admin.execute(f"GRANT {name} TO lua_t{dedicated}")
         for call in (*calls(admin, A), *calls(admin, dedicated + 1)):
-            with pytest.raises(Denied, match="is not for|for function|only lua_admin"), context(conn, dedicated):
+            with (
+                pytest.raises(Denied, match=r"is not for|for function|only lua_admin"),
+                context(conn, dedicated),
+            ):
                 conn.execute(call)
 
 

@@ -30,6 +30,9 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 class DocumentError(LuactlError):
     """A request or a signed answer is not what luactl would have written."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(what, hint="give the file as `luactl approval export` or `approval sign` wrote it")
+
 
 @dataclass(frozen=True)
 class Bound:
