@@ -153,6 +153,11 @@ def untouched() -> Iterator[TestServer]:
 @pytest.fixture(scope="session")
 def keyed(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second template, with key tree and ledger origin; returns the folder of its keys."""
+    return make_keyed(server, tmp_path_factory)
+
+
+def make_keyed(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make that template on a server, and return the folder of its keys."""
     path = tmp_path_factory.mktemp("keyed")
     (path / "keys").mkdir(mode=0o700)
     with closing(server.admin()) as conn:

@@ -22,7 +22,8 @@ from typing import IO, Any
 from support_whole import Done
 
 KILLED = -signal.SIGKILL
-MAKERS = ("luactl.connect", "luactl.database", "luactl.doctor", "luactl.init.target")
+MAKERS = ("luactl.connect", "luactl.database", "luactl.doctor", "luactl.init.target",
+          "luactl.residue.connecting")  # fmt: skip
 """The modules of the engine that make a Session; a test looks that there are no others."""
 FILE_EVENTS = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.chmod": 0, "os.truncate": 0}
 PATIENCE = 60

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import FAST, Connection, Home, TestServer, migrated_server
+from conftest import FAST, Connection, Home, TestServer, make_keyed, migrated_server
 from support_erasure import PEOPLE, VISITS
 from support_failures import listening, met, once, until, until_nobody_is_there
 from support_ruin import bring_back, caught_up, follow, halt, restart, standby, taken
@@ -33,6 +33,12 @@ def server() -> Iterator[TestServer]:
         [*settings, ("wal_level", "replica"), ("superuser_reserved_connections", "6")]
     ) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def keyed(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with keys, on this module's own server."""
+    return make_keyed(server, tmp_path_factory)
 
 
 @pytest.fixture

@@ -243,7 +243,12 @@ def test_no_epoch_turns_to_a_root_that_a_holder_did_not_keep(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
-    monkeypatch.setattr("luactl.key.holder.os.write", lambda handle, raw: write(handle, bytes(raw)[:100]))
+
+    def loses(handle: int, raw: bytes) -> int:
+        write(handle, bytes(raw)[:100])
+        return len(raw)  # and says that it wrote all of it
+
+    monkeypatch.setattr("luactl.key.holder.os.write", loses)
     with pytest.raises(RefusedError, match="torn or corrupt"):
         key.drop(session, [], lambda _epoch: None)
     monkeypatch.undo()

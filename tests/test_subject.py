@@ -307,10 +307,7 @@ def test_reindex(
     monkeypatch.setattr(FINDING, "BATCH", 16)
     plan = subject.plan_reindex(session, shop)
     assert (plan.version, plan.rows, plan.outdated, plan.done) == (5, 41, 41, 0)
-    with transaction(session, shop.tenant_id) as conn:
-        conn.execute(
-            "DELETE FROM vault.slot WHERE tenant_id = %s AND subject_id = %s", (shop.tenant_id, gone)
-        )
+    admin.execute("DELETE FROM vault.slot WHERE tenant_id = %s AND subject_id = %s", (shop.tenant_id, gone))
     steps: list[int] = []
     done = subject.reindex(session, shop, plan, steps.append)
     assert (done.outdated, done.done, steps) == (41, 40, [16, 16, 8])

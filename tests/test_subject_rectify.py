@@ -130,6 +130,7 @@ def test_the_list_of_sealed_columns_is_complete(server: TestServer) -> None:
         found = conn.execute(
             "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns"
             " WHERE data_type = 'bytea' AND table_schema = 'crm' AND column_name <> 'digest'"
+            " AND NOT (SELECT relispartition FROM pg_class WHERE oid = ('crm.' || table_name)::regclass)"
         ).fetchall()
     assert {(table.table, table.column) for table in TABLES} == set(found)
 
