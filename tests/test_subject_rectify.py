@@ -128,9 +128,9 @@ def opens(
 def test_the_list_of_sealed_columns_is_complete(server: TestServer) -> None:
     with server.admin(TEMPLATE) as conn:
         found = conn.execute(
-            "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns"
-            " WHERE data_type = 'bytea' AND table_schema = 'crm' AND column_name <> 'digest'"
-            " AND NOT (SELECT relispartition FROM pg_class WHERE oid = ('crm.' || table_name)::regclass)"
+            "SELECT format('crm.%s', c.relname), a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+            " WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+            " AND a.atttypid = 'bytea'::regtype AND a.attname <> 'digest' AND NOT a.attisdropped"
         ).fetchall()
     assert {(table.table, table.column) for table in TABLES} == set(found)
 
