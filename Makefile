@@ -13,7 +13,7 @@ JOBS := logical
 PARALLEL := $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 SOURCES := luactl commands tui tests bench
 
-.PHONY: help install demo demo-erasure test test-long test-matrix check lint format types imports bench docs man lock clean
+.PHONY: help install demo demo-erasure test test-long test-exhaustive test-matrix check lint format types imports bench docs man lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,11 +27,14 @@ demo-erasure: install  ## See a backup stolen and put back, and the erased stay 
 	$(RUN)/luactl demo --erasure
 
 test: install  ## Run the tests
-	$(PARALLEL) -m "not long and not alone"
+	$(PARALLEL) -m "not long and not exhaustive and not alone"
 
 test-long: install  ## Run the tests that take minutes
 	$(PARALLEL) -m "long and not alone"
 	$(RUN)/python -m pytest -q -m alone
+
+test-exhaustive: install  ## Cut every command short at every step, and other tests that take an hour
+	$(PARALLEL) -m exhaustive
 
 test-matrix: install  ## Run what depends on the server's version on Postgres 15 and 18
 	@set -e; for version in 15 18; do \
@@ -39,7 +42,7 @@ test-matrix: install  ## Run what depends on the server's version on Postgres 15
 	    echo "Postgres 15: left out, it is not installed (Debian 12: postgresql-15)"; continue; \
 	  fi; \
 	  echo "Postgres $$version"; \
-	  LUACTL_TEST_PG=$$version $(PARALLEL) -m "postgres and not long and not alone"; \
+	  LUACTL_TEST_PG=$$version $(PARALLEL) -m "postgres and not long and not exhaustive and not alone"; \
 	done
 
 check: lint test  ## Run everything that a change must pass

@@ -290,7 +290,7 @@ def test_files_that_are_none(session: Session, tenant: Tenant, content: str, err
         erasure.from_file(session, tenant, Path("/nowhere/at/all"))
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_million_lines(session: Session, tenant: Tenant) -> None:
     text = "".join(f"{n}\n" for n in range(1_000_000))
     named = erasure.from_file(session, tenant, table(text), skip_unknown=True)

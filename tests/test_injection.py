@@ -241,7 +241,7 @@ def test_hostile_text_through_every_parameter(world: World) -> None:
     send_everywhere(world, every=False)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_all_hostile_text_through_every_parameter(world: World) -> None:
     send_everywhere(world, every=True)
 

@@ -273,7 +273,7 @@ def test_killed_at_any_step(stage: Stage, striker: Striker, command: str) -> Non
     tell(stage, striker, command, every=9)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", [one for one, cases in TABLE.items() if any(map(changing, cases))])
 def test_killed_at_every_step(stage: Stage, striker: Striker, command: str) -> None:
     tell(stage, striker, command)
@@ -285,7 +285,7 @@ def test_cut_short_at_any_step(stage: Stage, striker: Striker, how: str, every: 
     tell(stage, striker, "erasure run", every, how)
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("how", ["interrupt", "terminate"])
 @pytest.mark.parametrize("command", [one for one, cases in TABLE.items() if any(map(changing, cases))])
 def test_cut_short_at_many_steps(stage: Stage, striker: Striker, how: str, command: str) -> None:

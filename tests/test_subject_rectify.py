@@ -128,7 +128,8 @@ def opens(
 def test_the_list_of_sealed_columns_is_complete(server: TestServer) -> None:
     with server.admin(TEMPLATE) as conn:
         found = conn.execute(
-            "SELECT format('crm.%s', c.relname), a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+            "SELECT format('crm.%s', c.relname), a.attname"
+            " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
             " WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
             " AND a.atttypid = 'bytea'::regtype AND a.attname <> 'digest' AND NOT a.attisdropped"
         ).fetchall()
