@@ -9,6 +9,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,11 @@ ALIKE = {
     "test_injection", "test_key_holder", "test_portable", "test_profile", "test_promise_waiver", "test_shape",
     "test_startup", "test_tenant_import", "test_version",
 }  # fmt: skip
+
+
+def pytest_configure() -> None:
+    """Let SIGHUP end the programs that tests start, also where the tests themselves are run by nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
