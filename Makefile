@@ -13,7 +13,7 @@ JOBS := logical
 PARALLEL := $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 SOURCES := luactl commands tui tests bench
 
-.PHONY: help install demo demo-erasure test test-long test-exhaustive test-matrix check lint format types imports bench docs man lock clean
+.PHONY: help install demo demo-erasure test test-long test-measures test-exhaustive test-matrix check lint format types imports bench docs man lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,8 @@ test: install  ## Run the tests
 
 test-long: install  ## Run the tests that take minutes
 	$(PARALLEL) -m "long and not alone"
+
+test-measures: install  ## Hold the measures to their limits; needs a machine that does nothing else
 	$(RUN)/python -m pytest -q -m alone
 
 test-exhaustive: install  ## Cut every command short at every step, and other tests that take an hour

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,10 +23,14 @@ DEADLINE = 60.0
 
 
 @pytest.fixture
-def practice(tmp_path: Path) -> Iterator[Practice]:
-    tmp_path.chmod(0o711)  # the server's own account writes the archive, and must get there
-    with opened(tmp_path) as made:
-        yield made
+def practice() -> Iterator[Practice]:
+    folder = Path(tempfile.mkdtemp(prefix="luactl-drill-"))
+    folder.chmod(0o711)  # the server's own account writes the archive, and must get there
+    try:
+        with opened(folder) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder)
 
 
 def superuser(server: embedded.Server, port: int) -> psycopg.Connection:
