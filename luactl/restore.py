@@ -12,25 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .db import Session, queries
+from .db import Session
 from .errors import LuactlError
 
 if TYPE_CHECKING:
-    from .erasure import Replayed, Returned
+    from .erasure import Replayed, Returned, Unfinished
     from .key.lay import Laying
     from .key.recovery import Recovery
     from .ledger.fork import Branch
 
 MOST_FINDINGS = 20
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """Work that the restored database knows as begun and not finished."""
-
-    kind: str
-    tenant: str
-    id: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +72,7 @@ def plan(session: Session) -> RestorePlan:
     Raises RefusedError off a key host, where books and holders do not fit each other, and when an anchor
     contradicts the log: that is a rewrite, not a restore.
     """
+    from .erasure import unfinished
     from .key.lay import plan_laying
     from .key.recovery import recover
     from .ledger.fork import find_lost
@@ -88,7 +80,7 @@ def plan(session: Session) -> RestorePlan:
     laying = plan_laying(session)
     recovery = None if laying else recover(session, dry_run=True)
     again, ended = (None, None) if recovery is None or recovery.actions else _returned(session)
-    return RestorePlan(laying, recovery, find_lost(session), again, ended, _unfinished(session))
+    return RestorePlan(laying, recovery, find_lost(session), again, ended, unfinished(session))
 
 
 def _returned(
@@ -106,11 +98,6 @@ def _returned(
     living = [one for one in tenants if numbers[one.slug] not in gone]
     ended = tuple(t.slug for t in tenants if numbers[t.slug] in gone and t.status != "terminated")
     return returned(session, living, progress), ended
-
-
-def _unfinished(session: Session) -> tuple[Unfinished, ...]:
-    rows = queries("erasure").unfinished(session.conn)
-    return tuple(Unfinished(kind, tenant, str(id_)) for kind, tenant, id_, _since in rows)
 
 
 def check(session: Session, base: Path, progress: Callable[[int], None] = lambda _: None) -> Restoration:
