@@ -258,7 +258,7 @@ def run(
             who = f"subject {plan.subject_id}" if plan.subject_id else f"{plan.people:,} people"
             confirm(f"Erase {who}, {rows} rows, for good?", yes=yes, retype=tenant)
         with progress("erasing people", plan.people) as advance:
-            base = find_paths().data / "certificates"
+            base = find_paths().certificates
             done = erasure.run(s, plan, base, certificate, progress=advance, except_held=except_held)
     waits = [f"{len(plan.held):,} people are held and wait"] if plan.held else []
     show(done, RESULT, [*_outcome(done), *waits])
@@ -281,7 +281,7 @@ def _resume(tenant: str, dry_run: bool, yes: bool) -> None:
         if found or waiting:
             what = f"Finish {len(found):,} erasures that were cut short, and erase {free:,} who waited?"
             confirm(what, yes=yes, name=tenant)
-        base = find_paths().data / "certificates"
+        base = find_paths().certificates
         with progress("erasing people") as advance:
             done = [erasure.resume(s, tenant, one, base, progress=advance) for one in found]
             done += [erasure.run(s, one, base, progress=advance) for one in waiting]
@@ -362,7 +362,7 @@ def show_(
     if pdf is not None:
         erasure.write_pdf(found, pdf)
     if packed is not None:
-        erasure.write_zip(found, find_paths().data / "certificates", packed)
+        erasure.write_zip(found, find_paths().certificates, packed)
     show(found, RECORD)
 
 
@@ -420,7 +420,7 @@ def replay(
             people = sum(len(one.people) + len(one.revived) for one in found)
             what = f"Erase again {people:,} people and what else is there again at {len(found):,} tenants?"
             confirm(what, yes=yes, name=tenant or s.profile.name)
-        base = find_paths().data / "certificates"
+        base = find_paths().certificates
         with progress("erasing people") as advance:
             done = [erasure.replay(s, one, base, advance) for one in found]
     kept = [f"{one.tenant}: {one.kept} purged periods are there again, and today's rule keeps them: look at "

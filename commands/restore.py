@@ -85,7 +85,7 @@ def check(dry_run: DryRun = False, yes: Yes = False) -> None:
                 "Make this database the one that is worked with from now on?", yes=yes, name=s.profile.name
             )
         with progress("tenants and people") as advance:
-            done = restore.check(s, find_paths().data / "certificates", advance)
+            done = restore.check(s, find_paths().certificates, advance)
     notes = list(done.findings)
     notes += [
         f"{one.tenant}: {one.people + one.revived:,} people and {one.periods:,} periods were erased again"

@@ -429,7 +429,7 @@ def terminate(
         if plan.state == "due":
             rows = sum(one.rows for one in plan.going)
             confirm(f"Erase all {rows:,} rows and all keys of {slug}, for good?", yes=yes, retype=slug)
-        done = termination.run(s, found, plan, find_paths().data / "certificates", certificate)
+        done = termination.run(s, found, plan, find_paths().certificates, certificate)
     show_result(done, ENDED, _pending(done.pending))
 
 

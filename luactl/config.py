@@ -44,6 +44,11 @@ class Paths:
         """The one file that a person may edit."""
         return self.config / "config.toml"
 
+    @property
+    def certificates(self) -> Path:
+        """Where the certificates of erasures go unless somebody names another folder."""
+        return self.data / "certificates"
+
     def server(self, profile: str) -> Path:
         """Where the embedded server of a profile lives."""
         return self.data / "embedded" / profile

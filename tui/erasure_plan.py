@@ -158,7 +158,7 @@ def _run(session: Session, plan: ErasurePlan, heard: Callable[[Step], object]) -
     def told(name: str) -> None:
         heard(Step(name))
 
-    return Erased(run(replace(session, step=told), plan, find_paths().data / "certificates"))
+    return Erased(run(replace(session, step=told), plan, find_paths().certificates))
 
 
 def _rows(plan: ErasurePlan) -> list[Row]:
