@@ -60,8 +60,10 @@ ALIKE = {
 
 
 def pytest_configure() -> None:
-    """Let SIGHUP end the programs that tests start, also where the tests themselves are run by nohup."""
+    """Let SIGHUP and Ctrl-C end the programs that tests start, also where the tests run in the background."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
