@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..approval.checking import said
+from ..certificate.markdown import cell
 
 CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
 _RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
@@ -36,7 +37,7 @@ def _head(stated: dict[str, Any]) -> list[str]:
         ("Database", f"{system['database']} of cluster {system['cluster']}"),
         ("Key tree", f"{system['tree']}, epoch {epoch['from']} → {epoch['to']}"),
     ]
-    table = [f"| {name} | {_cell(value)} |" for name, value in rows]
+    table = [f"| {name} | {cell(value)} |" for name, value in rows]
     return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
 
 
@@ -48,15 +49,9 @@ def _who(stated: dict[str, Any]) -> tuple[str, str]:
     return "People", f"{people['erased']}, listed in {people['list']}{others}"
 
 
-def _cell(value: object) -> str:
-    """Return a value as text that cannot leave its table cell or become markup."""
-    text = str(value).replace("\\", "\\\\")
-    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)
-
-
 def _erased(stated: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {_cell(one['table'])} | {one['rows_before']} | {one['rows_after']} |" for one in stated["erased"]
+        f"| {cell(one['table'])} | {one['rows_before']} | {one['rows_after']} |" for one in stated["erased"]
     ]
     keys = [f"- class {one['class']}, version {one['version']}" for one in stated["keys"]]
     keys = keys or [f"- class {name}: {count}" for name, count in stated.get("key_counts", {}).items()]
@@ -76,8 +71,8 @@ def _erased(stated: dict[str, Any]) -> list[str]:
 
 def _places(stated: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {_cell(one['place'])} | {_cell(one['what'])} | {one['method']} | {one['level']} | {one['state']} "
-        f"| {one['scheduled_at'] or '–'} | {one['effective_at'] or '–'} | {_cell(one['why'])} |"
+        f"| {cell(one['place'])} | {cell(one['what'])} | {one['method']} | {one['level']} | {one['state']} "
+        f"| {one['scheduled_at'] or '–'} | {one['effective_at'] or '–'} | {cell(one['why'])} |"
         for one in stated.get("places", ())
     ]
     if not rows:
@@ -87,8 +82,8 @@ def _places(stated: dict[str, Any]) -> list[str]:
 
 def _holders_text(stated: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {_cell(one['holder'])} | {one['old_root']} | {one['level']} "
-        f"| {_cell(one['file_system'])} | {one.get('scheduled_at')} | {one.get('effective_at')} |"
+        f"| {cell(one['holder'])} | {one['old_root']} | {one['level']} "
+        f"| {cell(one['file_system'])} | {one.get('scheduled_at')} | {one.get('effective_at')} |"
         for one in stated["holders"]
     ]
     return [
@@ -107,8 +102,8 @@ def _retained(stated: dict[str, Any]) -> list[str]:
     if not stated["retained"]:
         return ["## What remains by law", "", "Nothing.", ""]
     rows = [
-        f"| {_cell(one['table'])} | {one['period']} | {one['rows']} ({one['lines']} lines) "
-        f"| {_cell(one['ground'])} | {one['until'] or 'no end'} | {_cell(one['readable_by'])} |"
+        f"| {cell(one['table'])} | {one['period']} | {one['rows']} ({one['lines']} lines) "
+        f"| {cell(one['ground'])} | {one['until'] or 'no end'} | {cell(one['readable_by'])} |"
         for one in stated["retained"]
     ]
     return [
@@ -122,6 +117,6 @@ def _retained(stated: dict[str, Any]) -> list[str]:
 
 
 def _rest(stated: dict[str, Any]) -> list[str]:
-    checks = [f"- {one['check']}: {one['state']} ({_cell(one['what'])})" for one in stated["verification"]]
+    checks = [f"- {one['check']}: {one['state']} ({cell(one['what'])})" for one in stated["verification"]]
     exposure = [f"- {text}" for text in stated["remaining_exposure"]]
     return ["## Verification", "", *checks, "", "## Remaining exposure", "", *exposure, "", CLOSING]

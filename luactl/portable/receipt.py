@@ -11,6 +11,7 @@ from uuid import UUID
 
 from .. import instruction, tenant
 from ..certificate.manifest import instant
+from ..certificate.markdown import cell
 from ..db import Session, queries, transaction
 from ..retention.register import read as read_rules
 
@@ -91,9 +92,9 @@ def document(stated: dict[str, Any]) -> str:
     ]
     head = [
         ("Export", stated["id"]),
-        ("Tenant (controller)", _cell(stated["tenant"]["name"])),
-        ("Purpose", _cell(stated["purpose"])),
-        ("Made by", _cell(stated["made_by"])),
+        ("Tenant (controller)", cell(stated["tenant"]["name"])),
+        ("Purpose", cell(stated["purpose"])),
+        ("Made by", cell(stated["made_by"])),
         ("Made", stated["made_at"]),
     ]
     return "\n".join(
@@ -122,9 +123,3 @@ def document(stated: dict[str, Any]) -> str:
             "",
         ]
     )
-
-
-def _cell(value: str) -> str:
-    """Return a text that cannot leave its table cell or become markup."""
-    text = value.replace("\\", "\\\\")
-    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..approval.checking import said
 from ..certificate.manifest import instant
+from ..certificate.markdown import cell, table
 from ..db import Session, queries, transaction
 from .planning import STAYING
 from .record import Termination
@@ -108,25 +109,25 @@ def document(stated: dict[str, Any]) -> str:
         [
             "# Certificate of erasure at the end of a contract",
             "",
-            *_table(("", ""), head),
+            *table(("", ""), head),
             "## What was erased",
             "",
-            *_table(("Table", "Rows"), [(one["table"], one["rows_before"]) for one in stated["erased"]]),
+            *table(("Table", "Rows"), [(one["table"], one["rows_before"]) for one in stated["erased"]]),
             f"All keys of the tenant were destroyed, {stated['keys']} of them in use.",
             "",
             "## The root secret below which they hung",
             "",
-            *_table(
+            *table(
                 ("Holder", "Old root", "Level", "Effective"),
                 [(h["holder"], h["old_root"], h["level"] or "none claimed", h["effective_at"] or "at once")
                  for h in stated["holders"]],
             ),
             "## What stays, and why",
             "",
-            *_table(("What", "Ground"), [(one["what"], one["ground"]) for one in stated["kept"]]),
+            *table(("What", "Ground"), [(one["what"], one["ground"]) for one in stated["kept"]]),
             "## Verification",
             "",
-            *(f"- {one['check']}: {one['state']} ({_cell(one['what'])})" for one in stated["verification"]),
+            *(f"- {one['check']}: {one['state']} ({cell(one['what'])})" for one in stated["verification"]),
             "",
             "## Remaining exposure",
             "",
@@ -136,15 +137,3 @@ def document(stated: dict[str, Any]) -> str:
             "",
         ]
     )  # fmt: skip
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
-    return [*lines, ""]
-
-
-def _cell(value: object) -> str:
-    """Return a value as text that cannot leave its table cell or become markup."""
-    text = str(value).replace("\\", "\\\\")
-    return "".join(f"\\{c}" if c in "|<>[]`*_#" else c for c in text)
