@@ -1,8 +1,8 @@
-"""Signature and proof for a certificate, where this host can give them."""
+"""Certificates with signature and proof, where this host can give them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,46 +10,41 @@ import psycopg
 
 from ..db import Session
 from ..errors import LuactlError
-from .folder import Evidence
+from .folder import Act, Evidence, write
 
 if TYPE_CHECKING:
     from ..ledger.note import Signer
 
 
-@dataclass(frozen=True)
-class Proven:
-    """What makes a certificate complete, or why it is pending."""
+def issue(session: Session, act: Act, entry_id: UUID, folder: Path) -> str | None:
+    """Write the certificate of an act that this entry records, signed and proved where this host can.
 
-    signer: Signer | None
-    """The log's signer; None while pending."""
-    evidence: Evidence | None
-    """The entry and its proof; None while pending."""
-    pending: str | None
-    """Why there is neither; None when there are both."""
-
-
-def prove(session: Session, entry_id: UUID) -> Proven:
-    """Integrate the ledger and prove that it holds the entry which names a certificate.
-
-    Never raises LuactlError: what is certified stands, and its certificate is pending.
+    Returns why it is pending, None when it is complete: the act stands, and its certificate can be completed
+    at any time. Raises what `write` raises.
     """
-    from ..ledger import integrate
+    signer, evidence, pending = None, None, None
+    try:
+        signer, evidence = _prove(session, entry_id)
+    except LuactlError as error:
+        pending = error.what
+    except psycopg.errors.LockNotAvailable:
+        pending = "the ledger is being integrated by somebody else"
+    write(folder, act, session.clock.now(), session.actor, evidence, signer)
+    session.step("certificate written")
+    return pending
+
+
+def _prove(session: Session, entry_id: UUID) -> tuple[Signer, Evidence]:
+    """Integrate the ledger, and prove that it holds the entry. Raises LuactlError, LockNotAvailable."""
+    from ..ledger import integrate, prove
+    from ..ledger.note import Verifier
     from ..ledger.origin import own_signer
 
-    try:
-        signer = own_signer(session)
-        integrate(session)
-        return Proven(signer, _evidence(session, entry_id), None)
-    except LuactlError as error:
-        return Proven(None, None, error.what)
-    except psycopg.errors.LockNotAvailable:
-        return Proven(None, None, "the ledger is being integrated by somebody else")
-
-
-def _evidence(session: Session, entry_id: UUID) -> Evidence:
-    from ..ledger import prove as prove_entry
-    from ..ledger.note import Verifier
-
-    proof = prove_entry(session, entry_id)
+    signer = own_signer(session)
+    integrate(session)
+    proof = prove(session, entry_id)
     origin = Verifier.parse(proof.vkey).name
-    return Evidence(proof.body, origin, proof.index, proof.size, proof.hashes, proof.checkpoint, proof.vkey)
+    evidence = Evidence(
+        proof.body, origin, proof.index, proof.size, proof.hashes, proof.checkpoint, proof.vkey
+    )
+    return signer, evidence

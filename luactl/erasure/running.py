@@ -15,7 +15,7 @@ from uuid import UUID
 
 from .. import approval, certificate, hold, schema
 from ..certificate import archive
-from ..certificate.evidence import prove
+from ..certificate.evidence import issue
 from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.pack import pack_uuids, teach
@@ -286,10 +286,7 @@ def _certify(session: Session, done: record.Erasure, folder: Path) -> str | None
     act = certificate.Act(
         KIND, str(done.erasure_id), certificate.canonical(facts), document(facts), files=_lists(session, done)
     )
-    proven = prove(session, entry_id)  # the erasure stands; its certificate can be completed at any time
-    certificate.write(folder, act, session.clock.now(), session.actor, proven.evidence, proven.signer)
-    session.step("certificate written")
-    return proven.pending
+    return issue(session, act, entry_id, folder)
 
 
 def _lists(session: Session, done: record.Erasure) -> dict[str, bytes]:

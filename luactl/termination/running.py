@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from .. import approval, certificate
-from ..certificate.evidence import prove
+from ..certificate.evidence import issue
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.classes import SealError, TenantDrop
@@ -238,10 +238,7 @@ def _certify(session: Session, known: Termination, folder: Path) -> str | None:
     act = certificate.Act(
         KIND, str(known.termination_id), certificate.canonical(stated), statement.document(stated)
     )
-    proven = prove(session, entry_id)
-    certificate.write(folder, act, session.clock.now(), session.actor, proven.evidence, proven.signer)
-    session.step("certificate written")
-    return proven.pending
+    return issue(session, act, entry_id, folder)
 
 
 def _result(
