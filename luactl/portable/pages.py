@@ -47,59 +47,60 @@ def subjects(session: Session, tenant: Tenant) -> Iterator[Row]:
             }
 
 
+def _opened(
+    session: Session, tenant: Tenant, page: Sequence[Any], column: Column, purpose: str
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield the rows of a page whose keys live, and what was sealed in them, which stands third."""
+    sealed = [Sealed(row[1], row[0], row[2]) for row in page]
+    for row, fields in zip(page, record_and_open(session, tenant, column, sealed, purpose), strict=True):
+        if fields is not None:
+            yield row, fields
+
+
 def contacts(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
     """Yield the contacts of living people, opened."""
     for page in _pages(session, tenant, "contacts_after"):
-        sealed = [Sealed(row[1], row[0], row[2]) for row in page]
-        opened = record_and_open(session, tenant, CONTACT, sealed, purpose)
-        for row, fields in zip(page, opened, strict=True):
-            if fields is not None:
-                yield {
-                    "contact_id": row[0],
-                    "subject_id": row[1],
-                    "created_at": row[3],
-                    "updated_at": row[4],
-                    "fields": fields,
-                }
+        for row, fields in _opened(session, tenant, page, CONTACT, purpose):
+            yield {
+                "contact_id": row[0],
+                "subject_id": row[1],
+                "created_at": row[3],
+                "updated_at": row[4],
+                "fields": fields,
+            }
 
 
 def interactions(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
     """Yield what passed between the tenant and living people, opened."""
     for page in _pages(session, tenant, "interactions_after"):
-        sealed = [Sealed(row[1], row[0], row[2]) for row in page]
-        opened = record_and_open(session, tenant, INTERACTION, sealed, purpose)
-        for row, fields in zip(page, opened, strict=True):
-            if fields is not None:
-                yield {
-                    "interaction_id": row[0],
-                    "subject_id": row[1],
-                    "kind": row[3],
-                    "occurred_at": row[4],
-                    "created_at": row[5],
-                    "fields": fields,
-                }
+        for row, fields in _opened(session, tenant, page, INTERACTION, purpose):
+            yield {
+                "interaction_id": row[0],
+                "subject_id": row[1],
+                "kind": row[3],
+                "occurred_at": row[4],
+                "created_at": row[5],
+                "fields": fields,
+            }
 
 
 def invoices(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
     """Yield invoices with their lines, opened; those of erased people too that a duty keeps."""
     for page in _pages(session, tenant, "invoices_after"):
-        sealed = [Sealed(row[1], row[0], row[2]) for row in page]
-        opened = record_and_open(session, tenant, INVOICE, sealed, purpose)
         lines = _lines(session, tenant, page, purpose)
-        for row, fields in zip(page, opened, strict=True):
-            if fields is not None:
-                yield {
-                    "invoice_id": row[0],
-                    "subject_id": row[1],
-                    "number": row[3],
-                    "issued_on": row[4],
-                    "currency": row[5],
-                    "total": row[6],
-                    "retained_at": row[7],
-                    "created_at": row[8],
-                    "fields": fields,
-                    "lines": lines.get(row[0], []),
-                }
+        for row, fields in _opened(session, tenant, page, INVOICE, purpose):
+            yield {
+                "invoice_id": row[0],
+                "subject_id": row[1],
+                "number": row[3],
+                "issued_on": row[4],
+                "currency": row[5],
+                "total": row[6],
+                "retained_at": row[7],
+                "created_at": row[8],
+                "fields": fields,
+                "lines": lines.get(row[0], []),
+            }
 
 
 def _lines(session: Session, tenant: Tenant, page: Sequence[Any], purpose: str) -> dict[UUID, list[Row]]:
