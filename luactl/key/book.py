@@ -140,8 +140,7 @@ class Book:
 
     def marks(self) -> set[tuple[int, bytes]]:
         """Return tenant and mark of every tombstone. Raises RefusedError."""
-        with self._open() as book:
-            return {(row[0], row[1]) for row in book.execute("SELECT tenant_id, mark FROM tombstone")}
+        return set(self.tombstones())
 
     def counters(self) -> dict[tuple[int, int], int]:
         """Return the next number by tenant and space. Raises RefusedError."""
