@@ -295,3 +295,34 @@ def test_cut_short_after_any_step_it_is_finished_by_running_it_again(
         assert done.findings == (), steps[number]
         assert emails(session, find(session, "smile")) == EVERYBODY - {"nele@praxis.example"}
         assert ledger.verify(session).ok, steps[number]
+
+
+def test_of_a_node_that_both_sides_wrote_the_one_that_opens_stays(backups: Backups, tmp_path: Path) -> None:
+    """A CRM with keys at hand may have written nodes between the restore and its check."""
+    from luactl.key.book import open_books
+    from luactl.key.holder import open_holders
+    from luactl.key.lay import _Chain
+    from luactl.key.node import BLOB_SIZE, seal_node, top_key
+    from luactl.key.root import read_root
+
+    session = lose_an_erasure(backups, tmp_path)
+    tree_id, book = key.status(session).tree_id, open_books(session.profile.books)[0]
+    top = top_key(read_root(open_holders(session.profile.holders), tree_id, 2), tree_id.bytes, 2)
+    chain, there = _Chain(book, tree_id, top), dict(book.nodes())
+    with closing(backups.server.admin(backups.database)) as owner:
+        ours = dict(owner.execute("SELECT path, version FROM vault.node").fetchall())
+        one, two = [path for path in sorted(there, reverse=True) if ours.get(path) == there[path][0]][:2]
+        parent = top
+        for depth in range(len(one)):
+            parent = chain._open(one[:depth], parent).key(one[depth])
+        again = seal_node(tree_id.bytes, one, ours[one], parent, chain._open(one, parent).keys())
+        for path, blob in ((one, again), (two, bytes(BLOB_SIZE - 1) + b"x")):
+            owner.execute("UPDATE vault.node SET blob = %s WHERE path = %s", [blob, path])
+    laying = lay_over(session)
+    assert laying is not None
+    assert laying.kept == 1
+    with closing(backups.server.admin(backups.database)) as owner:
+        now = dict(owner.execute("SELECT path, blob FROM vault.node").fetchall())
+    assert (now[one], now[two]) == (again, there[two][2])
+    key.recover(session)
+    assert emails(session, find(session, "smile")) == EVERYBODY - {"nele@praxis.example"}

@@ -192,18 +192,20 @@ class _Chain:
 
 def _nodes(session: Session, there: Marks, chain: _Chain) -> tuple[dict[bytes, Node], int]:
     """Return the book's nodes that are to be laid, and how many stay although the book has others."""
-    laid, kept = {}, 0
+    laid, other = {}, {}
     for path, (version, blob) in chain.nodes.items():
         known = there.get(path)
         if known is None or known[0] < version:
             laid[path] = (version, blob)
         elif known != (version, sha256(blob).digest()):
-            row = next(iter(queries("key").fetch_nodes(session.conn, paths=[path])))
-            if chain.opens(path, (row[3], row[4])):
-                kept += 1
-            else:
-                laid[path] = (version, blob)
-    return laid, kept
+            other[path] = (version, blob)
+    rows = queries("key").fetch_nodes(session.conn, paths=list(other)) if other else ()
+    kept = {
+        path
+        for _tree, _epoch, path, *node in rows
+        if path is not None and chain.opens(path, (node[0], node[1]))
+    }
+    return laid | {path: node for path, node in other.items() if path not in kept}, len(kept)
 
 
 def _counters(session: Session, book: Book) -> dict[tuple[int, int], int]:
