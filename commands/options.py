@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that the run would carry out.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed without a terminal.")]
 TenantSlug = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant.")]
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The tenant's name in commands.")]
 AnyTenant = Annotated[
     str | None, typer.Option("--tenant", metavar="SLUG", help="Only this tenant.", show_default=False)
 ]

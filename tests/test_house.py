@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = ("luactl", "commands", "tui")
 FRAME = {
     "__init__", "app", "context", "diagnostics", "entry", "main", "manual", "options", "output", "plain",
-    "reference", "render", "residue", "settings", "table", "terminal"}  # fmt: skip
+    "portable", "reference", "render", "residue", "settings", "table", "terminal", "termination"}  # fmt: skip
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
 SQL_WORDS = (
