@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..certificate.manifest import instant
+from ..certificate.system import system
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
 from ..key.pack import pack_uuids
@@ -94,11 +95,10 @@ def facts(
 ) -> dict[str, Any]:
     """Return certificate.json as a mapping."""
     holders, this = _holders(session, erasure), _this(session, erasure)
-    with transaction(session) as conn:
-        system, database, tree_id, standbys = queries("erasure").system(conn)
+    here = system(session)
     books, whole = [str(book) for book in session.profile.books], erasure.scope == PERSON
     retained = erasure.plan["staying"]
-    where = Facts(this.sealed, holders, books, standbys, retained, instant(at), whole)
+    where = Facts(this.sealed, holders, books, here.standbys, retained, instant(at), whole)
     return {
         "v": 1,
         "kind": "erasure",
@@ -115,7 +115,7 @@ def facts(
         "completed_by": session.actor,
         "started_at": instant(erasure.created_at),
         "completed_at": instant(at),
-        "system": {"cluster": system, "database": database, "tree": str(tree_id)},
+        "system": here.stated(),
         "epoch": {"from": erasure.epoch - 1, "to": erasure.epoch_to},
         "epochs": this.epochs,
         "erased": [

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..approval.checking import said
 from ..certificate.manifest import instant
 from ..certificate.markdown import cell, table
-from ..db import Session, queries, transaction
+from ..certificate.system import system
+from ..db import Session
 from .planning import STAYING
 from .record import Termination
 
@@ -45,8 +46,6 @@ def facts(
     session: Session, tenant: Tenant, known: Termination, checks: Sequence[Check], at: datetime
 ) -> dict[str, Any]:
     """Return certificate.json as a mapping."""
-    with transaction(session) as conn:
-        system, database, tree_id, _epoch = queries("erasure").system(conn)
     epoch, plan = known.epoch or 0, known.plan or {}
     return {
         "v": 1,
@@ -62,7 +61,7 @@ def facts(
         "approval": plan.get("approval"),
         "completed_by": session.actor,
         "completed_at": instant(at),
-        "system": {"cluster": system, "database": database, "tree": str(tree_id)},
+        "system": system(session).stated(),
         "epoch": {"from": epoch - 1, "to": epoch},
         "erased": [{"table": name, "rows_before": count} for name, count in plan.get("rows", {}).items()],
         "keys": plan.get("keys", 0),

@@ -221,15 +221,6 @@ FROM lua.unfinished();
 -- Which tenant an erasure belongs to.
 SELECT lua.tenant_of_erasure(:erasure_id::uuid);
 
--- name: system^
--- Which cluster, database and tree this is, and how many receivers of its log are connected.
-SELECT
-    (SELECT system_identifier FROM pg_control_system())::text,
-    current_database()::text,
-    tree_id,
-    (SELECT count(*) FROM pg_stat_replication)
-FROM vault.tree;
-
 -- name: revived
 -- Whoever is marked as erased and has rows or keys all the same, as after a restore of some tables.
 SELECT s.subject_id
