@@ -12,13 +12,17 @@ from pathlib import Path
 from unittest.mock import patch
 
 from conftest import Connection
+from support_erasure import PEOPLE, VISITS
 from support_strike import MAKERS
-from support_whole import Done
+from support_whole import Done, luactl
 
 from luactl.db import Session, Step
 
 FAILURES = Path(__file__).parents[1] / "docs" / "reference" / "failures.md"
 PATIENCE = 60.0
+T = ("--tenant", "smile")
+CREATE = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
+TABLES = {"customer": PEOPLE, "interaction": VISITS}
 OURS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'luactl%'"
 )
@@ -91,3 +95,25 @@ def until(question: Callable[[], object]) -> None:
 def until_nobody_is_there(admin: Connection) -> None:
     """Return once the server has ended everything that it did for luactl."""
     until(lambda: admin.execute(OURS.encode()).fetchone() is None)
+
+
+def practice(folder: Path, *nouns: str) -> str:
+    """Make a tenant with people, and what else the nouns name; return the subject id of one of them."""
+    assert luactl(*CREATE).code == 0
+    for noun in ("customer", *nouns):
+        (folder / f"{noun}.csv").write_text(TABLES[noun])
+        assert luactl("crm", noun, "import", str(folder / f"{noun}.csv"), *T).code == 0
+    found = luactl("crm", "customer", "list", *T, "-o", "json").data
+    return str(next(one["subject_id"] for one in found if one["external_id"] == "1"))
+
+
+def erasing(subject: str) -> tuple[str, ...]:
+    """Return the command that erases somebody."""
+    return ("erasure", "run", *T, "--subject", subject, "--instruction", "ticket", "--yes")
+
+
+def sound() -> None:
+    """See that keys and log are whole."""
+    for check in ("key status", "key verify", "ledger verify"):
+        done = luactl(*check.split())
+        assert done.code == 0, done.err

@@ -13,8 +13,17 @@ import psycopg
 import pytest
 from conftest import Connection, Home, TestServer
 from psycopg.conninfo import make_conninfo
-from support_erasure import PEOPLE
-from support_failures import listening, met, once, until, until_nobody_is_there
+from support_failures import (
+    CREATE,
+    erasing,
+    listening,
+    met,
+    once,
+    practice,
+    sound,
+    until,
+    until_nobody_is_there,
+)
 from support_proxy import Proxy, proxy
 from support_whole import Done, changes, luactl, snapshot
 
@@ -22,8 +31,6 @@ from luactl.config import save_profile
 from luactl.connect import dial
 from luactl.key.holder import open_holders
 
-T = ("--tenant", "smile")
-CREATE = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
 KEEPALIVE = (60, 15, 4)
 
 
@@ -39,21 +46,7 @@ def between(home: Home, server: TestServer) -> Iterator[Proxy]:
 @pytest.fixture
 def smile(between: Proxy, tmp_path: Path) -> str:
     """The subject id of somebody."""
-    assert luactl(*CREATE).code == 0
-    (tmp_path / "people.csv").write_text(PEOPLE)
-    assert luactl("crm", "customer", "import", str(tmp_path / "people.csv"), *T).code == 0
-    found = luactl("crm", "customer", "list", *T, "-o", "json").data
-    return str(next(one["subject_id"] for one in found if one["external_id"] == "1"))
-
-
-def erasing(subject: str) -> tuple[str, ...]:
-    return ("erasure", "run", *T, "--subject", subject, "--instruction", "ticket", "--yes")
-
-
-def sound() -> None:
-    for check in ("key status", "key verify", "ledger verify"):
-        done = luactl(*check.split())
-        assert done.code == 0, done.err
+    return practice(tmp_path)
 
 
 @pytest.mark.parametrize(

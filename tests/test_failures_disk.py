@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Connection, Home, TestServer
-from support_failures import met
+from support_failures import CREATE, T, met
 from support_whole import luactl
 
 from luactl.crm.report import BATCH
 
-T = ("--tenant", "smile")
-CREATE = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
 TABLE = "crm.contact_pooled"
 
 

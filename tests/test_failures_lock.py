@@ -12,8 +12,7 @@ from unittest.mock import patch
 import psycopg
 import pytest
 from conftest import Connection, Home, TestServer
-from support_erasure import PEOPLE, VISITS
-from support_failures import met
+from support_failures import T, erasing, met, practice
 from support_whole import changes, luactl, snapshot
 
 from luactl import db
@@ -22,7 +21,6 @@ from luactl.key.root import TREE_LOCK
 from luactl.ledger.integrate import LEDGER_LOCK
 from luactl.retention.purging import PURGE_LOCK
 
-T = ("--tenant", "smile")
 PURGE = ("retention", "purge", "--all", "--yes")
 SUSPEND = ("tenant", "suspend", "smile", "--reason", "bills", "--yes")
 
@@ -30,17 +28,7 @@ SUSPEND = ("tenant", "suspend", "smile", "--reason", "bills", "--yes")
 @pytest.fixture
 def smile(home: Home, tmp_path: Path) -> str:
     """The subject id of somebody in a tenant with history."""
-    create = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
-    assert luactl(*create).code == 0
-    for noun, text in (("customer", PEOPLE), ("interaction", VISITS)):
-        (tmp_path / f"{noun}.csv").write_text(text)
-        assert luactl("crm", noun, "import", str(tmp_path / f"{noun}.csv"), *T).code == 0
-    found = luactl("crm", "customer", "list", *T, "-o", "json").data
-    return str(next(one["subject_id"] for one in found if one["external_id"] == "1"))
-
-
-def erasing(subject: str) -> tuple[str, ...]:
-    return ("erasure", "run", *T, "--subject", subject, "--instruction", "ticket", "--yes")
+    return practice(tmp_path, "interaction")
 
 
 @contextmanager

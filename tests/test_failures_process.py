@@ -11,13 +11,21 @@ from pathlib import Path
 
 import pytest
 from conftest import Connection, Home, TestServer
-from support_erasure import PEOPLE, VISITS
-from support_failures import listening, met, once, until, until_nobody_is_there
+from support_failures import (
+    CREATE,
+    T,
+    erasing,
+    listening,
+    met,
+    once,
+    practice,
+    sound,
+    until,
+    until_nobody_is_there,
+)
 from support_whole import Done, changes, luactl, snapshot
 
 PROGRAM = [sys.executable, "-m", "luactl.commands.main"]
-CREATE = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
-T = ("--tenant", "smile")
 PATIENCE = 60
 WAITING = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'luactl %' AND wait_event_type = 'Lock'"
 
@@ -25,22 +33,7 @@ WAITING = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'luactl %' A
 @pytest.fixture
 def smile(home: Home, tmp_path: Path) -> str:
     """The subject id of somebody in a tenant with history."""
-    assert luactl(*CREATE).code == 0
-    for noun, text in (("customer", PEOPLE), ("interaction", VISITS)):
-        (tmp_path / f"{noun}.csv").write_text(text)
-        assert luactl("crm", noun, "import", str(tmp_path / f"{noun}.csv"), *T).code == 0
-    found = luactl("crm", "customer", "list", *T, "-o", "json").data
-    return str(next(one["subject_id"] for one in found if one["external_id"] == "1"))
-
-
-def erasing(subject: str) -> tuple[str, ...]:
-    return ("erasure", "run", *T, "--subject", subject, "--instruction", "ticket", "--yes")
-
-
-def sound() -> None:
-    for check in ("key status", "key verify", "ledger verify"):
-        done = luactl(*check.split())
-        assert done.code == 0, done.err
+    return practice(tmp_path, "interaction")
 
 
 # -- signals -------------------------------------------------------------------------------------------------

@@ -11,17 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import FAST, Connection, Home, TestServer, make_keyed, migrated_server
-from support_erasure import PEOPLE, VISITS
-from support_failures import listening, met, once, until, until_nobody_is_there
+from support_failures import CREATE, T, erasing, listening, met, once, practice, until, until_nobody_is_there
 from support_ruin import bring_back, caught_up, follow, halt, restart, standby, taken
 from support_whole import Done, changes, luactl, snapshot
 
 from luactl import embedded
 from luactl.config import check_dsn
 
-T = ("--tenant", "smile")
 SLOTS = "24"
-CREATE = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
 SUSPEND = ("tenant", "suspend", "smile", "--reason", "bills", "--yes")
 
 
@@ -44,16 +41,7 @@ def keyed(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def smile(home: Home, tmp_path: Path) -> str:
     """The subject id of somebody in a tenant with history."""
-    assert luactl(*CREATE).code == 0
-    for noun, text in (("customer", PEOPLE), ("interaction", VISITS)):
-        (tmp_path / f"{noun}.csv").write_text(text)
-        assert luactl("crm", noun, "import", str(tmp_path / f"{noun}.csv"), *T).code == 0
-    found = luactl("crm", "customer", "list", *T, "-o", "json").data
-    return str(next(one["subject_id"] for one in found if one["external_id"] == "1"))
-
-
-def erasing(subject: str) -> tuple[str, ...]:
-    return ("erasure", "run", *T, "--subject", subject, "--instruction", "ticket", "--yes")
+    return practice(tmp_path, "interaction")
 
 
 def done_again(args: Sequence[str]) -> None:
