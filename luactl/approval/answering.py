@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 import psycopg
 
 from ..db import Session, queries, transaction
+from ..disk import create
 from ..errors import LuactlError, RefusedError, UsageError
 from . import key as register
 from .document import LARGEST, Request, is_good, parse, sign, split
@@ -114,10 +114,7 @@ def sign_file(file: Path, signer: Signer, out: Path, *, granted: bool) -> Reques
 def write(file: Path, text: str) -> None:
     """Write a text to a new file. Raises RefusedError when it is there, LuactlError when the disk refuses."""
     try:
-        with os.fdopen(
-            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        ) as to:
-            to.write(text)
+        create(file, text.encode())
     except FileExistsError:
         raise RefusedError(f"{file} is there already", hint="name a file that does not exist yet") from None
     except OSError as error:

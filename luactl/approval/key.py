@@ -57,21 +57,15 @@ def make(file: Path, name: str) -> NewKey:
     `name` goes into the key and is shown wherever it signed. Raises UsageError for a name with spaces or plus
     signs, RefusedError when the file is there, LuactlError when the disk does not take it.
     """
-    from ..disk import sync_directory
     from ..ledger.note import NoteError, Signer, check_name
+    from ..ledger.origin import write_key
 
     try:
         signer = Signer(check_name(name), os.urandom(32))
     except NoteError as error:
         raise UsageError(f"{name[:40]!r} is no key name: {error.what}", hint="such as anna.berg") from None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(signer.secret() + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        sync_directory(file.parent)
+        write_key(file, signer)
     except FileExistsError:
         raise RefusedError(
             f"{file} is there already", hint="a key is never overwritten; name another file with --file"

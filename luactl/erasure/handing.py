@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ..certificate import archive
 from ..certificate.pdf import to_pdf
+from ..disk import create
 from ..errors import LuactlError, RefusedError
 from .document import document
 from .record import Erasure
@@ -20,9 +20,7 @@ def write_pdf(erasure: Erasure, target: Path) -> Path:
     """
     data = to_pdf(document(_facts(erasure)), f"Certificate of erasure {erasure.erasure_id}")
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        create(target, data)
     except FileExistsError:
         raise RefusedError(f"{target} is there already", hint="name a file that does not exist yet") from None
     except OSError as error:

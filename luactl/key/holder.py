@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from ..disk import sync_directory, write_all
+from ..disk import create, sync_directory, write_all
 from ..errors import RefusedError
 from ..profile.place import check, command_line, directory
 from .filesystem import FileSystem, find
@@ -170,14 +170,7 @@ class FileHolder:
 
     def put(self, tree_id: UUID, epoch: int, root: bytes | bytearray) -> None:
         """Write a root durably: on return it has reached the disk. Raises OSError."""
-        handle = os.open(self._file(epoch), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.fchmod(handle, 0o600)
-            write_all(handle, pack(tree_id, epoch, root))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        sync_directory(self.directory)
+        create(self._file(epoch), pack(tree_id, epoch, root))
 
     def get(self, tree_id: UUID, epoch: int) -> bytearray:
         """Return the root of an epoch: 32 bytes. Raises FileNotFoundError, UnusableRootError."""

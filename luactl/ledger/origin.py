@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..db import Session, queries, transaction
-from ..disk import sync_directory
+from ..disk import create
 from ..errors import LuactlError, RefusedError
 from .anchor import anchors
 from .entry import Entry, append
@@ -61,12 +61,7 @@ def read_key(path: Path) -> Signer:
 def write_key(path: Path, signer: Signer) -> None:
     """Write a signing key durably into a new file of mode 0600. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="ascii") as file:
-        file.write(signer.secret() + "\n")
-        file.flush()
-        os.fsync(fd)
-    sync_directory(path.parent)
+    create(path, f"{signer.secret()}\n".encode("ascii"))
 
 
 def own_signer(session: Session) -> Signer:
