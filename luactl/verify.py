@@ -222,6 +222,7 @@ def _read_entry(check: _Check, archive: ZipFile, entry: ZipInfo) -> None:
             while len(data) > man.LARGEST_FILE and (more := file.read(CHUNK)) and size <= LARGEST_ENTRY:
                 digest.update(more)
                 size += len(more)
+    # What zipfile raises for entries that are damaged, encrypted or packed in a way that it does not know.
     except (OSError, EOFError, BadZipFile, NotImplementedError, RuntimeError, zlib_error) as error:
         check.wrong(name, f"cannot be read: {error}")
         return

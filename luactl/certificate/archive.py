@@ -30,6 +30,7 @@ def check_free(target: Path, id: str | None) -> None:
     try:
         with zipfile.ZipFile(target) as archive:
             old = man.parse(archive.read(man.MANIFEST))
+    # What zipfile raises for archives that are none, damaged, encrypted or of a kind that it does not know.
     except (OSError, KeyError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile):
         raise RefusedError(f"{target} holds something else than a certificate", hint=hint) from None
     if target.is_symlink() or old.id != id:
