@@ -14,6 +14,11 @@ class Clock(Protocol):
         """Return the present instant."""
 
 
+def instant(moment: datetime) -> str:
+    """Return an instant as documents write it: RFC 3339 in UTC, to the second."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
 @dataclass(frozen=True)
 class SystemClock:
     """The clock of this host."""

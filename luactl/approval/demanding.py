@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 
+from ..clock import instant
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from .document import Bound, Request, differences
@@ -185,18 +186,12 @@ def _request(session: Session, want: Want, by: Rule) -> Request:
         tenant=want.tenant,
         summary=want.summary,
         requested_by=session.actor,
-        requested_at=_instant(now),
-        expires_at=_instant(now + timedelta(hours=by.valid_hours)),
+        requested_at=instant(now),
+        expires_at=instant(now + timedelta(hours=by.valid_hours)),
         exact=want.exact,
         counts=want.counts,
         bound=Bound(by.drift_rows, by.drift_percent),
     )
-
-
-def _instant(moment: datetime) -> str:
-    from datetime import UTC
-
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _store(session: Session, request: Request) -> None:

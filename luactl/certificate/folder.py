@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..clock import instant
 from ..disk import aside, sweep, sync_directory
 from ..errors import LuactlError, RefusedError
 from . import manifest as man
@@ -104,7 +105,7 @@ def _contents(
         place = (evidence.origin, evidence.index, evidence.size)
     digests = {name: sha256(data).hexdigest() for name, data in files.items()}
     digests |= {name: attached.sha256 for name, attached in act.attachments.items()}
-    listed = man.Manifest(act.kind, act.id, man.instant(made_at), made_by, place, digests)
+    listed = man.Manifest(act.kind, act.id, instant(made_at), made_by, place, digests)
     files[man.MANIFEST] = listed.to_bytes()
     if signer is not None:
         files[man.SIGNATURE] = signer.sign(man.signed_text(files[man.MANIFEST])).encode()

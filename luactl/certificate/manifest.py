@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -62,13 +61,6 @@ def canonical(document: Any) -> bytes:
     import rfc8785
 
     return rfc8785.dumps(document)
-
-
-def instant(moment: datetime) -> str:
-    """Return an instant as RFC 3339 in UTC, to the second."""
-    from datetime import UTC
-
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def signed_text(manifest: bytes) -> str:

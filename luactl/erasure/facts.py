@@ -16,8 +16,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ..certificate.manifest import instant
 from ..certificate.system import system
+from ..clock import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
 from ..key.pack import pack_uuids

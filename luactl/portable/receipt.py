@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .. import instruction, tenant
-from ..certificate.manifest import instant
 from ..certificate.markdown import cell
+from ..clock import instant
 from ..db import Session, queries, transaction
 from ..retention.register import read as read_rules
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..approval.checking import said
-from ..certificate.manifest import instant
 from ..certificate.markdown import cell, table
 from ..certificate.system import system
+from ..clock import instant
 from ..db import Session
 from .planning import STAYING
 from .record import Termination
