@@ -40,7 +40,7 @@ def evidence(
     one: Act, *, entry: bytes | None = None, signer: Signer = SIGNER, index: int = 2, size: int = 5
 ) -> Evidence:
     body = entry_of(one) if entry is None else entry
-    leaves = [merkle.leaf_hash(body if n == index else b"%d" % n) for n in range(size)]
+    leaves = [body if n == index else b"%d" % n for n in range(size)]
     checkpoint = Checkpoint("log.example", size, merkle.root(leaves)).signed(signer)
     return Evidence(
         body,
@@ -273,7 +273,7 @@ def test_json_without_a_canonical_form_is_refused(text: str) -> None:
 @given(st.integers(0, 40), st.integers(1, 41))
 def test_proof_files_round_trip(index: int, size: int) -> None:
     index %= size
-    leaves = [merkle.leaf_hash(b"%d" % n) for n in range(size)]
+    leaves = [b"%d" % n for n in range(size)]
     hashes = merkle.inclusion_proof(leaves, index)
     checkpoint = Checkpoint("log.example", size, merkle.root(leaves)).signed(SIGNER).note
     found = log_proof.parse(log_proof.to_text(index, hashes, checkpoint))

@@ -1,7 +1,9 @@
 """The Merkle tree of RFC 6962: roots, proofs and their checks, over plain bytes.
 
-Hashes are 32 bytes (SHA-256). Making a proof raises ValueError on impossible sizes; checking one never
-raises: whatever is malformed does not verify. Nothing here knows the database.
+`root`, `inclusion_proof` and `consistency_proof` take *leaves* as RFC 6962, 2.1 does: the entries' own bytes,
+in the order of the log, which get hashed here. What is called a hash is one: 32 bytes (SHA-256). Making a
+proof raises ValueError on impossible sizes; checking one never raises: whatever is malformed does not verify.
+Nothing here knows the database.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 EMPTY_ROOT = sha256(b"").digest()
 TILE_HEIGHT = 8
@@ -50,11 +53,21 @@ def perfect(begin: int, end: int) -> list[tuple[int, int]]:
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """Return the root over leaf hashes (SHA-256 of nothing for an empty tree)."""
-    tree = CompactRange()
-    for leaf in leaves:
-        tree.append(leaf)
-    return tree.root()
+    """Return the root over entries' bytes, RFC 6962's MTH (SHA-256 of nothing for an empty tree)."""
+    return root_over([leaf_hash(leaf) for leaf in leaves])
+
+
+def root_over(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over leaf hashes, or over the roots of equally large full subtrees."""
+    return fold([_full(hashes[i << h : (i + 1) << h]) for h, i in perfect(0, len(hashes))])
+
+
+def _full(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over a power of two of hashes, row by row."""
+    while len(hashes) > 1:
+        pairs = iter(hashes)
+        hashes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+    return hashes[0]
 
 
 def _split(size: int) -> int:
@@ -81,7 +94,7 @@ def inclusion_parts(index: int, size: int) -> list[tuple[int, int]]:
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Prove leaf `index` among all leaf hashes. Raises ValueError when there is no such leaf."""
+    """Prove the entry at `index` among all entries' bytes. Raises ValueError when there is no such one."""
     return [root(leaves[begin:end]) for begin, end in inclusion_parts(index, len(leaves))]
 
 
@@ -107,20 +120,24 @@ def consistency_parts(size1: int, size2: int) -> list[tuple[int, int]]:
 
 
 def consistency_proof(leaves: Sequence[bytes], size1: int) -> list[bytes]:
-    """Prove that the tree over all leaf hashes starts with that over the first size1 of them."""
+    """Prove that the tree over all entries' bytes starts with that over the first size1 of them.
+
+    Raises ValueError unless 0 < size1 ≤ len(leaves).
+    """
     return [root(leaves[begin:end]) for begin, end in consistency_parts(size1, len(leaves))]
 
 
+# Only the built-in types themselves: what derives from them may do anything when it is looked at.
 def _is_hash(value: object) -> bool:
-    return isinstance(value, bytes) and len(value) == 32
+    return type(value) is bytes and len(value) == 32
 
 
 def _is_size(value: object) -> bool:
     return type(value) is int and 0 <= value <= LARGEST_SIZE
 
 
-def _is_proof(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(map(_is_hash, value))
+def _is_proof(value: Any) -> bool:
+    return type(value) in (list, tuple) and all(map(_is_hash, value))
 
 
 def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root: bytes) -> bool:
@@ -199,7 +216,7 @@ class CompactRange:
                 raise ValueError(
                     f"a tree of {size} leaves cannot have {len(tile)} loose hashes on level {level}"
                 )
-            nodes += [root(tile[i << h : (i + 1) << h]) for h, i in perfect(0, len(tile))]
+            nodes += [_full(tile[i << h : (i + 1) << h]) for h, i in perfect(0, len(tile))]
         if size >> (TILE_HEIGHT * len(tiles)):
             raise ValueError(f"{len(tiles)} levels are not enough for {size} leaves")
         return cls(size, nodes)

@@ -11,7 +11,7 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError
 from .entry import time_of
-from .merkle import TILE_HEIGHT, fold, inclusion_parts, leaf_hash, perfect, root, verify_inclusion
+from .merkle import TILE_HEIGHT, fold, inclusion_parts, leaf_hash, perfect, root_over, verify_inclusion
 from .note import Verifier, open_checkpoint
 
 
@@ -75,7 +75,7 @@ def _perfect_root(conn: Any, height: int, index: int) -> bytes:
         rows = queries("ledger").leaf_hashes(conn, first=first, end=end)
     else:
         rows = queries("ledger").subtree_hashes(conn, level=level, first=first, end=end)
-    return root([row[0] for row in rows])
+    return root_over([row[0] for row in rows])
 
 
 def prove(session: Session, entry_id: UUID) -> Proof:
