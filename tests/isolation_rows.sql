@@ -28,4 +28,8 @@ INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, pur
 INSERT INTO vault.release_key VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, '\x08', 1, decode(repeat('00', 93), 'hex'));
 INSERT INTO lua.termination (tenant_id, termination_id, state, instruction, announced_by, announced_at, erase_from)
     VALUES (%(tenant)s, gen_random_uuid(), 'withdrawn', 'letter', 'somebody', now(), now());
-INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now())
+INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now());
+INSERT INTO lua.log_source VALUES (md5('s' || %(tenant)s)::uuid, 'source-' || %(tenant)s, 'jsonl', '/var/log/crm.json', 'crm.example', 'UTC', NULL, '0', now(), 'somebody');
+INSERT INTO lua.log_line (id, at, source_id, file_no, place, actor, tenant_id, action, outcome, severity, message, ingested_at)
+    SELECT (lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0') || substr(md5(%(tenant)s::text), 13))::uuid, now(),
+           md5('s' || %(tenant)s)::uuid, 1, 0, 'somebody', %(tenant)s, 'line', 'done', 'LOG', 'hello', now()

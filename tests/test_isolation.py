@@ -33,7 +33,7 @@ TENANT_TABLES = (
     " AND c.relnamespace::regnamespace::text IN ('lua', 'crm', 'ledger', 'vault') ORDER BY 1"
 )
 # Readable across tenants by design: see docs/reference/roles.md, Rows.
-SHARED = {"lua.tenant_directory", "lua.token_directory", "vault.counter", "ledger.entry"}
+SHARED = {"lua.tenant_directory", "lua.token_directory", "vault.counter", "ledger.entry", "lua.log_line"}
 LOGINS = [
     ("lua_app",),
     ("lua_operator", "lua_accounting"),
@@ -135,7 +135,7 @@ def test_every_table_is_filled_and_the_own_rows_do_show(tables: list[str], enter
     """Else finding nothing of others would prove nothing."""
     with enter("lua_app", "lua_operator", "lua_accounting") as conn:
         own = {t: tried(conn, f"SELECT count(*) FROM {t} WHERE tenant_id = {A}") for t in tables}
-    hidden = {"lua.sentinel", "lua.token_directory", "vault.counter", "ledger.entry"}
+    hidden = {"lua.sentinel", "lua.token_directory", "vault.counter", "ledger.entry", "lua.log_line"}
     assert {t for t, n in own.items() if n != [(1,)]} == hidden
 
 
