@@ -158,7 +158,9 @@ def check_unfinished_work(admin: Connection) -> None:
     """An intent without outcome is shown to whoever looks."""
     rows = admin.execute(
         "SELECT DISTINCT slug FROM lua.tenant_directory JOIN (SELECT tenant_id, state FROM lua.erasure"
-        " UNION ALL SELECT tenant_id, state FROM lua.purge) AS work USING (tenant_id) WHERE state = 'intent'"
+        " UNION ALL SELECT tenant_id, state FROM lua.purge"
+        " UNION ALL SELECT tenant_id, state FROM lua.termination) AS work USING (tenant_id)"
+        " WHERE state = 'intent'"
     ).fetchall()
     for (slug,) in rows:
         assert "was cut short" in told(luactl("doctor"), 6).out

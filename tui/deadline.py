@@ -94,7 +94,7 @@ def approvals(session: Session) -> list[Deadline]:
 
 
 def unfinished(session: Session) -> list[Deadline]:
-    """Tell since when erasures and purges are cut short, one clock a kind."""
+    """Tell since when erasures, purges and ends are cut short, one clock a kind."""
     from luactl.erasure import unfinished as cut_short
 
     oldest: dict[str, Deadline] = {}

@@ -52,12 +52,12 @@ def _named(names: list[str]) -> str:
 
 
 def unfinished(session: Session) -> Matter:
-    """Name the oldest erasure or purge that was cut short."""
+    """Name the oldest erasure, purge or end of a tenant that was cut short."""
     from luactl.erasure import unfinished as cut_short
 
     found = cut_short(session)
     if not found:
-        return Matter("unfinished", "no erasure or purge was cut short", "good")
+        return Matter("unfinished", "nothing was cut short", "good")
     oldest = found[0]
     which = f"{oldest.kind} at {oldest.tenant}, {oldest.since:%Y-%m-%d %H:%M}"
     return Matter("unfinished", f"{len(found):,} cut short; the oldest: {which}", "bad")

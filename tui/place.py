@@ -50,7 +50,7 @@ class GoRetention(Place):
 
 
 class GoUnfinished(Place):
-    """Unfinished: erasures and purges that were cut short."""
+    """Unfinished: erasures, purges and ends of tenants that were cut short."""
 
     screen = "unfinished:Unfinished"
 

@@ -1,4 +1,4 @@
-"""Erasures and purges of all tenants that were begun and not finished."""
+"""Erasures, purges and ends of tenants that were begun and not finished."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.erasure import Unfinished as CutShort
 
+VERBS = {
+    "erasure": "erasure list --tenant {}",
+    "purge": "retention purge --tenant {}",
+    "termination": "tenant terminate {}",
+}
+"""What shows or finishes work of each kind."""
+
 
 @dataclass
 class Listed(Message, bubble=False):
@@ -27,7 +34,7 @@ class Listed(Message, bubble=False):
 
 
 class Unfinished(Frame):
-    """Erasures and purges that were cut short, oldest first. Run again, each is finished.
+    """Erasures, purges and ends of tenants that were cut short, oldest first. Run again, each is finished.
 
     Enter opens where that is done: what is due at the tenant, or the tenant with its erasures.
     """
@@ -42,12 +49,12 @@ class Unfinished(Frame):
         if row is None:
             return "key status"
         kind, _started, tenant, *_rest = row.cells
-        return f"retention purge --tenant {tenant}" if kind == "purge" else f"erasure list --tenant {tenant}"
+        return VERBS[kind].format(tenant)
 
     def body(self) -> ComposeResult:
         """Lay out the list."""
         yield Table(
-            Column("KIND", 8), Column("STARTED", 16), Column("TENANT"), Column("ID", 36, wide=True),
+            Column("KIND", 11), Column("STARTED", 16), Column("TENANT"), Column("ID", 36, wide=True),
             empty="nothing was cut short",
         )  # fmt: skip
 

@@ -10,6 +10,12 @@ from ..ledger import status
 from .finding import Finding, Look
 
 MOST_LAG = timedelta(days=1)
+FINISHED_BY = {
+    "erasure": "erasure run --resume --tenant {}",
+    "purge": "retention purge --tenant {}",
+    "termination": "tenant terminate {}",
+}
+"""What finishes work of each kind that was cut short."""
 
 
 def ledger(look: Look) -> Iterator[Finding]:
@@ -41,10 +47,9 @@ def anchors(look: Look) -> Iterator[Finding]:
 
 
 def unfinished(look: Look) -> Iterator[Finding]:
-    """Yield erasures and purges that were cut short."""
+    """Yield erasures, purges and ends of tenants that were cut short."""
     for one in unfinished_work(look.opened):
-        verb = "erasure run --resume" if one.kind == "erasure" else "retention purge"
         yield Finding(
             f"{one.kind} {one.id} of tenant {one.tenant} was cut short at {one.since:%Y-%m-%d %H:%M} UTC",
-            f"run `luactl {verb} --tenant {one.tenant}`: it finishes what was begun",
+            f"run `luactl {FINISHED_BY[one.kind].format(one.tenant)}`: it finishes what was begun",
         )

@@ -75,7 +75,7 @@ class Unfinished:
     """Work on keys that was cut short: run again, it is finished."""
 
     kind: str
-    """erasure or purge."""
+    """erasure, purge or termination."""
     tenant: str
     """Slug."""
     id: UUID
@@ -83,7 +83,7 @@ class Unfinished:
 
 
 def unfinished(session: Session) -> tuple[Unfinished, ...]:
-    """Return the erasures and purges of all tenants that were begun and not finished, oldest first."""
+    """Return the erasures, purges and ends of tenants that were begun and not finished, oldest first."""
     return tuple(Unfinished(*row) for row in queries("erasure").unfinished(session.conn))
 
 

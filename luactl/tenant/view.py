@@ -68,9 +68,9 @@ class OpenWork:
     """Work on keys that was cut short: run again, it is finished."""
 
     kind: str
-    """erasure or purge."""
+    """erasure, purge or termination."""
     id: UUID
-    """Of the erasure or purge."""
+    """Of the erasure, purge or termination."""
     since: datetime
     """When it was begun."""
 
@@ -116,7 +116,7 @@ class Detail:
     newest: Activity | None
     """The newest ledger entry about the tenant that the login may read; None without any."""
     unfinished: tuple[OpenWork, ...]
-    """Erasures and purges that were begun and not finished, oldest first."""
+    """Erasures, purges and an end that were begun and not finished, oldest first."""
     login: str | None
     """The login of the CRM for a dedicated tenant; None for a pooled one."""
     staff: tuple[str, ...]

@@ -213,7 +213,7 @@ FROM crm.subject
 WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: unfinished
--- Erasures and purges of all tenants that were begun and not finished, oldest first.
+-- Erasures, purges and ends of all tenants that were begun and not finished, oldest first.
 SELECT kind, tenant, id, since
 FROM lua.unfinished();
 
