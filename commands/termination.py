@@ -87,7 +87,7 @@ def terminate(
     from luactl.config import find_paths
 
     with session("tenant terminate") as s:
-        found = tenant.find(s, slug)
+        found = tenant.find_ended(s, slug)
         if withdraw:
             _withdraw(s, found, dry_run, yes)
             return

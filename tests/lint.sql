@@ -105,7 +105,7 @@ WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames) AND p.prosrc !~ 'lua\.req
 -- No function notifies, builds statements out of text, or sets the tenant context; but roles and partitions have no
 -- other way, and nobody else's function has the rights to make them.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
-WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)'))
+WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)', 'lua.drop_tenant_partitions(bigint)'))
   AND p.prosrc ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
 
 -- name: owners

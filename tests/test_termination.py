@@ -13,13 +13,16 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from conftest import Home
 from support_erasure import erase, person, practice, table
 
-from luactl import approval, crm, hold, key, ledger, portable, termination
+from luactl import approval, crm, doctor, hold, key, ledger, portable, termination
 from luactl.clock import ShiftedClock
 from luactl.db import Session, transaction
+from luactl.erasure import unfinished
 from luactl.errors import RefusedError, UsageError
-from luactl.tenant import Tenant, find, list_
+from luactl.tenant import NewTenant, Tenant, admit, create, dismiss, faults, find, list_, show
+from luactl.tui.deadline import unfinished as clocks
 from luactl.verify import verify_folder
 
 MONTH = timedelta(days=31)
@@ -235,21 +238,122 @@ def test_only_the_data_protection_officer_ends_a_tenant(
         conn.execute("SELECT lua.begin_end(%s, 2, 'x', '{}', now())", [smile.tenant_id])
 
 
-def test_the_login_of_a_dedicated_tenant_ends_with_it(
+def castle(session: Session) -> Tenant:
+    """Return a dedicated tenant with a customer, whose end is announced."""
+    create(session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated"))
+    found = find(session, "castle")
+    crm.import_customers(session, found, table("CustomerId,Email\n9,x@y.example\n"), crm.Options())
+    termination.announce(session, found, "letter")
+    return found
+
+
+def its_own(admin: psycopg.Connection[Any], tenant_id: int) -> list[str]:
+    """Return tables and roles of a tenant's name."""
+    found = admin.execute(
+        "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname ~ ('_t' || %(id)s || '$')"
+        " UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname ~ ('^lua_t' || %(id)s || '(_staff)?$')",
+        {"id": tenant_id},
+    )
+    return sorted(name for (name,) in found)
+
+
+def test_a_dedicated_tenant_leaves_no_table_and_no_role(
+    session: Session, admin: psycopg.Connection, cli: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    other = practice(session, "other")
+    alone = castle(session)
+    own = its_own(admin, alone.tenant_id)
+    assert len(own) == 9
+    done = ended(session, alone, tmp_path)
+    assert its_own(admin, alone.tenant_id) == []
+    assert set(rows_of(admin, alone.tenant_id)) <= KEPT
+    assert [one.status for one in list_(session) if one.slug == "castle"] == ["terminated"]
+    assert faults(session) == []
+    assert len(crm.list_customers(session, other, 0).rows) == 3
+    stated = json.loads((Path(done.certificate) / "certificate.json").read_text())
+    assert sorted(name.removeprefix("crm.") for name in stated["own"]) == own
+    again = cli("tenant", "terminate", "castle", "--certificate", str(tmp_path / "again"), "-o", "json")
+    assert json.loads(again.stdout)["data"]["outcome"] == "already ended"
+    assert verify_folder(tmp_path / "again").ok
+    proof = json.loads(cli("promise", "prove", "5.4", "-o", "json").stdout)["data"]
+    assert [one["state"] for one in proof["promises"]] != ["broken"]
+
+
+def test_who_is_admitted_afterwards_sees_the_evidence_until_dismissed(
     session: Session, admin: psycopg.Connection, tmp_path: Path
 ) -> None:
-    from luactl.tenant import NewTenant, create
-
-    create(session, NewTenant("alone", "Alone", "DE", "office@alone.example", "dedicated"))
-    alone = find(session, "alone")
-    crm.import_customers(session, alone, table("CustomerId,Email\n9,x@y.example\n"), crm.Options())
-    termination.announce(session, alone, "letter")
-    own = f"lua_t{alone.tenant_id}"
-    assert admin.execute("SELECT to_regrole(%s) IS NULL", [own]).fetchone() == (False,)
+    alone = castle(session)
     ended(session, alone, tmp_path)
-    assert admin.execute("SELECT to_regrole(%s) IS NULL", [own]).fetchone() == (True,)
-    assert set(rows_of(admin, alone.tenant_id)) <= KEPT
-    assert find(session, "alone").status == "terminated"
+    with pytest.raises(RefusedError, match="not among its staff"):
+        show(session, "castle")
+    assert admit(session, "castle", session.actor).changed
+    assert [one.reference for one in show(session, "castle").instructions]
+    assert faults(session) == []
+    plan = termination.plan(session, alone)
+    assert (plan.own, plan.left_over) == ((f"lua_t{alone.tenant_id}_staff",), False)
+    assert dismiss(session, "castle", session.actor).changed
+    assert its_own(admin, alone.tenant_id) == []
+
+
+def test_a_login_that_came_back_is_found_and_goes(
+    session: Session, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """As when roles are restored from before the end."""
+    alone = castle(session)
+    ended(session, alone, tmp_path)
+    admin.execute(f"CREATE ROLE lua_t{alone.tenant_id} LOGIN IN ROLE lua_app".encode())
+    admin.execute(f"GRANT lua_t{alone.tenant_id} TO lua_rolekeeper WITH ADMIN OPTION".encode())
+    [fault] = faults(session)
+    assert f"its login lua_t{alone.tenant_id} is there" in fault.what
+    moved = after(session)
+    termination.run(moved, alone, termination.plan(moved, alone), tmp_path / "again")
+    assert its_own(admin, alone.tenant_id) == []
+    assert admin.execute("SELECT count(*) FROM ledger.entry WHERE action = 'tenant.drop-own'").fetchone() == (
+        1,
+    )
+
+
+def test_what_hangs_on_a_role_stops_the_end_until_it_is_gone(
+    session: Session, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    alone = castle(session)
+    own = f"lua_t{alone.tenant_id}"
+    admin.execute(f"CREATE TABLE public.stray (); ALTER TABLE public.stray OWNER TO {own}".encode())
+    with pytest.raises(RefusedError, match="cannot go") as told:
+        ended(session, alone, tmp_path)
+    assert "REASSIGN OWNED" in str(told.value.hint)
+    assert [one.kind for one in unfinished(session)] == ["termination"]
+    assert len(its_own(admin, alone.tenant_id)) == 9
+    admin.execute(f"DROP OWNED BY {own}".encode())
+    moved = after(session)
+    done = termination.run(moved, alone, termination.plan(moved, alone), tmp_path)
+    assert (done.outcome, its_own(admin, alone.tenant_id)) == ("finished", [])
+
+
+def test_the_database_drops_nothing_of_who_lives_or_has_rows(
+    session: Session, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    alone = castle(session)
+    for statement in ("SELECT lua.drop_tenant_partitions(%s)", "SELECT lua.drop_tenant_roles(%s)"):
+        for tenant_id in (alone.tenant_id, 7):
+            with pytest.raises(psycopg.errors.CheckViolation, match="not a dedicated one that ends"):
+                session.conn.execute(statement.encode(), [tenant_id])
+    begun = "state = 'intent', requested_by = 'x', returned = 'x', epoch = 2, plan = '{}'"
+    admin.execute(f"UPDATE lua.termination SET {begun}".encode())
+    with pytest.raises(psycopg.errors.CheckViolation, match="still has rows"):
+        session.conn.execute("SELECT lua.drop_tenant_partitions(%s)", [alone.tenant_id])
+    assert len(its_own(admin, alone.tenant_id)) == 9
+
+
+def test_only_an_administrator_ends_a_dedicated_tenant(
+    session: Session, login: Callable[..., Session], tmp_path: Path
+) -> None:
+    alone = castle(session)
+    officer = login("lua_dpo")
+    admit(session, "castle", officer.actor)
+    moved = after(officer)
+    with pytest.raises(RefusedError, match="only an administrator"):
+        termination.run(moved, alone, termination.plan(moved, alone, unwanted="no"), tmp_path)
 
 
 class CutError(Exception):
@@ -281,6 +385,34 @@ def test_cut_short_after_any_step_it_is_finished(session: Session, tmp_path: Pat
         assert verify_folder(Path(done.certificate)).ok, steps[number]
         assert find(session, slug).status == "terminated"
     assert key.verify(session).findings == ()
+
+
+def test_what_was_cut_short_is_told_until_it_is_finished(
+    session: Session, home: Home, tmp_path: Path
+) -> None:
+    smile = announced(session)
+    returned = handed_over(session, smile, tmp_path / "out")
+
+    def stop(name: str) -> None:
+        if name == "epoch committed":
+            raise CutError
+
+    moved = replace(after(session), step=stop)
+    plan = termination.plan(moved, smile, returned=returned)
+    assert unfinished(session) == ()
+    with pytest.raises(CutError):
+        termination.run(moved, smile, plan, tmp_path)
+    [work] = unfinished(session)
+    assert (work.kind, work.tenant, work.id) == ("termination", "smile", plan.termination_id)
+    assert work.since - session.clock.now() > timedelta(days=30), "since it was begun, not announced"
+    assert [(one.kind, one.id) for one in show(session, "smile").unfinished] == [("termination", work.id)]
+    [told] = [one for one in doctor.examine("test", home.environ).checks if one.check == "unfinished work"]
+    assert "luactl tenant terminate smile" in str(told.hint)
+    assert [one.text(work.since) for one in clocks(session)] == ["termination cut short for <1 min"]
+    moved = after(session)
+    termination.run(moved, smile, termination.plan(moved, smile), tmp_path)
+    assert unfinished(session) == ()
+    assert show(session, "smile").unfinished == ()
 
 
 def test_by_the_command(session: Session, cli: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:

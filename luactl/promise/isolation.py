@@ -7,7 +7,7 @@ tries it on two that are there.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -60,10 +60,18 @@ def dedicated(session: Session, page: Page, look: Look) -> None:
     with undone(session) as conn:
         for tenant in alone:
             look.tried()
-            for (table,) in statements("isolation").shared_tables(conn, tenant_id=tenant.tenant_id):
+            for (table,) in _shared(conn, tenant):
                 look.breaks(f"{tenant.slug} is dedicated, but shares {table} with others")
             _try_to_forge(conn, tenant, groups if tenant in admitted else [None, *groups], look)
     look.evidence["dedicated"] = len(alone)
+
+
+def _shared(conn: Connection, tenant: Tenant) -> Iterable[tuple[str]]:
+    """Return the tables that a dedicated tenant shares; none of one that has ended, whose own are gone."""
+    if tenant.status == "terminated":
+        return ()
+    found: Iterable[tuple[str]] = statements("isolation").shared_tables(conn, tenant_id=tenant.tenant_id)
+    return found
 
 
 def _try_to_forge(conn: Connection, tenant: Tenant, as_whom: list[str | None], look: Look) -> None:

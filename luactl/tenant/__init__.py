@@ -12,7 +12,7 @@ from ..lazy import attributes
 
 if TYPE_CHECKING:
     from .birth import ROLES, Creation, NewTenant, checked_tenant, create, create_many, rules_for
-    from .dedicated import Fault, StaffChange, admit, dismiss, faults
+    from .dedicated import Fault, StaffChange, admit, dismiss, drop_own, faults, own
     from .importing import ImportReport, import_
     from .login import LoginChange, renew_login
     from .register import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Tenant,
         active,
         find,
+        find_ended,
         in_context,
         list_,
         open_to,
@@ -55,12 +56,15 @@ __all__ = [
     "create",
     "create_many",
     "dismiss",
+    "drop_own",
     "faults",
     "find",
+    "find_ended",
     "import_",
     "in_context",
     "list_",
     "open_to",
+    "own",
     "renew_login",
     "resume",
     "rules_for",
@@ -72,10 +76,11 @@ __getattr__ = attributes(
     __name__,
     {
         "birth": "ROLES Creation NewTenant checked_tenant create create_many rules_for",
-        "dedicated": "Fault StaffChange admit dismiss faults",
+        "dedicated": "Fault StaffChange admit dismiss drop_own faults own",
         "importing": "ImportReport import_",
         "login": "LoginChange renew_login",
-        "register": "ADMISSION FIRST_DEDICATED DeletionRule Role Tenant active find in_context list_ open_to",
+        "register": "ADMISSION FIRST_DEDICATED DeletionRule Role Tenant active find find_ended in_context"
+        " list_ open_to",
         "standing": "StatusChange resume suspend",
         "view": "Activity Detail OpenWork Partition Size show",
     },

@@ -6,6 +6,7 @@ Functions of the database make roles and partitions; administrators may call the
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
@@ -16,6 +17,7 @@ from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from .register import FIRST_DEDICATED, known
 
+Connection = psycopg.Connection[tuple[object, ...]]
 SHORT_WAIT = "200ms"
 """How long others may queue up behind a partition that waits for its locks; then the next try."""
 PATIENCE = 15.0
@@ -65,6 +67,41 @@ def make_roles(session: Session, tenant_id: int) -> None:
 def make_partitions(session: Session, tenant_id: int) -> None:
     """Make a tenant's partitions in the running transaction, which then keeps everybody off these tables.
 
+    Raises BusyError when a long statement of others stood in the way all the time.
+    """
+    _in_short_tries(session, lambda conn: queries("tenant").make_partitions(conn, tenant_id=tenant_id))
+
+
+def own(session: Session, tenant_id: int) -> tuple[str, ...]:
+    """Return the tables and roles that a dedicated tenant has to itself, by name."""
+    noun, who = queries("tenant"), {"tenant_id": tenant_id}
+    found = [row[0] for row in noun.partitions(session.conn, **who)]
+    return (*found, *(row[0] for row in noun.own_roles(session.conn, **who)))
+
+
+def drop_own(session: Session, tenant_id: int) -> int:
+    """Drop partitions, then roles of a dedicated tenant that ends, in the running transaction; count them.
+
+    From the partitions to the commit everybody else is kept off these tables; afterwards no row of the
+    tenant shows to anybody. What is gone already is no error. Raises RefusedError where a partition has rows
+    or a role something of its own elsewhere, BusyError as `make_partitions` does.
+    """
+    noun, who = queries("tenant"), {"tenant_id": tenant_id}
+    counts: list[int] = []
+    try:
+        _in_short_tries(session, lambda conn: counts.append(noun.drop_partitions(conn, **who)))
+        counts.append(noun.drop_roles(session.conn, **who))
+    except (psycopg.errors.CheckViolation, psycopg.errors.DependentObjectsStillExist) as error:
+        raise RefusedError(
+            f"what tenant {tenant_id} has to itself cannot go: {error.diag.message_primary}",
+            hint="a superuser gives away what hangs on it (REASSIGN OWNED, DROP OWNED), then run it again",
+        ) from error
+    return sum(counts)
+
+
+def _in_short_tries(session: Session, change: Callable[[Connection], object]) -> None:
+    """Do something to tables that are in use.
+
     Each try waits but shortly for its locks, so that nobody queues up behind it for long. Raises BusyError
     when a long statement of others stood in the way all the time.
     """
@@ -73,7 +110,7 @@ def make_partitions(session: Session, tenant_id: int) -> None:
         try:
             with conn.transaction():
                 _lock_timeout(conn, SHORT_WAIT)
-                queries("tenant").make_partitions(conn, tenant_id=tenant_id)
+                change(conn)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             if time.monotonic() > deadline:
                 raise BusyError(
@@ -86,7 +123,7 @@ def make_partitions(session: Session, tenant_id: int) -> None:
             return
 
 
-def _lock_timeout(conn: psycopg.Connection[tuple[object, ...]], value: str) -> None:
+def _lock_timeout(conn: Connection, value: str) -> None:
     conn.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(value)))
 
 

@@ -117,6 +117,18 @@ def find(session: Session, slug: str) -> Tenant:
     return in_context(session, known(session, slug)[0])
 
 
+def find_ended(session: Session, slug: str) -> Tenant:
+    """Return the tenant of a slug, and a dedicated one also when it has ended and shows to nobody any more.
+
+    Raises as `find` does.
+    """
+    tenant_id = known(session, slug)[0]
+    for row in queries("tenant").tenants_of(session.conn, slugs=[slug]):
+        if (one := Tenant(*row)).status == "terminated":
+            return one
+    return in_context(session, tenant_id)
+
+
 def active(session: Session, slug: str) -> Tenant:
     """Return the tenant of a slug, for work that changes its data.
 

@@ -15,6 +15,7 @@ from ..certificate.markdown import cell, table
 from ..certificate.system import system
 from ..clock import instant
 from ..db import Session
+from ..tenant import own
 from .planning import STAYING
 from .record import Termination
 
@@ -64,6 +65,7 @@ def facts(
         "system": system(session).stated(),
         "epoch": {"from": epoch - 1, "to": epoch},
         "erased": [{"table": name, "rows_before": count} for name, count in plan.get("rows", {}).items()],
+        "own": list(own(session, tenant.tenant_id)) if tenant.isolation == "dedicated" else [],
         "keys": plan.get("keys", 0),
         "holders": _holders(session, epoch - 1),
         "books": [str(book) for book in session.profile.books],
@@ -86,6 +88,13 @@ def _holders(session: Session, epoch: int) -> list[dict[str, Any]]:
         }
         for one in fate(session, epoch)
     ]
+
+
+def _own(names: list[str]) -> list[str]:
+    """Return the lines about what a dedicated tenant had to itself; none for a pooled one."""
+    if not names:
+        return []
+    return [f"Its own tables and roles were dropped: {', '.join(f'`{name}`' for name in names)}.", ""]
 
 
 def document(stated: dict[str, Any]) -> str:
@@ -114,6 +123,7 @@ def document(stated: dict[str, Any]) -> str:
             *table(("Table", "Rows"), [(one["table"], one["rows_before"]) for one in stated["erased"]]),
             f"All keys of the tenant were destroyed, {stated['keys']} of them in use.",
             "",
+            *_own(stated.get("own", [])),
             "## The root secret below which they hung",
             "",
             *table(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
+from ..tenant import own
 from .record import Termination, current
 
 if TYPE_CHECKING:
@@ -67,6 +68,13 @@ class TerminationPlan:
     staying: tuple[Kept, ...]
     held: int
     """Legal holds in force: while there is one nothing goes."""
+    own: tuple[str, ...]
+    """Tables and roles that a dedicated tenant has to itself, which go with it; empty for a pooled one."""
+
+    @property
+    def left_over(self) -> bool:
+        """Whether tables or a login are there; the staff's mark alone comes when somebody is admitted."""
+        return any(not name.endswith("_staff") for name in self.own)
 
 
 def plan(
@@ -80,24 +88,30 @@ def plan(
     if returned and unwanted:
         raise UsageError("either the data were returned, or nobody wanted them", hint="give one of the two")
     found = current(session, tenant.tenant_id)
-    with transaction(session, tenant.tenant_id) as conn:
-        noun, who = queries("termination"), {"tenant_id": tenant.tenant_id}
-        going = tuple(Rows(*row) for row in noun.rows(conn, **who) if row[1])
-        subjects, periods = noun.claims_left(conn, **who)
-        held = noun.holds(conn, **who)
+    state = _state(session, found)
+    going, keys, held = ((), 0, 0) if state == "done" else _left(session, tenant.tenant_id)
     return TerminationPlan(
         tenant.tenant_id,
         tenant.slug,
-        _state(session, found),
+        state,
         found.termination_id if found else None,
         found.instruction if found else None,
         found.erase_from if found else None,
         _returned(session, tenant, found, returned, unwanted),
         going,
-        subjects + periods,
+        keys,
         tuple(Kept(*one) for one in STAYING),
         held,
+        own(session, tenant.tenant_id) if tenant.isolation == "dedicated" else (),
     )
+
+
+def _left(session: Session, tenant_id: int) -> tuple[tuple[Rows, ...], int, int]:
+    """Return rows by table, living keys and legal holds in force."""
+    noun, who = queries("termination"), {"tenant_id": tenant_id}
+    with transaction(session, tenant_id) as conn:
+        going = tuple(Rows(*row) for row in noun.rows(conn, **who) if row[1])
+        return going, sum(noun.claims_left(conn, **who)), noun.holds(conn, **who)
 
 
 def _state(session: Session, found: Termination | None) -> str:

@@ -36,7 +36,11 @@ class Termination:
 
 
 def current(session: Session, tenant_id: int) -> Termination | None:
-    """Return the tenant's end that is announced, under way or done; None without one."""
+    """Return the tenant's end that is announced, under way or done; None without one.
+
+    Of a dedicated tenant that has ended nothing shows to its former staff but this.
+    """
     with transaction(session, tenant_id) as conn:
-        row = queries("termination").current(conn, tenant_id=tenant_id)
+        noun, who = queries("termination"), {"tenant_id": tenant_id}
+        row = noun.current(conn, **who) or noun.ended(conn, **who)
     return None if row is None else Termination(*row)

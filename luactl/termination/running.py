@@ -19,6 +19,7 @@ from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.classes import SealError, TenantDrop
 from ..key.recovery import recover
 from ..ledger import Entry
+from ..tenant import drop_own
 from . import facts as statement
 from .facts import Check
 from .planning import Rows, TerminationPlan
@@ -78,6 +79,8 @@ def run(
     if known.state == "intent":
         _take_rows(session, tenant, known)
         known = _conclude(session, tenant, known)
+    elif plan.left_over:
+        _drop_left_over(session, tenant, known)
     place = folder or base / str(known.termination_id)
     pending = _certify(session, known, place)
     return _result(tenant, known, outcome, place, pending)
@@ -95,10 +98,9 @@ def _demand_ready(session: Session, tenant: Tenant, plan: TerminationPlan) -> Te
             f"{tenant.slug!r} has until {found.erase_from.isoformat()} to think better of it",
             hint=f"run it again then; `luactl tenant terminate {tenant.slug} --withdraw` takes it back",
         )
-    dedicated = tenant.isolation == "dedicated" and plan.state != "done"
-    if dedicated and not queries("termination").may_end_login(session.conn):
+    if plan.left_over and not queries("tenant").may_drop_own(session.conn):
         raise RefusedError(
-            f"{tenant.slug!r} has a login of its own, which only an administrator ends",
+            f"{tenant.slug!r} has tables and a login of its own, which only an administrator ends",
             hint="run it as a login that has lua_admin and lua_dpo",
         )
     if plan.state == "due" and plan.held:
@@ -224,11 +226,21 @@ def _conclude(session: Session, tenant: Tenant, known: Termination) -> Terminati
         )
         entry_id = append(session, entry)
         result = Jsonb({"facts": stated, "entry": str(entry_id)})
-        if tenant.isolation == "dedicated":
-            queries("termination").end_login(conn, tenant_id=tenant.tenant_id)
         if not queries("termination").finish(conn, tenant_id=tenant.tenant_id, result=result, at=at):
             raise BusyError("another run is finishing this", hint="run it again to get the certificate")
+        if tenant.isolation == "dedicated":
+            drop_own(session, tenant.tenant_id)  # last: others wait from here on, and no row shows any more
     return _reread(session, tenant)
+
+
+def _drop_left_over(session: Session, tenant: Tenant, known: Termination) -> None:
+    """Drop what an end by an earlier version left a dedicated tenant: empty tables, a role without rights."""
+    from ..ledger import append
+
+    with transaction(session):
+        detail = {"dropped": drop_own(session, tenant.tenant_id)}
+        about = f"{KIND}:{known.termination_id}"
+        append(session, Entry("tenant.drop-own", tenant.tenant_id, about, detail=detail))
 
 
 def _certify(session: Session, known: Termination, folder: Path) -> str | None:

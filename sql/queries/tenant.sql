@@ -14,6 +14,25 @@ SELECT lua.make_tenant_roles(:tenant_id::bigint);
 -- A new dedicated tenant's partitions. Until the transaction ends nobody else reads or writes the tables.
 SELECT lua.make_tenant_partitions(:tenant_id::bigint);
 
+-- name: own_roles
+-- The roles of a dedicated tenant that are there.
+SELECT rolname::text FROM pg_catalog.pg_roles
+WHERE rolname IN ('lua_t' || :tenant_id::bigint, 'lua_t' || :tenant_id::bigint || '_staff')
+ORDER BY 1;
+
+-- name: may_drop_own$
+-- Whether this login may drop partitions and roles of dedicated tenants that end.
+SELECT has_function_privilege('lua.drop_tenant_partitions(bigint)', 'EXECUTE')
+       AND has_function_privilege('lua.drop_tenant_roles(bigint)', 'EXECUTE');
+
+-- name: drop_partitions$
+-- Drops the empty partitions of a dedicated tenant that ends. Until the transaction ends nobody else reads the tables.
+SELECT lua.drop_tenant_partitions(:tenant_id::bigint);
+
+-- name: drop_roles$
+-- Drops login and staff role of a dedicated tenant that ends: what is left of it shows to nobody from then on.
+SELECT lua.drop_tenant_roles(:tenant_id::bigint);
+
 -- name: set_verifier$
 -- Sets the SCRAM verifier of a dedicated tenant's own login.
 SELECT lua.set_tenant_verifier(:tenant_id::bigint, :verifier::text);
@@ -159,10 +178,13 @@ ORDER BY at DESC, id DESC
 LIMIT 1;
 
 -- name: open_work
--- Erasures and purges of a tenant that were begun and not finished, oldest first.
+-- Erasures, purges and the end of a tenant that were begun and not finished, oldest first.
 SELECT 'erasure', erasure_id, created_at FROM lua.erasure WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
 UNION ALL
 SELECT 'purge', purge_id, created_at FROM lua.purge WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
+UNION ALL
+SELECT 'termination', termination_id, coalesce(begun_at, erase_from)
+FROM lua.termination WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
 ORDER BY 3, 2;
 
 -- name: table_sizes
@@ -249,6 +271,9 @@ UNION ALL
 SELECT DISTINCT p.slug, format('%%s has rights on %%s itself', x.grantee::regrole, c.oid::regclass),
        format('REVOKE ALL ON %%s FROM %%s', c.oid::regclass, x.grantee::regrole)
 FROM part p JOIN pg_catalog.pg_class c ON c.oid = p.oid CROSS JOIN LATERAL aclexplode(c.relacl) AS x WHERE x.grantee <> c.relowner
+UNION ALL
+SELECT t.slug, format('it has ended, and its login %%s is there', r.rolname), format('SELECT lua.drop_tenant_roles(%%s)', t.tenant_id)
+FROM lua.tenants() AS t JOIN pg_catalog.pg_roles r ON r.rolname = 'lua_t' || t.tenant_id WHERE t.status = 'terminated'
 UNION ALL
 SELECT NULL, format('%%s takes rows of dedicated tenants too', q.pooled::regclass),
        format('ALTER TABLE %%s ADD CONSTRAINT pooled CHECK (tenant_id < 1099511627776)', q.pooled::regclass)

@@ -25,13 +25,11 @@ SELECT lua.begin_end(:tenant_id::bigint, :epoch::bigint, :returned::text, :plan:
 -- Deletes the tenant's rows of the first table that has any.
 SELECT table_name, taken FROM lua.take_rows(:tenant_id::bigint);
 
--- name: may_end_login$
--- Whether this login may end logins of dedicated tenants.
-SELECT has_function_privilege('lua.end_login(bigint)', 'EXECUTE');
-
--- name: end_login$
--- Ends the login of a dedicated tenant.
-SELECT lua.end_login(:tenant_id::bigint);
+-- name: ended^
+-- The end of a dedicated tenant that is over, whoever asks.
+SELECT termination_id, state, instruction, announced_by, announced_at, erase_from, requested_by, returned, epoch, plan,
+       result, completed_at
+FROM lua.ended(:tenant_id::bigint);
 
 -- name: finish$
 -- Writes down what came of it, once no row is left.
