@@ -46,18 +46,23 @@ class Stage:
 
     def reset(self) -> Connection:
         """Make all as it was; return a superuser's connection to the database."""
+        self.restore()
         with closing(self.server.admin()) as conn:
-            self._copy(conn, self.saved, self.database)
             for (role,) in conn.execute(ROLES).fetchall():
                 if role not in self.roles:
                     conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        shutil.rmtree(self.home)
+        shutil.copytree(self.aside, self.home, symlinks=True)
+        return self.server.admin(self.database)
+
+    def restore(self) -> None:
+        """Make the database as it was and leave the home as it is, as whoever restores a backup does."""
+        with closing(self.server.admin()) as conn:
+            self._copy(conn, self.saved, self.database)
             groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
             name = sql.Identifier(self.database)
             conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
             conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, groups))
-        shutil.rmtree(self.home)
-        shutil.copytree(self.aside, self.home, symlinks=True)
-        return self.server.admin(self.database)
 
     def forget(self) -> None:
         """Drop what was kept."""
