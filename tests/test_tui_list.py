@@ -140,6 +140,24 @@ def test_pages_of_contacts_are_opened_as_they_come_into_sight(session: Session, 
     drive(script)
 
 
+def test_the_first_page_fills_a_tall_terminal(session: Session) -> None:
+    tenant = people(session, 300)
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Contacts(tenant)
+        await go(pilot, screen)
+        await typed(pilot, "look")
+        table = screen.table
+        assert 2 * table.height > KEPT
+        assert len(table.rows) == table.height
+        await keys(pilot, "pagedown", "pagedown")
+        assert (table.place, len(table.rows)) == (300 - 2 * table.height, 2 * table.height)
+        await keys(pilot, "pageup", "pageup")
+        assert (table.place, table.cursor, len(table.rows)) == (0, 0, 2 * table.height)
+
+    drive(script, size=(80, 130))
+
+
 def test_a_page_is_the_same_from_either_side(session: Session) -> None:
     tenant = people(session, 50)
     every = [one.contact_id for one in crm.list_customers(session, tenant, 0).rows]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.tenant import Tenant
 
-PAGE = 40
 WHY = "the ledger keeps it with your name; esc: go back"
 
 
@@ -105,15 +104,10 @@ class Contacts(Frame):
             tenant=self.tenant,
             purpose=self.purpose,
             direction=direction,
-            size=self.size_of_page,
+            size=self.table.height,  # so that nothing is opened that nobody sees
             near=near,
         )
         self.work(job)
-
-    @property
-    def size_of_page(self) -> int:
-        """As many rows as are in sight, so that nothing is opened that nobody sees."""
-        return min(self.table.height, PAGE)
 
     @on(Table.Edge)
     def at_edge(self, event: Table.Edge) -> None:

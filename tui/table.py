@@ -22,7 +22,7 @@ Direction = Literal["first", "previous", "next", "last"]
 HEAD = Style(bold=True, underline=True)
 CURSOR = Style(reverse=True)
 KEPT = 200
-"""Rows that a list of pages holds at most."""
+"""Rows that a list of pages holds at most, unless two screens of a very tall terminal are more."""
 
 
 class Table(Widget, can_focus=True):
@@ -58,6 +58,10 @@ class Table(Widget, can_focus=True):
     def height(self) -> int:
         """How many rows are in sight."""
         return max(1, self.size.height - 1)
+
+    @property
+    def _most(self) -> int:
+        return max(KEPT, 2 * self.height)
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Show these rows, which are all there are; the cursor stays on the same key if it is there."""
@@ -99,13 +103,13 @@ class Table(Widget, can_focus=True):
         if at_end:
             self.rows += rows
             self.after = more
-            self._drop(max(0, len(self.rows) - KEPT))
+            self._drop(max(0, len(self.rows) - self._most))
         else:
             self.rows[:0] = rows
             self.before = more
             self._shift(len(rows))
-            self.after = self.after or len(self.rows) > KEPT
-            del self.rows[KEPT:]
+            self.after = self.after or len(self.rows) > self._most
+            del self.rows[self._most :]
         self.move(owed)
 
     def _drop(self, count: int) -> None:
