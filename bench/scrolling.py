@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from .crm import people
 from .home import home
 
 if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
     from luactl.tenant import Tenant
     from luactl.tui.crm import Contacts
 
@@ -44,8 +46,9 @@ def tenants(*counts: int) -> Iterator[list[Tenant]]:
             os.environ.update(before)
 
 
-def scrolled(tenant: Tenant, keys: Callable[[Contacts], Iterator[Any]]) -> list[float]:
-    """Open a tenant's contacts and give commands; return the seconds of each until all is drawn."""
+@asynccontextmanager
+async def opened(tenant: Tenant, size: tuple[int, int] = SIZE) -> AsyncIterator[tuple[Pilot[None], Contacts]]:
+    """Yield a pilot and the screen of a tenant's contacts, whose first page is drawn."""
     from luactl.connect import clock_of, open_session
     from luactl.tui.app import Console
     from luactl.tui.crm import Contacts
@@ -55,26 +58,32 @@ def scrolled(tenant: Tenant, keys: Callable[[Contacts], Iterator[Any]]) -> list[
     sessions = Sessions(lambda: open_session(command="tui"))
     with sessions.lend("tui") as session:
         app = Console(session.profile, session.actor, clock_of(session.profile), sessions, Settings())
+    async with app.run_test(size=size) as pilot:
+        screen = Contacts(tenant)
+        app.go(screen)
+        await settled(pilot)
+        await pilot.press(*"bench", "enter")
+        await settled(pilot)
+        yield pilot, screen
+
+
+def scrolled(tenant: Tenant, keys: Callable[[Contacts], Iterator[Any]]) -> list[float]:
+    """Open a tenant's contacts and give commands; return the seconds of each until all is drawn."""
     times: list[float] = []
 
     async def run() -> None:
-        async with app.run_test(size=SIZE) as pilot:
-            screen = Contacts(tenant)
-            app.go(screen)
-            await _settled(pilot)
-            await pilot.press(*"bench", "enter")
-            await _settled(pilot)
+        async with opened(tenant) as (pilot, screen):
             for command in keys(screen):
                 begun = time.perf_counter()
                 screen.perform(command)
-                await _settled(pilot)
+                await settled(pilot)
                 times.append(time.perf_counter() - begun)
 
     asyncio.run(run())
     return times
 
 
-async def _settled(pilot: Any) -> None:
+async def settled(pilot: Pilot[None]) -> None:
     """Wait until no job runs and everything is drawn."""
     while True:
         await pilot.pause(0)
