@@ -13,7 +13,7 @@ JOBS := logical
 PARALLEL := $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 SOURCES := luactl commands tui tests bench
 
-.PHONY: help install demo demo-erasure test test-long test-measures test-exhaustive test-matrix check lint format types imports bench docs man lock clean
+.PHONY: help install demo demo-erasure test test-long test-measures test-exhaustive test-matrix test-matrix-full check lint format types imports bench docs man lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,14 +38,22 @@ test-measures: install  ## Hold the measures to their limits; needs a machine th
 test-exhaustive: install  ## Cut every command short at every step, and other tests that take an hour
 	$(PARALLEL) -m exhaustive
 
-test-matrix: install  ## Run what depends on the server's version on Postgres 15 and 18
+# The tests with a marker, on every version but the one that luactl brings.
+define on_versions
 	@set -e; for version in 15 18; do \
 	  if [ $$version = 15 ] && [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then \
 	    echo "Postgres 15: left out, it is not installed (Debian 12: postgresql-15)"; continue; \
 	  fi; \
 	  echo "Postgres $$version"; \
-	  LUACTL_TEST_PG=$$version $(PARALLEL) -m "postgres and not long and not exhaustive and not alone"; \
+	  LUACTL_TEST_PG=$$version $(PARALLEL) -m "$(1) and not long and not exhaustive and not alone"; \
 	done
+endef
+
+test-matrix: install  ## Run what depends on the server's version on Postgres 15 and 18
+	$(call on_versions,version)
+
+test-matrix-full: install  ## Run all that uses a server on Postgres 15 and 18
+	$(call on_versions,postgres)
 
 check: lint test  ## Run everything that a change must pass
 
