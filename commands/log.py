@@ -10,14 +10,16 @@ import typer
 from . import output
 from .app import group
 from .context import session
+from .log_query import app as query_app
 from .options import MOST_ROWS, AnyTenant, Limit
 
 if TYPE_CHECKING:
     from luactl.db import Session
-    from luactl.log import Filter
+    from luactl.log import Query
 
-HELP = "Who did what: search and follow the ledger's entries."
+HELP = "Who did what: search and follow the ledger's entries and the lines of servers."
 app = group(HELP)
+app.add_typer(query_app, name="query")
 
 COLUMNS = (
     ("at", "TIME"),
@@ -26,8 +28,10 @@ COLUMNS = (
     ("outcome", "OUTCOME"),
     ("tenant", "TENANT"),
     ("object", "OBJECT"),
-    ("id", "ENTRY"),
+    ("message", "MESSAGE"),
+    ("id", "ID"),
 )
+BINS = (("begins", "FROM"), ("count", "COUNT"))
 POLL_SECONDS = 1.0
 
 Actor = Annotated[str | None, typer.Option("--actor", metavar="LOGIN", help="Only what this login did.")]
@@ -46,6 +50,24 @@ Since = Annotated[
     typer.Option("--since", metavar="TIME", help="From this time on: RFC 3339, a date, or -2h, -3d."),
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="QUERY", help="Such as 'actor:anna action:read* since:-2h'; see below.", show_default=False
+    ),
+]
+Name = Annotated[str | None, typer.Option("--saved", metavar="NAME", help="A saved query, beside QUERY.")]
+Count = Annotated[bool, typer.Option("--count", help="Only how many there are.")]
+Width = Annotated[
+    str | None,
+    typer.Option("--histogram", metavar="SPAN", help="How many in each stretch of time, such as 1h."),
+]
+Context = Annotated[
+    int, typer.Option("--context", min=0, max=1000, metavar="N", help="Also N neighbours in time of each.")
+]
+Before = Annotated[
+    UUID | None, typer.Option("--before", metavar="ID", help="Go on after the last one of an earlier page.")
+]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens, until Ctrl-C.")]
 Lines = Annotated[
     int,
@@ -53,52 +75,101 @@ Lines = Annotated[
 ]
 
 
-def _filter(
-    s: Session, tenant: str | None, actor: str | None, action: str | None, subject: UUID | None
-) -> Filter:
+def _asked(
+    s: Session,
+    words: list[str] | None,
+    name: str | None,
+    tenant: str | None,
+    actor: str | None,
+    action: str | None,
+    subject: UUID | None,
+) -> Query:
+    """Put a query together from what was typed, a saved one and options: all of it must hold."""
     from luactl import log
     from luactl.errors import UsageError
 
     if subject is not None and tenant is None:
         raise UsageError("a subject belongs to a tenant", hint="add --tenant SLUG")
-    tenant_id = None if tenant is None else log.find_tenant(s, tenant)
+    typed = [*([log.saved(s, name).query] if name else []), *(words or [])]
+    query = log.parse(" ".join(typed), s.clock.now())
     reference = None
-    if subject is not None and tenant_id is not None:
-        reference = log.reference_of(s, tenant_id, subject, "log search")
-    return log.Filter(tenant_id, actor, action, reference)
+    if subject is not None and tenant is not None:
+        reference = str(log.reference_of(s, log.find_tenant(s, tenant), subject, s.command))
+    fields = (("tenant", tenant), ("actor", actor), ("action", action), ("subject", reference))
+    return log.narrowed(query, fields)
 
 
 @app.command("search")
 def search(
+    words: Words = None,
+    saved: Name = None,
     tenant: AnyTenant = None,
     actor: Actor = None,
     action: Action = None,
     subject: Subject = None,
     since: Since = None,
     until: Until = None,
+    count: Count = False,
+    histogram: Width = None,
+    context: Context = 0,
+    before: Before = None,
     limit: Limit = 100,
 ) -> None:
-    """Show entries, newest first.
+    """Show entries and lines, newest first.
+
+    A query is words side by side: fields (actor, behalf, tenant, subject, action, object, purpose, outcome,
+    address, session, application, severity, code, source, kind, id), since: and until:, and text. `*` stands
+    for anything, `a,b` for either, a minus for not; `OR` and parentheses work. Put `--` before a query that
+    begins with a minus.
 
     Examples:
+        luactl log search 'actor:anna action:read* since:-2h'
+        luactl log search 'action:login.failed address:203.0.113.0/24' --histogram 1h
         luactl log search --since -24h --action 'erasure.*'
         luactl log search --actor ida --since 2026-03-01 --limit 0 -o jsonl
+        luactl log search -o csv -- tenant:smile -action:read '"third party"'
     """
     from dataclasses import replace
 
     from luactl import log
 
     with session("log search") as s:
+        query = _asked(s, words, saved, tenant, actor, action, subject)
         now = s.clock.now()
-        begin, end = (None if text is None else log.parse_time(text, now) for text in (since, until))
-        wanted = replace(_filter(s, tenant, actor, action, subject), since=begin, until=end)
-        page = log.search(s, wanted, limit)
-    notes = [f"{limit:,} of >{limit:,} entries; --limit 0 shows all"] if page.more else []
-    output.show(page.lines, COLUMNS, notes)
+        query = replace(
+            query,
+            since=query.since if since is None else log.parse_time(since, now),
+            until=query.until if until is None else log.parse_time(until, now),
+        )
+        notes = [
+            f"{gap.source} was silent from {gap.since.isoformat()} to {gap.until.isoformat()}: {gap.reason}"
+            for gap in log.gaps(s, query)
+        ]
+        if count:
+            output.show(log.count(s, query), notes=notes)
+        elif histogram is not None:
+            output.show(log.histogram(s, query, log.parse_span(histogram)), BINS, notes)
+        else:
+            _lines(s, query, limit, before, context, notes)
+
+
+def _lines(s: Session, query: Query, limit: int, before: UUID | None, context: int, notes: list[str]) -> None:
+    """Show a page, with neighbours if they were asked for."""
+    from luactl import log
+
+    place = {} if before is None else {"before": log.place_of(s, before)}
+    page = log.search(s, query, limit, **place)
+    lines = log.around(s, query, page.lines, context) if context else page.lines
+    if page.more:
+        last = page.lines[-1].id
+        notes.append(f"{limit:,} of >{limit:,}; go on with --before {last}, or --limit 0 for all")
+    output.show(lines, COLUMNS, notes)
 
 
 @app.command("tail")
 def tail(
+    words: Words = None,
+    saved: Name = None,
     follow: Follow = False,
     lines: Lines = 10,
     tenant: AnyTenant = None,
@@ -106,10 +177,11 @@ def tail(
     action: Action = None,
     subject: Subject = None,
 ) -> None:
-    """Show the newest entries, oldest first, and with -f what comes after them.
+    """Show the newest entries of the ledger, oldest first, and with -f what comes after them.
 
     Examples:
         luactl log tail -f
+        luactl log tail -f 'action:read* OR outcome:refused'
         luactl log tail -n 50 --tenant smile
     """
     from time import sleep
@@ -117,7 +189,7 @@ def tail(
     from luactl import log
 
     with session("log tail") as s:
-        wanted = _filter(s, tenant, actor, action, subject)
+        wanted = _asked(s, words, saved, tenant, actor, action, subject)
         shown = log.tail(s, wanted, lines, (lambda: sleep(POLL_SECONDS)) if follow else None)
         if follow:
             output.stream(shown, COLUMNS)

@@ -263,6 +263,18 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "log search": (
         Case(lambda w: ("--limit", "1"), keep=lambda w, data: w.seen.update(entry=data[0]["id"])),
         Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
+        Case(lambda w: ("action:tenant.*", "--context", "2")),
+    ),
+    "log query list": (Case(),),
+    "log query save": (
+        Case(
+            lambda w: ("night", "action:read* since:-1d"),
+            (Rule("lua.log_query", "insert", "log.query.save"),),
+            again=5,
+        ),
+    ),
+    "log query remove": (
+        Case(lambda w: ("night",), (Rule("lua.log_query", "delete", "log.query.remove"),), again=1),
     ),
     "log tail": (Case(), Case(lambda w: (*T, "--subject", w.people["2"]), opens=lambda data: ["2"])),
     "secret put": (

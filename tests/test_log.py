@@ -11,7 +11,6 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,9 +20,9 @@ from luactl import ledger, log
 from luactl.clock import FixedClock, SystemClock
 from luactl.connect import connect, open_session
 from luactl.db import Session, transaction
-from luactl.errors import NotFoundError, UsageError
+from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.ledger import Entry
-from luactl.log import Filter
+from luactl.log import Query
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -48,8 +47,12 @@ def write(session: Session, *actions: str, **fields: object) -> list[UUID]:
         return ledger.append_all(session, [Entry(action, **fields) for action in actions])  # type: ignore[arg-type]
 
 
-def actions(session: Session, **wanted: Any) -> list[str]:
-    page = log.search(session, Filter(**wanted), 0)
+def asked(text: str = "") -> Query:
+    return log.parse(text, NOW)
+
+
+def actions(session: Session, text: str) -> list[str]:
+    page = log.search(session, asked(text), 0)
     return [line.action for line in page.lines]
 
 
@@ -85,32 +88,99 @@ def test_search_by_each_column(logged: Session) -> None:
     write(at[1], "crm.customer.import", tenant_id=7, subject=person)
     ledger.record_read(at[2], 7, [uuid4(), person], "support", "crm.contact")
     write(at[3], "crm_x".replace("_", ""), tenant_id=8, object="100%")
-    mine = {"actor": logged.actor}
-    assert actions(logged, **mine) == ["crmx", "read", "crm.customer.import", "tenant.create"]
-    assert actions(logged, actor="nobody") == []
-    assert actions(logged, tenant_id=7) == ["read", "crm.customer.import", "tenant.create"]
-    assert actions(logged, action="crm.*") == ["crm.customer.import"]
-    assert actions(logged, action="crm*") == ["crmx", "crm.customer.import"]
-    assert len(actions(logged, action="*")) == 5
-    assert actions(logged, action="crm") == []
-    assert actions(logged, reference=person) == ["read", "crm.customer.import"]
-    assert actions(logged, reference=uuid4()) == []
-    window = {"since": NOW + timedelta(hours=1), "until": NOW + timedelta(hours=2)}
-    assert actions(logged, **window) == ["crm.customer.import"]
+    mine = f"actor:{logged.actor}"
+    assert actions(logged, mine) == ["crmx", "read", "crm.customer.import", "tenant.create"]
+    assert actions(logged, "actor:nobody") == []
+    assert actions(logged, "tenant:7") == ["read", "crm.customer.import", "tenant.create"]
+    assert actions(logged, "action:crm.*") == ["crm.customer.import"]
+    assert actions(logged, "action:crm*") == ["crmx", "crm.customer.import"]
+    assert len(actions(logged, "action:*")) == 5
+    assert actions(logged, "action:crm") == []
+    assert actions(logged, f"subject:{person}") == ["read", "crm.customer.import"]
+    assert actions(logged, f"subject:{uuid4()}") == []
+    assert actions(logged, "since:2026-03-01T13:00:00Z until:2026-03-01T14:00:00Z") == ["crm.customer.import"]
+    assert actions(logged, f"{mine} -tenant:7") == ["crmx"]
+    assert actions(logged, "purpose:support OR object:100%") == ["crmx", "read"]
+    assert actions(logged, "support") == ["read"]
 
 
-@pytest.mark.parametrize("action", ["", "a%", "a_", "'; DROP TABLE ledger.entry; --", "*a", "a**", "A"])
+@pytest.mark.parametrize("action", ["a%", "a_", "'; DROP TABLE ledger.entry; --", "A"])
 def test_what_is_no_action(logged: Session, action: str) -> None:
     with pytest.raises(UsageError):
-        log.search(logged, Filter(action=action))
+        log.narrowed(asked(), [("action", action)])
 
 
 def test_a_cut_list_says_so(logged: Session) -> None:
     write(logged, "a", "b", "c")
-    page = log.search(logged, Filter(actor=logged.actor), 2)
+    page = log.search(logged, asked(f"actor:{logged.actor}"), 2)
     assert ([line.action for line in page.lines], page.more) == (["c", "b"], True)
-    assert log.search(logged, Filter(actor=logged.actor), 3).more is False
-    assert log.search(logged, Filter(), 0).more is False
+    assert log.search(logged, asked(f"actor:{logged.actor}"), 3).more is False
+    assert log.search(logged, asked(), 0).more is False
+
+
+def test_pages_go_on_where_the_last_one_ended(logged: Session) -> None:
+    write(logged, *"abcdefg")
+    query, shown, before = asked(f"actor:{logged.actor}"), [], {}
+    while True:
+        page = log.search(logged, query, 3, **before)
+        shown += [line.action for line in page.lines]
+        if not page.more:
+            break
+        before = {"before": log.place_of(logged, page.lines[-1].id)}
+    assert shown == list("gfedcba")
+    with pytest.raises(NotFoundError):
+        log.place_of(logged, uuid4())
+
+
+def test_counts_in_all_and_by_time(logged: Session) -> None:
+    for hours in (0, 0, 3):
+        write(replace(logged, clock=FixedClock(NOW + timedelta(hours=hours))), "x.y")
+    assert log.count(logged, asked("action:x.*")).count == 3
+    bins = log.histogram(logged, asked("action:x.*"), timedelta(hours=1))
+    assert [(one.begins, one.count) for one in bins] == [
+        (NOW + timedelta(hours=n), count) for n, count in enumerate([2, 0, 0, 1])
+    ]
+    assert log.histogram(logged, asked("action:nothing"), timedelta(hours=1)) == ()
+    with pytest.raises(UsageError, match="stretches"):
+        log.histogram(logged, asked("action:x.*"), timedelta(seconds=1))
+
+
+def test_neighbours_in_time(logged: Session) -> None:
+    write(logged, "a", "b", "hit", "c", "d", "hit", "e", "f")
+    query = asked("action:hit")
+    found = log.search(logged, query).lines
+    assert [line.action for line in log.around(logged, query, found, 1)] == ["e", "hit", "d", "c", "hit", "b"]
+    wide = ["f", "e", "hit", "d", "c", "hit", "b", "a"]
+    assert [line.action for line in log.around(logged, query, found, 2)] == wide
+
+
+def test_saved_queries(logged: Session, other: Session) -> None:
+    made = log.save(logged, "night", "action:night.*", "morning round")
+    assert log.list_saved(other) == (made,)
+    with pytest.raises(RefusedError):
+        log.save(logged, "night", "action:x")
+    with pytest.raises(UsageError):
+        log.save(logged, "broken", "colour:red")
+    with pytest.raises(UsageError):
+        log.save(logged, "No Name", "x")
+    log.forget(logged, "night", dry_run=True)
+    assert log.saved(logged, "night") == made
+    assert log.forget(logged, "night") == made
+    with pytest.raises(NotFoundError):
+        log.saved(logged, "night")
+
+
+def test_a_gap_is_told(logged: Session, admin: Connection) -> None:
+    admin.execute(
+        "INSERT INTO lua.log_source (source_id, name, format, path, host, created_at, created_by)"
+        " VALUES (gen_random_uuid(), 'crm', 'jsonl', '/crm', 'crm', now(), 'x')"
+    )
+    admin.execute(
+        "INSERT INTO lua.log_gap SELECT source_id, %s, %s, 'rotated away', now() FROM lua.log_source",
+        (NOW, NOW + timedelta(hours=1)),
+    )
+    assert [gap.reason for gap in log.gaps(logged, asked("since:2026-03-01T12:30:00Z"))] == ["rotated away"]
+    assert log.gaps(logged, asked("since:2026-03-01T13:30:00Z")) == ()
 
 
 def test_unknown_tenant(logged: Session) -> None:
@@ -123,7 +193,9 @@ def test_following_shows_each_entry_once(logged: Session, other: Session) -> Non
     write(other, "a", "b", "c")
     rounds = iter([["d", "e"], [], ["f"]])
     seen = []
-    for line in log.tail(logged, Filter(actor=logged.actor), 2, lambda: write(other, *next(rounds, ["end"]))):
+    for line in log.tail(
+        logged, asked(f"actor:{logged.actor}"), 2, lambda: write(other, *next(rounds, ["end"]))
+    ):
         seen.append(line.action)
         if line.action == "end":
             break
@@ -134,7 +206,7 @@ def test_following_shows_each_entry_once(logged: Session, other: Session) -> Non
 def test_an_entry_that_commits_late_is_not_missed(logged: Session, other: Session, nested: bool) -> None:
     """The writer's transaction stays open for hours, begun before the following."""
     early = replace(other, clock=FixedClock(NOW))
-    wanted = Filter(action="late*")
+    wanted = asked("action:late*")
     with transaction(early) as conn:
         with conn.transaction() if nested else nullcontext():
             ledger.append(early, Entry("late.begun"))
@@ -160,7 +232,7 @@ def test_an_entry_that_commits_late_is_not_missed(logged: Session, other: Sessio
 def test_an_entry_older_than_the_last_look_is_not_missed(logged: Session, other: Session) -> None:
     """The writer's transaction begins between two looks and ends after a third, an hour each."""
     at = [replace(logged, clock=FixedClock(NOW + timedelta(hours=hour))) for hour in range(5)]
-    wanted = Filter(action="late")
+    wanted = asked("action:late")
     _none, position = log.start(at[0], wanted, 0)
     _none, position = log.follow(at[1], wanted, position)
     with transaction(other):
@@ -189,6 +261,10 @@ def test_commands(logged: Session, bare_home: Home) -> None:
     assert isinstance(data, list)
     assert [(line["id"], line["object"]) for line in data] == [(str(id_), "tenant:praxis")]
     assert [line["action"] for line in envelope(run("log", "tail", "-n", "1"))["data"]] == ["tenant.create"]  # type: ignore[attr-defined]
+    assert envelope(run("log", "search", "tenant.create", "--count"))["data"] == {"count": 1}
+    bins = envelope(run("log", "search", "action:tenant.*", "--histogram", "1d"))["data"]
+    assert [one["count"] for one in bins] == [1]  # type: ignore[attr-defined]
+    assert run("log", "search", "colour:red").returncode == 2
     assert run("log", "search", "--since", "yesterday").returncode == 2
     assert run("log", "search", "--subject", str(uuid4())).returncode == 2
     assert run("log", "search", "--tenant", "nobody").returncode == 1

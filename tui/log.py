@@ -145,20 +145,20 @@ class Log(Frame):
 
 
 def _begin(session: Session) -> Begun:
-    from luactl.log import Filter, start
+    from luactl.log import parse, start
 
-    return Begun(*start(session, Filter(), FIRST))
+    return Begun(*start(session, parse("", session.clock.now()), FIRST))
 
 
 def _follow(session: Session, position: Position) -> Came:
-    from luactl.log import Filter, follow
+    from luactl.log import follow, parse
 
-    return Came(*follow(session, Filter(), position))
+    return Came(*follow(session, parse("", session.clock.now()), position))
 
 
 def _row(line: Line) -> Row:
     cells = (
-        f"{line.at:%Y-%m-%d %H:%M:%S}", line.actor, line.action, line.outcome, line.tenant or "",
+        f"{line.at:%Y-%m-%d %H:%M:%S}", line.actor or "", line.action, line.outcome, line.tenant or "",
         line.object or "", line.purpose or "",
     )  # fmt: skip
     return Row(line, cells, OUTCOMES[line.outcome], copy=str(line.id))

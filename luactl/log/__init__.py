@@ -4,18 +4,50 @@ from __future__ import annotations
 
 from .follow import Position, follow, start, tail
 from .line import Line
-from .search import Filter, Page, find_tenant, reference_of, search
-from .when import parse_time
+from .query import Query, parse
+from .saved import Saved, forget, list_saved, save, saved
+from .search import (
+    Bin,
+    Count,
+    Gap,
+    Page,
+    around,
+    count,
+    find_tenant,
+    gaps,
+    histogram,
+    narrowed,
+    place_of,
+    reference_of,
+    search,
+)
+from .when import parse_span, parse_time
 
 __all__ = [
-    "Filter",
+    "Bin",
+    "Count",
+    "Gap",
     "Line",
     "Page",
     "Position",
+    "Query",
+    "Saved",
+    "around",
+    "count",
     "find_tenant",
     "follow",
+    "forget",
+    "gaps",
+    "histogram",
+    "list_saved",
+    "narrowed",
+    "parse",
+    "parse_span",
     "parse_time",
+    "place_of",
     "reference_of",
+    "save",
+    "saved",
     "search",
     "start",
     "tail",

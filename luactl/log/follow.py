@@ -10,7 +10,8 @@ from uuid import UUID
 from ..db import Session, queries
 from ..ledger.entry import time_of
 from .line import Line
-from .search import Filter, rows
+from .query import Query
+from .search import narrowed, rows
 
 SLACK = timedelta(seconds=60)
 """How far the clocks of two hosts, or an entry and its statement, may lie apart."""
@@ -30,7 +31,7 @@ class Position:
     """The first transaction that had not begun, and the time, of earlier looks; oldest first."""
 
 
-def _look(session: Session, wanted: Filter, position: Position) -> tuple[list[Line], Position]:
+def _look(session: Session, wanted: Query, position: Position) -> tuple[list[Line], Position]:
     """Return what is new since a position, newest first, and the position after it.
 
     An entry gets its time before its transaction commits. So a look goes back as far as anything unseen can
@@ -39,7 +40,7 @@ def _look(session: Session, wanted: Filter, position: Position) -> tuple[list[Li
     now = session.clock.now()
     settled, ahead = queries("log").snapshot(session.conn)
     since = max(position.since, wanted.since or position.since)
-    lines = rows(session, replace(wanted, since=since), None, position.seen)
+    lines = rows(session, replace(_entries(wanted), since=since), None, seen=position.seen)
     earlier = position.polls[:-1] if position.polls and position.polls[-1][0] == ahead else position.polls
     polls = (*earlier, (ahead, now))
     over = [n for n, (end, _at) in enumerate(polls) if end <= settled]
@@ -51,20 +52,25 @@ def _look(session: Session, wanted: Filter, position: Position) -> tuple[list[Li
     return lines, Position(back, frozenset(id_ for id_ in seen if time_of(id_) >= back), polls)
 
 
-def start(session: Session, wanted: Filter, count: int) -> tuple[tuple[Line, ...], Position]:
+def _entries(wanted: Query) -> Query:
+    """Only the ledger is followed by the time of its entries: lines of servers come in late."""
+    return narrowed(wanted, [("kind", "ledger")])
+
+
+def start(session: Session, wanted: Query, count: int) -> tuple[tuple[Line, ...], Position]:
     """Return the last `count` entries, oldest first, and the position to follow from."""
     _known, position = _look(session, wanted, Position(session.clock.now() - IN_FLIGHT))
-    lines = rows(session, wanted, count, frozenset()) if count else []
+    lines = rows(session, _entries(wanted), count) if count else []
     return tuple(reversed(lines)), replace(position, seen=position.seen | {line.id for line in lines})
 
 
-def follow(session: Session, wanted: Filter, position: Position) -> tuple[tuple[Line, ...], Position]:
+def follow(session: Session, wanted: Query, position: Position) -> tuple[tuple[Line, ...], Position]:
     """Return what was committed since the position, oldest first, and the next position."""
     lines, position = _look(session, wanted, position)
     return tuple(reversed(lines)), position
 
 
-def tail(session: Session, wanted: Filter, count: int, wait: Callable[[], object] | None) -> Iterator[Line]:
+def tail(session: Session, wanted: Query, count: int, wait: Callable[[], object] | None) -> Iterator[Line]:
     """Yield the last `count` entries, oldest first; with `wait` go on for ever, calling it between looks."""
     lines, position = start(session, wanted, count)
     yield from lines

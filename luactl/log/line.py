@@ -1,4 +1,4 @@
-"""One entry of the ledger as the log shows it."""
+"""One ledger entry, or one line of a server or service, as the log shows it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class Line:
-    """One entry, as the log shows it."""
+    """One row of the log."""
 
     at: datetime
     id: UUID
-    actor: str
+    actor: str | None
     on_behalf: str | None
     tenant: str | None
     """Slug; the number of a tenant that has none any more."""
@@ -29,23 +29,49 @@ class Line:
     """As in the server's own log (log_line_prefix %c)."""
     address: str | None
     detail: dict[str, Any] | None
+    kind: str = "ledger"
+    """`ledger`, or `line` for what a server or service wrote."""
+    source: str | None = None
+    """Of a line: where it came from."""
+    application: str | None = None
+    severity: str | None = None
+    """Of a line: as its source calls it."""
+    code: str | None = None
+    """Of a line: SQLSTATE."""
+    message: str | None = None
+    """Of a line: what it says; what a person typed is masked."""
+
+    @property
+    def place(self) -> tuple[datetime, UUID]:
+        """Where it stands in the order of the log."""
+        return self.at, self.id
 
 
-def line(id_: UUID, at: datetime, body: bytes, tenant: int, slug: str | None) -> Line:
-    """Return the line of a row of `search`."""
-    entry = json.loads(body)
+def line(row: tuple[Any, ...]) -> Line:
+    """Return the line of a row of `page`."""
+    (
+        kind, id_, at, actor, on_behalf, tenant_id, slug, subject, action, object_, purpose, outcome,
+        address, session, application, severity, code, source, message, body,
+    ) = row  # fmt: skip
+    is_line = kind == "line"
     return Line(
         at=at.astimezone(UTC),
         id=id_,
-        actor=entry["actor"],
-        on_behalf=entry["on_behalf"],
-        tenant=slug or (str(tenant) if tenant else None),
-        subject=UUID(entry["subject"]) if entry["subject"] else None,
-        action=entry["action"],
-        object=entry["object"],
-        purpose=entry["purpose"],
-        outcome=entry["outcome"],
-        session=entry["session"],
-        address=entry["address"],
-        detail=entry["detail"],
+        actor=actor,
+        on_behalf=on_behalf,
+        tenant=slug or (str(tenant_id) if tenant_id else None),
+        subject=subject,
+        action=action,
+        object=object_,
+        purpose=purpose,
+        outcome=outcome,
+        session=session,
+        address=address,
+        detail=None if body is None else json.loads(body)["detail"],
+        kind=kind,
+        source=source,
+        application=application,
+        severity=severity if is_line else None,
+        code=code,
+        message=message,
     )

@@ -1,33 +1,26 @@
-"""What to look for, and pages of what was found, newest first. Row security decides what a login sees."""
+"""Asking the log: pages, counts, neighbours. Row security decides what a login sees."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+from psycopg import sql
 
 from ..db import Session, queries
 from ..errors import NotFoundError, UsageError
 from ..ledger import record_read, references
 from .line import Line, line
+from .query import Condition, Every, Field, Node, Query, Value, check, named, pattern
 
-_ACTION = re.compile(r"[a-z][a-z.-]*\*?|\*")
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What to look for; None asks for anything."""
-
-    tenant_id: int | None = None
-    actor: str | None = None
-    action: str | None = None
-    """A whole action, or its beginning and `*`."""
-    reference: UUID | None = None
-    """A ledger reference: entries about this person, and reads that opened their data."""
-    since: datetime | None = None
-    until: datetime | None = None
-    """Up to but not including."""
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, tzinfo=UTC)
+LAST_ID = UUID(int=(1 << 128) - 1)
+MOST_BINS = 10_000
+Place = tuple[datetime, UUID]
 
 
 @dataclass(frozen=True)
@@ -37,6 +30,43 @@ class Page:
     lines: tuple[Line, ...]
     more: bool
     """Whether there are older ones."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many lines fit."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Bin:
+    """How many there are in one stretch of time."""
+
+    begins: datetime
+    count: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A span in which a source may have said what never came in."""
+
+    source: str
+    since: datetime
+    until: datetime
+    reason: str
+
+
+def narrowed(query: Query, fields: Iterable[tuple[str, str | None]]) -> Query:
+    """Return a query that also demands these fields; None demands nothing, a star is a star.
+
+    Raises UsageError for what a field can never hold.
+    """
+    asked = [(name, Value(tuple(value.split("*")))) for name, value in fields if value is not None]
+    for name, value in asked:
+        check(name, value)
+    more: list[Node] = [Field(name, (value,)) for name, value in asked]
+    return Query(Every((query.where, *more)), query.since, query.until) if more else query
 
 
 def find_tenant(session: Session, slug: str) -> int:
@@ -64,32 +94,113 @@ def reference_of(session: Session, tenant: int, subject_id: UUID, purpose: str) 
     return found[subject_id]
 
 
-def rows(session: Session, wanted: Filter, limit: int | None, seen: frozenset[UUID]) -> list[Line]:
-    """Return what fits, newest first, but for what was seen. Raises UsageError for a malformed action."""
-    action, prefix = wanted.action, ""
-    if action is not None and not _ACTION.fullmatch(action):
-        raise UsageError(
-            f"not an action: {action}", hint="such as tenant.create, or crm.* for all that begin so"
-        )
-    if action is not None and action.endswith("*"):
-        prefix = action[:-1]
-        action = None
-    found = queries("log").search(
-        session.conn,
-        tenant_id=wanted.tenant_id,
-        actor=wanted.actor,
-        action=action,
-        prefix=prefix,
-        reference=wanted.reference,
-        since=wanted.since,
-        until=wanted.until,
-        seen=list(seen),
-        limit=limit,
+def ask(session: Session, name: str, query: Query, **values: Any) -> list[tuple[Any, ...]]:
+    """Run a named query of log.sql with the condition of `query` in its place; its times unless given.
+
+    Raises NotFoundError for a tenant or source that is not there.
+    """
+    condition = Condition(_looked_up(session, query.where))
+    statement = sql.SQL(getattr(queries("log"), name).sql).format(condition=condition.write(query.where))
+    times = {"since": query.since or FIRST, "until": query.until or LAST}
+    return session.conn.execute(statement, times | values | condition.values).fetchall()
+
+
+def _looked_up(session: Session, where: Node) -> dict[tuple[str, Value], Sequence[Any]]:
+    return {(name, value): _meant(session, name, value) for name, value in named(where)}
+
+
+def _meant(session: Session, name: str, value: Value) -> Sequence[Any]:
+    text = value.pieces[0] if value.is_exact else ""
+    if name == "tenant" and text == "none":
+        return [0]
+    if name == "tenant" and text.isascii() and text.isdigit():
+        return [min(int(text), (1 << 63) - 1)]
+    noun = queries("log")
+    rows = noun.tenants_like if name == "tenant" else noun.sources_like
+    found = [row[0] for row in rows(session.conn, pattern=pattern(value))]
+    if not found and value.is_exact:
+        raise NotFoundError(f"there is no {name} {text!r}", hint=f"`luactl {_LISTS[name]} list` shows them")
+    return found
+
+
+_LISTS = {"tenant": "tenant", "source": "log source"}
+
+
+def rows(
+    session: Session,
+    query: Query,
+    limit: int | None,
+    *,
+    before: Place = (LAST, LAST_ID),
+    seen: Iterable[UUID] = (),
+) -> list[Line]:
+    """Return what fits, newest first, from before a place, but for what was seen."""
+    found = ask(
+        session, "page", query, before_at=before[0], before_id=before[1], seen=list(seen), limit=limit
     )
-    return [line(*row) for row in found]
+    return [line(row) for row in found]
 
 
-def search(session: Session, wanted: Filter, limit: int = 100) -> Page:
-    """Return the newest `limit` entries that fit (0: all). Raises UsageError for a malformed action."""
-    lines = rows(session, wanted, limit + 1 if limit else None, frozenset())
+def search(session: Session, query: Query, limit: int = 100, *, before: Place = (LAST, LAST_ID)) -> Page:
+    """Return the newest `limit` lines that fit (0: all), from before a place.
+
+    Raises NotFoundError for a tenant or source that is not there.
+    """
+    lines = rows(session, query, limit + 1 if limit else None, before=before)
     return Page(tuple(lines[:limit] if limit else lines), bool(limit) and len(lines) > limit)
+
+
+def place_of(session: Session, id_: UUID) -> Place:
+    """Return where a line stands in the order, to go on from there. Raises NotFoundError."""
+    found = queries("log").place(session.conn, id=id_)
+    if found is None:
+        raise NotFoundError(f"there is no entry or line {id_}", hint="give the id of the last one of a page")
+    return found, id_
+
+
+def count(session: Session, query: Query) -> Count:
+    """Return how many lines fit."""
+    return Count(int(ask(session, "how_many", query)[0][0]))
+
+
+def histogram(session: Session, query: Query, width: timedelta) -> tuple[Bin, ...]:
+    """Return how many lines fit in each stretch of `width`, empty ones between the first and the last too.
+
+    Raises UsageError when that would be more than MOST_BINS.
+    """
+    if width <= timedelta():
+        raise UsageError("a stretch of time is longer than nothing", hint="such as 1h or 1d")
+    found = {begins.astimezone(UTC): int(n) for begins, n in ask(session, "histogram", query, width=width)}
+    if not found:
+        return ()
+    bins = (max(found) - min(found)) // width + 1
+    if bins > MOST_BINS:
+        raise UsageError(
+            f"that would be {bins:,} stretches of time", hint="take longer ones, or bound the query"
+        )
+    times = (min(found) + n * width for n in range(bins))
+    return tuple(Bin(begins, found.get(begins, 0)) for begins in times)
+
+
+def around(session: Session, query: Query, found: Sequence[Line], width: int) -> tuple[Line, ...]:
+    """Return found lines with up to `width` neighbours in time before and after each, newest first.
+
+    Neighbours need not fit the query, but lie within its times.
+    """
+    anything = Query(Every(()), query.since, query.until)
+    every = {one.id: one for one in found}
+    for one in found:
+        later = ask(session, "later", anything, after_at=one.at, after_id=one.id, limit=width)
+        near = [*rows(session, anything, width, before=one.place), *map(line, later)]
+        every.update((other.id, other) for other in near if other.id not in every)
+    return tuple(sorted(every.values(), key=lambda one: one.place, reverse=True))
+
+
+def gaps(session: Session, query: Query) -> tuple[Gap, ...]:
+    """Return the gaps that touch the times of a query: within them "nothing found" means nothing."""
+    found = queries("log").gaps(
+        session.conn, since=query.since or FIRST, until=query.until or session.clock.now()
+    )
+    return tuple(
+        Gap(name, since.astimezone(UTC), until.astimezone(UTC), why) for name, since, until, why in found
+    )

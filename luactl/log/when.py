@@ -30,3 +30,10 @@ def parse_time(text: str, now: datetime) -> datetime:
             hint="write 2026-03-01T12:00:00Z, 2026-03-01, or a span back such as -2h or -3d",
         )
     return parsed.astimezone(UTC)
+
+
+def parse_span(text: str) -> timedelta:
+    """Read a span of time: 90s, 30m, 2h, 3d, 1w. Raises UsageError."""
+    if span := _SPAN.fullmatch(f"-{text}"):
+        return timedelta(**{_UNITS[span[2]]: int(span[1])})
+    raise UsageError(f"not a span of time: {text}", hint="write 90s, 30m, 2h, 3d or 1w")

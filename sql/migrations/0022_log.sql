@@ -94,6 +94,9 @@ CREATE INDEX log_line_words ON lua.log_line USING gin (to_tsvector('simple'::reg
 
 ALTER TABLE lua.log_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lua.log_line FORCE ROW LEVEL SECURITY;
+-- Without a policy nobody reads a partition past its parent.
+ALTER TABLE lua.log_line_other ENABLE ROW LEVEL SECURITY;
+ALTER TABLE lua.log_line_other FORCE ROW LEVEL SECURITY;
 CREATE POLICY append ON lua.log_line FOR INSERT TO lua_admin, lua_operator WITH CHECK (true);
 CREATE POLICY everything ON lua.log_line FOR SELECT TO lua_admin, lua_responder, lua_auditor, lua_dpo USING (true);
 CREATE POLICY own ON lua.log_line FOR SELECT TO lua_operator, lua_accounting USING (actor = session_user);

@@ -1,0 +1,30 @@
+"""The query language of the log, as people type it.
+
+    actor:anna tenant:dental-berlin action:read* -address:10.0.* since:-2h "invoice"
+
+Words stand side by side and all must hold; `OR`, parentheses and a minus before a word do what they say.
+Pure: `parse` reads it, `Condition` writes it as SQL with parameters.
+"""
+
+from .condition import Condition, Lookup, named, pattern
+from .field import FIELDS
+from .parse import Query, check, parse
+from .tree import Every, Field, Node, Not, Some, Text, Value
+
+__all__ = [
+    "FIELDS",
+    "Condition",
+    "Every",
+    "Field",
+    "Lookup",
+    "Node",
+    "Not",
+    "Query",
+    "Some",
+    "Text",
+    "Value",
+    "check",
+    "named",
+    "parse",
+    "pattern",
+]

@@ -1,0 +1,104 @@
+"""A query as SQL over the columns of lua.activity: text is always a parameter, never part of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID
+
+from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
+
+from .field import FIELDS
+from .tree import Every, Field, Node, Not, Some, Text, Value
+
+Lookup = Mapping[tuple[str, Value], Sequence[Any]]
+"""What names mean: (field, value) to numbers of tenants or ids of sources."""
+LOOKED_UP = ("tenant", "source")
+_ABOUT = "(({c} = ANY ({ids}::uuid[])) OR touched && {ids}::uuid[])"
+
+
+@dataclass
+class Condition:
+    """A condition being written, and the values that go with it."""
+
+    lookup: Lookup
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def bind(self, value: Any) -> Placeholder:
+        """Keep a value, and return its place in the statement."""
+        name = f"q{len(self.values)}"
+        self.values[name] = value
+        return Placeholder(name)
+
+    def write(self, node: Node) -> Composed:
+        """Write a query. Unknown (no address, say) is never a match, so `-address:…` keeps it."""
+        match node:
+            case Field():
+                return self._field(node)
+            case Text():
+                return self._text(node)
+            case Not():
+                return SQL("({} IS NOT TRUE)").format(self.write(node.node))
+            case Every():
+                return self._joined(node.nodes, " AND ", "true")
+            case Some():
+                return self._joined(node.nodes, " OR ", "false")
+
+    def _joined(self, nodes: Sequence[Node], word: str, empty: str) -> Composed:
+        if not nodes:
+            return Composed([SQL(empty)])
+        return SQL("({})").format(SQL(word).join(self.write(one) for one in nodes))
+
+    def _field(self, node: Field) -> Composed:
+        column = Identifier(FIELDS[node.name].column)
+        if node.name in LOOKED_UP:
+            found = [one for value in node.values for one in self.lookup[node.name, value]]
+            cast = SQL("bigint" if node.name == "tenant" else "uuid")
+            return SQL("({} = ANY ({}::{}[]))").format(column, self.bind(found), cast)
+        if node.name in ("id", "subject"):
+            ids = self.bind([UUID(value.pieces[0]) for value in node.values])
+            form = "({c} = ANY ({ids}::uuid[]))" if node.name == "id" else _ABOUT
+            return SQL(form).format(c=column, ids=ids)
+        return SQL("({})").format(SQL(" OR ").join(self._either(column, node)))
+
+    def _either(self, column: Identifier, node: Field) -> Iterator[Composable]:
+        networks = [v for v in node.values if _is_network(node, v)]
+        exact = [v for v in node.values if v.is_exact and v not in networks]
+        like = [v for v in node.values if not v.is_exact]
+        if exact:
+            yield SQL("{} = ANY ({}::text[])").format(column, self.bind([v.pieces[0] for v in exact]))
+        if like:
+            yield SQL("{} LIKE ANY ({}::text[])").format(column, self.bind([pattern(v) for v in like]))
+        if networks:
+            ranges = [str(ip_network(v.pieces[0], strict=False)) for v in networks]
+            yield SQL("lua.address({}) <<= ANY ({}::inet[])").format(column, self.bind(ranges))
+
+    def _text(self, node: Text) -> Composed:
+        words = SQL("phraseto_tsquery('simple', {}::text)").format(self.bind(node.words))
+        if node.is_prefix:
+            words = SQL("({}::text || ':*')::tsquery").format(words)
+        return SQL("(words @@ {})").format(words)
+
+
+def named(node: Node) -> set[tuple[str, Value]]:
+    """Return the (field, value) of everything that must be looked up first."""
+    match node:
+        case Field() if node.name in LOOKED_UP:
+            return {(node.name, value) for value in node.values}
+        case Not():
+            return named(node.node)
+        case Every() | Some():
+            return {found for one in node.nodes for found in named(one)}
+    return set()
+
+
+def pattern(value: Value) -> str:
+    """Return a value as a pattern of LIKE."""
+    pieces = (p.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for p in value.pieces)
+    return "%".join(pieces)
+
+
+def _is_network(node: Field, value: Value) -> bool:
+    return node.name == "address" and value.is_exact and "/" in value.pieces[0]
