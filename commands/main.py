@@ -33,7 +33,7 @@ NOUNS = {
     "subject": "People whose data a tenant keeps: find one, show where their data lie.",
     "secret": "Credentials and API tokens of tenants: put, issue, list, rotate, revoke.",
     "access": "Who can reach what, and how.",
-    "log": "Who did what: search and follow the ledger's entries.",
+    "log": "Who did what: search and follow the ledger's entries and the lines of servers.",
     "retention": "How long data are kept, and the purge of what is due.",
     "approval": "Four eyes: requests for approval, and the answers that others sign.",
     "hold": "Legal holds: what may not be erased or purged while a matter is pending.",

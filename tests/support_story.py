@@ -15,6 +15,7 @@ from support_shape import merged, shape
 
 LEDGER_ROWS = {("ledger.entry", "insert"), ("ledger.pending", "insert")}
 REFERENCE = ("crm.subject", "update")
+T = ("--tenant", "smile")
 
 
 @dataclass

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
-from support_story import REFERENCE, Args, Case, Rule, World, covering, rows
+from support_story import REFERENCE, Args, Case, Rule, T, World, covering, rows
+from support_story_ask import ASKED
 from support_story_eyes import EYES
 
 from luactl import embedded, key
 from luactl.connect import open_session
 from luactl.key.holder import open_holders
-
-T = ("--tenant", "smile")
 
 
 def who(number: str) -> Args:
@@ -250,33 +249,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             ),
         ),
     ),
-    "version": (Case(), Case(lambda w: ("--all",))),
-    "completion bash": (Case(),),
-    "completion zsh": (Case(),),
-    "completion fish": (Case(),),
-    "completion words": (Case(lambda w: ("tenant", "show", "s")),),
-    "doctor": (Case(),),
-    "db status": (Case(),),
-    "db url": (Case(),),
-    "db sql-roles": (Case(),),
-    "access list": (Case(), Case(lambda w: T)),
-    "log search": (
-        Case(lambda w: ("--limit", "1"), keep=lambda w, data: w.seen.update(entry=data[0]["id"])),
-        Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
-        Case(lambda w: ("action:tenant.*", "--context", "2")),
-    ),
-    "log query list": (Case(),),
-    "log query save": (
-        Case(
-            lambda w: ("night", "action:read* since:-1d"),
-            (Rule("lua.log_query", "insert", "log.query.save"),),
-            again=5,
-        ),
-    ),
-    "log query remove": (
-        Case(lambda w: ("night",), (Rule("lua.log_query", "delete", "log.query.remove"),), again=1),
-    ),
-    "log tail": (Case(), Case(lambda w: (*T, "--subject", w.people["2"]), opens=lambda data: ["2"])),
+    **ASKED,
     "secret put": (
         Case(
             lambda w: ("smtp.password", *T),
