@@ -37,9 +37,9 @@ STATEMENTS = (
     " VALUES (%(id)s, %(instruction)s, 'contract', 'run the CRM for the tenant', 'someone', %(at)s)",
     "INSERT INTO vault.node (path, version, blob)"
     " VALUES (%(path0)s, 1, %(blob0)s), (%(path1)s, 1, %(blob1)s)",
-    "INSERT INTO ledger.entry (id, at, actor, tenant_id, action, object, outcome, body)"
-    " VALUES (%(entry)s, %(entry_at)s, session_user, %(id)s, 'tenant.create', %(object)s, 'done', %(body)s)",
-    "INSERT INTO ledger.pending (id, at) VALUES (%(entry)s, %(entry_at)s)",
+    "SELECT ledger.append(ARRAY[%(entry)s::uuid], ARRAY[%(id)s::bigint],"
+    " ARRAY[NULL::uuid], ARRAY['tenant.create'], ARRAY[%(object)s], ARRAY['done'], ARRAY[NULL],"
+    " ARRAY[%(detail)s], NULL, '0.0')",
 )
 
 
@@ -70,13 +70,10 @@ def values(session: Session, number: int) -> dict[str, Any]:
     from uuid_utils.compat import uuid7
 
     from luactl import tenant
-    from luactl.ledger.entry import Entry, Stamp, canonical, new_id, time_of
+    from luactl.ledger.entry import new_id
 
     at, rules = session.clock.now(), tenant.rules_for("DE")
     entry_id, slug, key_no = new_id(at), f"theirs-{number}", 10_000_000 + number
-    entry = Entry("tenant.create", 1_000_000 + number, f"tenant:{slug}",
-                  detail={"name": "Practice", "country": "DE", "instruction": "contract"})  # fmt: skip
-    stamp = Stamp(session.actor, None, "0.0", None)
     head = b"\x3f" + number.to_bytes(4, "big")
     return {
         "id": 1_000_000 + number, "slug": slug, "key_no": key_no, "at": at,
@@ -89,8 +86,8 @@ def values(session: Session, number: int) -> dict[str, Any]:
         "bases": [rule.basis for rule in rules],
         "instruction": uuid7(),
         "path0": head + b"\0", "path1": head + b"\1", "blob0": os.urandom(3840), "blob1": os.urandom(3840),
-        "entry": entry_id, "entry_at": time_of(entry_id), "object": f"tenant:{slug}",
-        "body": canonical(entry, stamp, entry_id),
+        "entry": entry_id, "object": f"tenant:{slug}",
+        "detail": '{"country":"DE","instruction":"contract","name":"Practice"}',
     }  # fmt: skip
 
 

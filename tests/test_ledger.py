@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import rfc8785
 import support_ledger
 from conftest import Home
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support_ledger import Actor, anchor_file, append, problems, write
 
 from luactl import ledger
@@ -23,7 +28,7 @@ from luactl.db import Session, transaction
 from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.ledger import Entry
 from luactl.ledger.anchor import AnchorError, anchors
-from luactl.ledger.entry import new_id, time_of
+from luactl.ledger.entry import Stamp, canonical, new_id, time_of
 from luactl.ledger.merkle import leaf_hash
 from luactl.ledger.note import Signer
 from luactl.ledger.proof import part_root
@@ -118,10 +123,69 @@ def test_actions_have_one_form(admin_login: Session) -> None:
             write(admin_login, action)
 
 
-def test_nobody_signs_with_another_name(actor: Actor) -> None:
-    forger = replace(actor("lua_operator"), actor="postgres")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        write(forger, "tenant.create")
+def test_nobody_signs_with_another_name(actor: Actor, admin_login: Session) -> None:
+    forger = actor("lua_operator")
+    (id_,) = write(replace(forger, actor="postgres"), "tenant.create")
+    assert ledger.show(admin_login, id_).entry["actor"] == forger.actor
+    for table in (
+        "ledger.entry SELECT * FROM ledger.entry",
+        "ledger.pending VALUES (gen_random_uuid(), now())",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            forger.conn.execute(f"INSERT INTO {table}")
+
+
+HOSTILE_DETAILS = [
+    "{}", "null", "[]", "1", "{", "{}}", '{},"id":"x"', "", '{"a":"\\ud800"}', '{"a":"\\u0000"}',
+    '{"a":{"z":1,"id":"x","on_behalf":null,"outcome":"done"}}',
+    '{"a":{"m":1,"outcome":"done","purpose":null}}',
+]  # fmt: skip
+
+
+def test_a_detail_stays_in_its_place(admin_login: Session) -> None:
+    """The database composes the body: nothing that is handed in as a detail reaches the fields around it."""
+    call = (
+        "SELECT ledger.append(ARRAY[%s::uuid], ARRAY[0], ARRAY[NULL::uuid],"
+        " ARRAY['a'], ARRAY[NULL], ARRAY['done'], ARRAY[NULL], ARRAY[%s], NULL, NULL)"
+    )
+    for detail in HOSTILE_DETAILS:
+        id_ = new_id(datetime.now(UTC))
+        with nullcontext() if detail == "{}" else pytest.raises(psycopg.DatabaseError):
+            admin_login.conn.execute(call, [id_, detail])
+    assert ledger.status(admin_login).pending == 2
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(1 << 53) + 1, (1 << 53) - 1) | st.text(max_size=20),
+            lambda inner: (
+                st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+            ),
+            max_leaves=8,
+        ),
+        max_size=4,
+    ),
+    st.text(max_size=20),
+    st.text(max_size=20) | st.none(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+def test_the_database_writes_the_canonical_form(
+    admin_login: Session, detail: dict[str, object], purpose: str, object_: str | None
+) -> None:
+    entry, id_ = Entry("a.b", 7, object_, None, purpose, "done", detail), new_id(datetime.now(UTC))
+    stamp = Stamp(admin_login.actor, None, "x.1", "127.0.0.1")
+    try:
+        expected = canonical(entry, stamp, id_)
+        append(admin_login, replace(entry, id=id_))
+    except UsageError:
+        return
+    row = admin_login.conn.execute("SELECT body FROM ledger.entry WHERE id = %s", [id_]).fetchone()
+    assert row is not None
+    name = json.loads(row[0])["session"]
+    assert row[0] == expected.replace(b'"session":"x.1"', b'"session":"%s"' % name.encode())
+    assert row[0] == rfc8785.dumps(json.loads(row[0]))
 
 
 CONTRADICTIONS = [
@@ -234,18 +298,18 @@ def test_large_logs_grow_and_prove_by_subtrees(admin_login: Session, init: Sessi
     assert verification.checkpoints == 2 * len(list(anchors(admin_login.profile.anchors)[0].records()))
 
 
-def test_who_says_that_an_old_entry_waits_spoils_no_check(actor: Actor, admin_login: Session) -> None:
-    write(admin_login, *["a"] * 3)
-    ledger.integrate(admin_login)
-    app = actor("lua_app")
-    ids = admin_login.conn.execute("SELECT id, at FROM ledger.leaf").fetchall()
-    with app.conn.cursor() as cursor:
-        cursor.executemany("INSERT INTO ledger.pending VALUES (%s, %s)", ids)
-    assert "waits for an index although it has one" in problems(admin_login)[0]
-    write(app, "a")
-    ledger.integrate(admin_login)
+def test_what_was_numbered_and_never_signed_is_signed_by_the_next_run(
+    actor: Actor, admin_login: Session
+) -> None:
+    """Whoever may integrate may number without signing: that stops nothing."""
+    write(admin_login, *["a"] * 300)
+    row = actor("lua_operator").conn.execute("SELECT ledger.number(0, 280)").fetchone()
+    assert row is not None
+    assert len(row[0]) == 280 * 32
+    assert any("no checkpoint covers" in problem for problem in problems(admin_login))
+    assert ledger.integrate(admin_login) is not None
+    assert ledger.status(admin_login).size == 301
     assert problems(admin_login) == []
-    assert admin_login.conn.execute("SELECT count(*) FROM ledger.pending").fetchone() == (0,)
 
 
 def test_lag_is_visible(admin_login: Session) -> None:

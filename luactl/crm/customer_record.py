@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..db import queries
 from ..errors import LuactlError
+from ..pack import Bytes, teach
 from .job import ImportJob
-from .pack import Bytes, teach
 from .reading import fields_of, new_tally
 from .report import Tally
 from .value import parse_date

@@ -17,13 +17,13 @@ from ..key import KeyClass, RetentionClass
 from ..key.blind import Indexer, version_for
 from ..key.seal import Sealer
 from ..ledger import Entry, append, new_id
+from ..pack import Bytes, Numbers, Texts, Uuids, teach
 from ..subject import indexes
 from ..table import Progress, batched
 from ..tenant import active
 from .ahead import ahead
 from .customer_record import Job, account, known_digests, read_customers, refuse_known_table
 from .ids import uuid7s
-from .pack import Bytes, Numbers, Texts, Uuids, teach
 from .reading import new_tally
 from .report import Options, Tally
 from .retry import again

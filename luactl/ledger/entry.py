@@ -1,11 +1,12 @@
 """Entries: who did or saw what, as canonical bytes, written in the transaction of the change itself.
 
-Owns the entry's fields and their canonical form (docs/reference/formats-ledger.md) and the two ways in:
-`append` for changes, `record_read` for whatever opens sealed values.
+Owns the entry's fields and their canonical form (docs/reference/formats-ledger.md), which the database writes
+out of the fields, and the two ways in: `append` for changes, `record_read` for whatever opens sealed values.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LARGEST_BODY = 65_535
+LONG_DETAIL = 10_000
+"""Characters of a detail from which on the length of the whole entry is worked out beforehand."""
+SAFE_INTEGER = (1 << 53) - 1
 READ_BATCH = 1_000
 MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Outcome = Literal["done", "intent", "failed", "refused"]
 
 # What a connection is to the server never changes while it lives, so it is asked once.
-_connections: WeakKeyDictionary[psycopg.Connection[Any], tuple[str, str | None]] = WeakKeyDictionary()
+_connections: WeakKeyDictionary[psycopg.Connection[Any], str] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What `append` adds to every entry of a session."""
+    """What the database adds to every entry of a session."""
 
     actor: str
     on_behalf: str | None
@@ -82,12 +86,10 @@ def time_text(at: datetime) -> str:
 
 
 def canonical(entry: Entry, stamp: Stamp, entry_id: UUID) -> bytes:
-    """Return the bytes that are stored and hashed (RFC 8785).
+    """Return the bytes that the database stores and hashes for an entry (RFC 8785).
 
     Raises UsageError for what an entry cannot hold: floats, NUL, lone surrogates, more than 65,535 bytes.
     """
-    import rfc8785
-
     document = {
         "v": VERSION,
         "id": str(entry_id),
@@ -104,36 +106,73 @@ def canonical(entry: Entry, stamp: Stamp, entry_id: UUID) -> bytes:
         "outcome": entry.outcome,
         "detail": None if entry.detail is None else dict(entry.detail),
     }
-    _refuse_floats(document["detail"])
+    return _dumps(document).encode()
+
+
+def _dumps(document: Mapping[str, Any]) -> str:
+    """Return the canonical form of RFC 8785. Raises UsageError for what an entry cannot hold."""
     try:
-        body = rfc8785.dumps(document)  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        if _is_plain(document):
+            text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        else:
+            import rfc8785
+
+            text = rfc8785.dumps(document).decode()
+        length = len(text.encode())
+    except (
+        ValueError,
+        TypeError,
+    ) as error:  # the package's own errors are ValueErrors, as those of UTF-8 are
         raise UsageError(f"the ledger cannot hold this entry: {error}") from error
-    if b"\\u0000" in body.replace(b"\\\\", b""):
+    if "\\u0000" in text.replace("\\\\", ""):
         raise UsageError("the ledger cannot hold a NUL character")
-    if len(body) > LARGEST_BODY:
-        raise UsageError(
-            f"an entry of {len(body):,} bytes is too large for the ledger", hint="split the work"
+    if length > LARGEST_BODY:
+        raise UsageError(f"an entry of {length:,} bytes is too large for the ledger", hint="split the work")
+    return text
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether the standard library writes this as RFC 8785 does. Raises UsageError for a float."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-SAFE_INTEGER <= value <= SAFE_INTEGER)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() for key in value) and all(
+            map(_is_plain, value.values())
         )
-    return body
-
-
-def _refuse_floats(value: Any) -> None:
     if isinstance(value, float):
         raise UsageError("the ledger holds no floats", hint="write decimals as strings")
-    if isinstance(value, Mapping):
-        for item in value.values():
-            _refuse_floats(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _refuse_floats(item)
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, value))
+    return False
 
 
-def _stamp(session: Session) -> Stamp:
+def _said(entry: Entry, session: Session) -> str | None:
+    """Return the detail as the database takes it. Raises UsageError for what has no canonical form."""
+    for text in (entry.action, entry.object, entry.purpose, entry.outcome, session.on_behalf):
+        if text is not None and not text.isascii():
+            _dumps({"text": text})
+        elif text is not None and "\0" in text:
+            raise UsageError("the ledger cannot hold a NUL character")
+    if entry.detail is None:
+        return None
+    detail = _dumps(dict(entry.detail))
+    if len(detail) > LONG_DETAIL:
+        longest = Stamp(session.actor, session.on_behalf, _name(session), "f" * 39)
+        canonical(entry, longest, UUID(int=0))
+    return detail
+
+
+def _name(session: Session) -> str:
     known = _connections.get(session.conn)
     if known is None:
-        known = _connections[session.conn] = tuple(queries("ledger").identify(session.conn))
-    return Stamp(session.actor, session.on_behalf, *known)
+        from ..pack import teach
+
+        teach(session.conn)
+        known = _connections[session.conn] = str(queries("ledger").identify(session.conn))
+    return known
 
 
 def append(session: Session, entry: Entry) -> UUID:
@@ -151,22 +190,25 @@ def append_all(session: Session, entries: Iterable[Entry]) -> list[UUID]:
 
     if session.conn.info.transaction_status != TransactionStatus.INTRANS:
         raise RuntimeError("an entry belongs to the transaction of its change, and none is open")
-    stamp = _stamp(session)
     listed = [_checked(entry) for entry in entries]
     ids = [entry.id or new_id(session.clock.now()) for entry in listed]
     if not listed:
         return ids
+    from ..pack import Bigints, Texts, Uuids
+
+    name, details = _name(session), [_said(entry, session) for entry in listed]
     queries("ledger").append(
         session.conn,
-        actor=stamp.actor,
-        ids=ids,
-        ats=[time_of(id_) for id_ in ids],
-        tenant_ids=[entry.tenant_id for entry in listed],
-        subjects=[entry.subject for entry in listed],
-        actions=[entry.action for entry in listed],
-        objects=[entry.object for entry in listed],
-        outcomes=[entry.outcome for entry in listed],
-        bodies=[canonical(entry, stamp, id_) for entry, id_ in zip(listed, ids, strict=True)],
+        ids=Uuids.of(ids),
+        tenant_ids=Bigints.of([entry.tenant_id for entry in listed]),
+        subjects=Uuids.of([entry.subject for entry in listed]),
+        actions=Texts.of([entry.action for entry in listed]),
+        objects=Texts.of([entry.object for entry in listed]),
+        outcomes=Texts.of([entry.outcome for entry in listed]),
+        purposes=Texts.of([entry.purpose for entry in listed]),
+        details=Texts.of(details),
+        on_behalf=session.on_behalf,
+        session=name,
     )
     return ids
 

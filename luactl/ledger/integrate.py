@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
@@ -75,39 +73,39 @@ def _lock(session: Session) -> Iterator[None]:
 
 
 def edge(conn: Any, size: int) -> CompactRange:
-    """Rebuild the right edge of the stored tree: at most 255 hashes a level are read."""
+    """Rebuild the right edge of the stored tree of a size: at most 255 hashes a level are read."""
     tiles: list[list[bytes]] = []
     level = 0
     while level == 0 or size >> (TILE_HEIGHT * level):
         first = size >> (TILE_HEIGHT * (level + 1)) << TILE_HEIGHT
         if level == 0:
-            rows = queries("ledger").loose_leaves(conn, first=first)
+            rows = queries("ledger").loose_leaves(conn, first=first, size=size)
         else:
-            rows = queries("ledger").loose_subtrees(conn, level=level, first=first)
+            end = size >> (TILE_HEIGHT * level)
+            rows = queries("ledger").loose_subtrees(conn, level=level, first=first, end=end)
         tiles.append([row[0] for row in rows])
         level += 1
     return CompactRange.from_tiles(size, tiles)
 
 
 def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, int] | None:
-    """Number one batch; None when nothing waits."""
+    """Number one batch and sign; None when there is nothing new."""
     with transaction(session) as conn:
         conn.execute("SET LOCAL synchronous_commit = on")
-        rows: Sequence[tuple[UUID, datetime, bytes]] = list(
-            queries("ledger").pending_entries(conn, limit=batch)
-        )
-        if not rows:
+        newest = queries("ledger").newest_checkpoint(conn)
+        signed, size = 0 if newest is None else int(newest[0]), queries("ledger").size(conn)
+        packed = queries("ledger").number(conn, size=size, limit=batch) or b""
+        hashes = [packed[place : place + 32] for place in range(0, len(packed), 32)]
+        if size > signed:  # numbered, and nobody signed: the call that should have was never made
+            hashes = [row[0] for row in queries("ledger").leaf_hashes(conn, first=signed, end=size)] + hashes
+        if not hashes:
             return None
-        tree = edge(conn, queries("ledger").size(conn))
-        first = tree.size
-        subtrees = list(tree.extend(row[2] for row in rows))
+        tree = edge(conn, signed)
+        subtrees = list(tree.extend(hashes))
         checkpoint = Checkpoint(signer.name, tree.size, tree.root()).signed(signer)
-        queries("ledger").extend(
+        queries("ledger").seal(
             conn,
-            first=first,
-            ids=[row[0] for row in rows],
-            ats=[row[1] for row in rows],
-            hashes=[row[2] for row in rows],
+            size=tree.size,
             levels=[level for level, _index, _hash in subtrees],
             indexes=[index for _level, index, _hash in subtrees],
             subtrees=[hash_ for _level, _index, hash_ in subtrees],
@@ -115,7 +113,7 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
             note=checkpoint.note,
             signed_at=session.clock.now(),
         )
-        return checkpoint, len(rows)
+        return checkpoint, len(packed) // 32
 
 
 def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -> list[AnchorError]:

@@ -8,13 +8,14 @@ Nothing here knows the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 EMPTY_ROOT = sha256(b"").digest()
 TILE_HEIGHT = 8
+TILE_WIDTH = 256
 LARGEST_SIZE = (1 << 63) - 1
 
 
@@ -223,21 +224,33 @@ class CompactRange:
 
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Add a leaf hash; return (level, index, hash) of each subtree of 256^level leaves now complete."""
-        self.nodes.append(leaf)
-        height, done = 0, []
-        while self.size >> height & 1:
+        return self._push(leaf, 0)
+
+    def extend(self, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
+        """Add many leaf hashes, yielding what `append` returns; whole tiles are folded at once."""
+        place = 0
+        while place < len(leaves):
+            if self.size % TILE_WIDTH == 0 and len(leaves) - place >= TILE_WIDTH:
+                tile = _full(leaves[place : place + TILE_WIDTH])
+                yield (1, self.size >> TILE_HEIGHT, tile)
+                yield from self._push(tile, TILE_HEIGHT)
+                place += TILE_WIDTH
+            else:
+                yield from self._push(leaves[place], 0)
+                place += 1
+
+    def _push(self, node: bytes, height: int) -> list[tuple[int, int, bytes]]:
+        """Add the root of the next full subtree of that height."""
+        self.nodes.append(node)
+        done, size = [], self.size
+        self.size += 1 << height
+        while size >> height & 1:
             right, left = self.nodes.pop(), self.nodes.pop()
             self.nodes.append(node_hash(left, right))
             height += 1
             if height % TILE_HEIGHT == 0:
-                done.append((height // TILE_HEIGHT, self.size >> height, self.nodes[-1]))
-        self.size += 1
+                done.append((height // TILE_HEIGHT, size >> height, self.nodes[-1]))
         return done
-
-    def extend(self, leaves: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
-        """Add many leaf hashes, yielding what `append` returns."""
-        for leaf in leaves:
-            yield from self.append(leaf)
 
     def root(self) -> bytes:
         """Return the root of the tree as it stands."""

@@ -1,25 +1,12 @@
--- name: identify^
--- What names this connection in the server's own log (log_line_prefix %c), and where it comes from.
-SELECT to_hex(trunc(extract(epoch FROM a.backend_start))::integer) || '.' || to_hex(a.pid) AS session,
-       host(inet_client_addr()) AS address
+-- name: identify$
+-- What names this connection in the server's own log (log_line_prefix %c).
+SELECT to_hex(trunc(extract(epoch FROM a.backend_start))::integer) || '.' || to_hex(a.pid)
 FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid();
 
--- name: append!
+-- name: append$
 -- Entries and their places in the queue for an index, in one statement of the caller's transaction.
-WITH entry AS (
-    INSERT INTO ledger.entry (id, at, actor, tenant_id, subject, touched, action, object, outcome, body)
-    SELECT e.id, e.at, :actor::text, e.tenant_id, e.subject,
-           CASE WHEN e.action = 'read' THEN ARRAY(
-               SELECT t.value::uuid
-               FROM jsonb_array_elements_text(convert_from(e.body, 'UTF8')::jsonb #> '{detail,references}')
-                    WITH ORDINALITY AS t(value, n) ORDER BY t.n) END,
-           e.action, e.object, e.outcome, e.body
-    FROM unnest(:ids::uuid[], :ats::timestamptz[], :tenant_ids::bigint[], :subjects::uuid[], :actions::text[],
-                :objects::text[], :outcomes::text[], :bodies::bytea[])
-         AS e(id, at, tenant_id, subject, action, object, outcome, body)
-)
-INSERT INTO ledger.pending (id, at)
-SELECT p.id, p.at FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS p(id, at);
+SELECT ledger.append(:ids::uuid[], :tenant_ids::bigint[], :subjects::uuid[], :actions::text[], :objects::text[],
+                     :outcomes::text[], :purposes::text[], :details::text[], :on_behalf::text, :session::text);
 
 -- name: subject_seals
 -- The sealed ledger references of living subjects; null where none was needed yet.
@@ -73,12 +60,13 @@ SELECT size, root, note, signed_at FROM ledger.checkpoint ORDER BY size DESC LIM
 SELECT note FROM ledger.checkpoint WHERE size = :size::bigint;
 
 -- name: loose_leaves
--- Leaf hashes from an index on.
-SELECT hash FROM ledger.leaf WHERE index >= :first::bigint ORDER BY index LIMIT 256;
+-- Leaf hashes of the last, unfinished tile of a tree of that size.
+SELECT hash FROM ledger.leaf WHERE index >= :first::bigint AND index < :size::bigint ORDER BY index;
 
 -- name: loose_subtrees
--- Hashes of one level from an index on.
-SELECT hash FROM ledger.subtree WHERE level = :level::smallint AND index >= :first::bigint ORDER BY index LIMIT 256;
+-- Hashes of the last, unfinished tile of one level, of which there are `end` in all.
+SELECT hash FROM ledger.subtree
+WHERE level = :level::smallint AND index >= :first::bigint AND index < :end::bigint ORDER BY index;
 
 -- name: leaf_hashes
 -- Leaf hashes first … end - 1.
@@ -97,14 +85,14 @@ SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf;
 -- How many entries no checkpoint covers yet, and since when the oldest waits.
 SELECT count(*) AS pending, min(at) AS oldest FROM ledger.pending;
 
--- name: pending_entries
--- The next entries to get an index, with their leaf hashes.
-SELECT id, at, hash FROM ledger.pending_entries(:limit::integer) ORDER BY id;
+-- name: number$
+-- Gives the next waiting entries their indexes; returns their leaf hashes in one string, null when nothing waits.
+SELECT ledger.number(:size::bigint, :limit::integer);
 
--- name: extend$
--- Appends leaves, subtrees and the checkpoint; the database refuses gaps, repeats and hashes of something else.
-SELECT ledger.extend(:first::bigint, :ids::uuid[], :ats::timestamptz[], :hashes::bytea[], :levels::smallint[],
-                     :indexes::bigint[], :subtrees::bytea[], :root::bytea, :note::text, :signed_at::timestamptz);
+-- name: seal$
+-- Keeps subtrees and the checkpoint; the database refuses a note about something else.
+SELECT ledger.seal(:size::bigint, :levels::smallint[], :indexes::bigint[], :subtrees::bytea[], :root::bytea, :note::text,
+                   :signed_at::timestamptz);
 
 -- name: sees_everything$
 -- Whether row security shows this login every entry.

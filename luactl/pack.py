@@ -19,6 +19,7 @@ HEAD = Struct(">iiIii")
 EMPTY = Struct(">iiI")
 LENGTH = Struct(">i")
 NUMBER = Struct(">ii")
+BIGINT = Struct(">iq")
 NULL = LENGTH.pack(-1)
 UUID_LENGTH = LENGTH.pack(16)
 
@@ -41,9 +42,9 @@ class Uuids(Packed):
     element, array = 2950, 2951
 
     @classmethod
-    def of(cls, ids: Sequence[UUID]) -> Uuids:
-        """Pack ids."""
-        return cls(len(ids), [UUID_LENGTH + one.bytes for one in ids])
+    def of(cls, ids: Sequence[UUID | None]) -> Uuids:
+        """Pack ids; None is null."""
+        return cls(len(ids), [NULL if one is None else UUID_LENGTH + one.bytes for one in ids])
 
 
 class Bytes(Packed):
@@ -70,17 +71,29 @@ class Numbers(Packed):
         return cls(len(values), [NULL if one is None else pack(4, one) for one in values])
 
 
+class Bigints(Packed):
+    """An int8[]."""
+
+    element, array = 20, 1016
+
+    @classmethod
+    def of(cls, values: Sequence[int]) -> Bigints:
+        """Pack numbers of 64 bits. Raises struct.error for larger ones."""
+        pack = BIGINT.pack
+        return cls(len(values), [pack(8, one) for one in values])
+
+
 class Texts(Packed):
     """A text[]."""
 
     element, array = 25, 1009
 
     @classmethod
-    def of(cls, values: Sequence[str]) -> Texts:
-        """Pack texts."""
+    def of(cls, values: Sequence[str | None]) -> Texts:
+        """Pack texts; None is null."""
         pack = LENGTH.pack
-        encoded = [one.encode() for one in values]
-        return cls(len(values), [pack(len(one)) + one for one in encoded])
+        encoded = [None if one is None else one.encode() for one in values]
+        return cls(len(values), [NULL if one is None else pack(len(one)) + one for one in encoded])
 
 
 def _dumper(kind: type[Packed]) -> type[Dumper]:
@@ -94,7 +107,7 @@ def _dumper(kind: type[Packed]) -> type[Dumper]:
     return PackedDumper
 
 
-DUMPERS = {kind: _dumper(kind) for kind in (Uuids, Bytes, Numbers, Texts)}
+DUMPERS = {kind: _dumper(kind) for kind in (Uuids, Bytes, Numbers, Bigints, Texts)}
 
 
 def teach(conn: Connection[Any]) -> None:
