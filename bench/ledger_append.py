@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
-from .ledger_world import BARE, columns, entry, rates, rows, session, superuser
+from .ledger_world import BARE, columns, conninfo_of, entry, rates, rows, session, world
 from .measure import Measure, Size
 
 LIMIT = 1 / 0.6
@@ -54,9 +54,9 @@ def theirs(conninfo: str, number: int, ready: Callable[[], object]) -> None:
 def measure(size: Size) -> Measure:
     """Append and insert in turns."""
     number = ENTRIES[size]
-    with superuser() as (conninfo, conn):
+    with world() as (own, conn):
         conn.execute(BARE)
-        ours_took, theirs_took = rates(ours, theirs, conninfo, number, TURNS[size])
+        ours_took, theirs_took = rates(ours, theirs, conninfo_of(own), number, TURNS[size])
         ours_left = conn.execute(
             "SELECT count(*) FROM ledger.entry WHERE action = 'crm.customer.update'"
         ).fetchone()

@@ -9,7 +9,7 @@ Two clients, 100 a transaction with one statement.
 from __future__ import annotations
 
 from .ledger_append import ENTRIES, TURNS, ours, theirs
-from .ledger_world import BARE, rates, superuser
+from .ledger_world import BARE, conninfo_of, rates, world
 from .measure import Measure, Size
 
 LIMIT = 1 / 3
@@ -64,7 +64,7 @@ CREATE TRIGGER audit_i_u_d AFTER INSERT OR UPDATE OR DELETE ON bare.entry
 def measure(size: Size) -> Measure:
     """Append and insert in turns."""
     number = ENTRIES[size]
-    with superuser() as (conninfo, conn):
+    with world() as (own, conn):
         conn.execute(BARE + AUDIT)
-        ours_took, theirs_took = rates(ours, theirs, conninfo, number, TURNS[size])
+        ours_took, theirs_took = rates(ours, theirs, conninfo_of(own), number, TURNS[size])
     return Measure("ledger_append_trigger", ours_took, theirs_took, LIMIT, number)

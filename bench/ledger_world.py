@@ -36,18 +36,32 @@ GRANT INSERT ON bare.entry TO PUBLIC;
 
 
 @contextmanager
-def superuser() -> Iterator[tuple[str, Any]]:
-    """Yield the conninfo and a connection of the superuser of a fresh home's server."""
+def world() -> Iterator[tuple[Session, Any]]:
+    """Yield a session of a fresh home's own login, and a connection of its superuser."""
     import psycopg
 
-    from luactl.config import find_paths
+    from luactl.config import find_paths, load_profile
+    from luactl.connect import admit, clock_of
+    from luactl.db import Session
     from luactl.embedded import Server, bundled_binaries, running_port, superuser_conninfo
 
     with home() as env:
         server = Server(find_paths(env).server("local"), bundled_binaries())
-        conninfo = superuser_conninfo(server, "luactl", running_port(server))
-        with closing(psycopg.connect(conninfo, autocommit=True)) as conn:
-            yield dsn(env), conn
+        above = superuser_conninfo(server, "luactl", running_port(server))
+        with (
+            closing(psycopg.connect(above, autocommit=True)) as superuser,
+            closing(psycopg.connect(dsn(env), autocommit=True)) as conn,
+        ):
+            profile = load_profile(environ=env)
+            yield Session(conn, admit(conn), clock_of(profile), profile, "bench"), superuser
+
+
+def conninfo_of(own: Session) -> str:
+    """Return where a session is connected to, for further clients."""
+    from psycopg.conninfo import make_conninfo
+
+    info = own.conn.info
+    return make_conninfo(info.dsn, password=info.password, host=info.host, port=info.port)
 
 
 def session(conninfo: str) -> Session:
@@ -72,16 +86,14 @@ def entry(number: int) -> Entry:
     )
 
 
-def fill(conn: Any, number: int) -> None:
+def fill(session: Session, number: int) -> None:
     """Append so many entries, 1,000 a transaction."""
     from luactl import ledger
-    from luactl.clock import SystemClock
-    from luactl.db import Session, transaction
+    from luactl.db import transaction
 
-    filler = Session(conn, conn.info.user, SystemClock(), None, "bench")  # type: ignore[arg-type]
     for first in range(0, number, 1_000):
-        with transaction(filler):
-            ledger.append_all(filler, [entry(n) for n in range(first, min(number, first + 1_000))])
+        with transaction(session):
+            ledger.append_all(session, [entry(n) for n in range(first, min(number, first + 1_000))])
 
 
 def at_once(client: Client, conninfo: str, number: int) -> float:

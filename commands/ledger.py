@@ -11,6 +11,7 @@ import typer
 from . import output
 from .app import group
 from .context import session
+from .diagnostics import progress
 from .options import DryRun, Yes
 
 HELP = "The record of it all: its state, proofs and verification."
@@ -21,6 +22,16 @@ CheckpointFile = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint", metavar="FILE", help="Check also against a signed checkpoint kept elsewhere."
+    ),
+]
+
+
+SinceFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--since-checkpoint",
+        metavar="FILE",
+        help="Begin at a signed checkpoint kept elsewhere; read what came after it.",
     ),
 ]
 
@@ -43,24 +54,29 @@ def status() -> None:
 
 
 @app.command("verify")
-def verify(checkpoint: CheckpointFile = None) -> None:
+def verify(checkpoint: CheckpointFile = None, since_checkpoint: SinceFile = None) -> None:
     """Recompute every entry, hash, root and signature, and compare with every anchor; exit 6 if wrong.
 
     Examples:
         luactl ledger verify
         luactl ledger verify --checkpoint /mnt/elsewhere/checkpoint
+        luactl ledger verify --since-checkpoint /mnt/elsewhere/checkpoint
     """
     from luactl import ledger
     from luactl.errors import Exit
 
-    with session("ledger verify") as s:
-        result = ledger.verify(s, checkpoint)
+    with session("ledger verify") as s, progress("entries verified") as advance:
+        result = ledger.verify(s, checkpoint, since=since_checkpoint, progress=advance)
     notes = []
+    if result.since:
+        notes.append(
+            f"the given checkpoint stands for the first {result.since:,} entries: they were not read"
+        )
     if result.pending:
         notes.append(
             f"{result.pending:,} entries wait for a checkpoint: until then their owner can change them"
         )
-    if not result.anchors and checkpoint is None:
+    if not result.anchors and checkpoint is None and since_checkpoint is None:
         notes.append(
             "nothing outside the database was compared: give --checkpoint, or name anchors in the profile"
         )

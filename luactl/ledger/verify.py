@@ -1,121 +1,49 @@
 """The check of the whole ledger: each entry, leaf, subtree, root and signature, and every anchor.
 
-Reads one consistent snapshot with server-side cursors, so memory does not grow with the log.
+Reads one consistent snapshot, window by window, so memory does not grow with the log: of the log itself some
+thousand leaves are in memory, of an anchor one piece.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+
+from psycopg import ClientCursor
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
-from .anchor import AnchorError, FileAnchor, Record, anchors
-from .entry import time_of, time_text
-from .fork import Branch, read_forks
-from .merkle import CompactRange, leaf_hash
+from .anchor import FileAnchor, anchors
+from .claim import Source, anchored, given, stored, unexplained
+from .columns import check_entry
+from .fork import read_forks
+from .integrate import edge
+from .merkle import CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import current, read_key, verifiers
+from .report import Finding, Report, Verification
 
-MOST_FINDINGS = 1_000
-FETCH = 2_000
-_COLUMNS = ("body", "actor", "tenant_id", "subject", "touched", "action", "object", "outcome")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it was signed."""
-
-    problem: str
-    index: int | None = None
-    """Place in the log, where there is one."""
-    id: UUID | None = None
-    """The entry, where it is one."""
+__all__ = ["Finding", "Verification", "verify"]
+WINDOW = 1 << 14
+"""Leaves that are read at a time; a multiple of a tile."""
+Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What a check looked at and found; `ok` means nothing was found."""
-
-    ok: bool
-    origin: str
-    vkey: str
-    size: int
-    """Leaves whose entries were recomputed."""
-    pending: int
-    """Entries that no checkpoint covers yet: their owner can still change them."""
-    checkpoints: int
-    """Signed checkpoints compared, those of the anchors included."""
-    anchors: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    """The first 1,000."""
-    found: int
-    """How many there are in all."""
-    lost: tuple[Branch, ...] = ()
-    """Ends of the log that restores lost, as its own entries tell."""
-
-
-@dataclass
-class _Report:
-    """Collects findings, in bounded memory."""
-
-    findings: list[Finding]
-    found: int = 0
-    checkpoints: int = 0
-    size: int = 0
-    pending: int = 0
-    forks: dict[str, Branch] = field(default_factory=dict)
-
-    def add(self, problem: str, index: int | None = None, id: UUID | None = None) -> None:
-        """Keep one finding, or only its number when there are very many."""
-        self.found += 1
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(problem, index, id))
-
-
-class _Source:
-    """Checkpoints of one place, smallest first, each to be met by the growing tree."""
-
-    def __init__(self, name: str, report: _Report, claims: Iterator[Checkpoint]) -> None:
-        self.name, self._report, self._claims = name, report, claims
-        self._next = next(claims, None)
-
-    def meet(self, tree: CompactRange) -> None:
-        """Compare all that speak of the tree's present size."""
-        while self._next is not None and self._next.size <= tree.size:
-            claim = self._next
-            self._report.checkpoints += 1
-            if claim.size < tree.size:
-                self._report.add(
-                    f"{self.name}: a checkpoint of {claim.size:,} entries comes after a larger one"
-                )
-            elif claim.root != tree.root():
-                self._report.add(
-                    f"{self.name}: another root was signed for {claim.size:,} entries", claim.size - 1
-                )
-            self._next = next(self._claims, None)
-
-    def finish(self, size: int) -> None:
-        """Report what speaks of more than there is."""
-        while self._next is not None:
-            self._report.checkpoints += 1
-            self._report.add(
-                f"{self.name}: {self._next.size:,} entries were signed, the log has {size:,}", size
-            )
-            self._next = next(self._claims, None)
-
-
-def verify(session: Session, checkpoint_file: Path | None = None) -> Verification:
+def verify(
+    session: Session,
+    checkpoint_file: Path | None = None,
+    *,
+    since: Path | None = None,
+    progress: Progress = lambda number: None,
+) -> Verification:
     """Check everything; with `checkpoint_file` also against a signed checkpoint that was kept elsewhere.
 
-    Raises RefusedError for logins that do not see every entry, UsageError for an unreadable checkpoint file,
-    and RefusedError before there is an origin. Findings are returned, not raised.
+    With `since`, the file of a signed checkpoint, only what came after it is read: the stored hashes must
+    lead to its root, and the log must go on from there. `progress` hears of leaves that were checked. Raises
+    RefusedError for logins that do not see every entry, and before there is an origin; UsageError for a file
+    that cannot be read, or a `since` that this log did not sign. Findings are returned, not raised.
     """
     if not queries("ledger").sees_everything(session.conn):
         raise RefusedError(
@@ -125,12 +53,16 @@ def verify(session: Session, checkpoint_file: Path | None = None) -> Verificatio
     origin = current(session)
     if origin is None:
         raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
-    report = _Report([])
+    report = Report([])
     kept = None if checkpoint_file is None else _read(checkpoint_file)
+    base = None if since is None else _base(session, _read(since))
     reached = anchors(session.profile.anchors)
     with transaction(session) as conn:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _check(session, report, reached, kept)
+        # Leaf by leaf in the order of the log: sorting all bodies would take the server's disk.
+        conn.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
+        conn.execute("SET LOCAL statement_timeout = 0")
+        _Check(session, report, progress).run(reached, kept, base)
     return Verification(
         ok=not report.found,
         origin=origin.origin,
@@ -142,6 +74,7 @@ def verify(session: Session, checkpoint_file: Path | None = None) -> Verificatio
         findings=tuple(report.findings),
         found=report.found,
         lost=tuple(report.forks.values()),
+        since=0 if base is None else base.size,
     )
 
 
@@ -155,26 +88,18 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _check(session: Session, report: _Report, reached: Sequence[FileAnchor], kept: str | None) -> None:
-    keys = _keys(session, report)
-    report.forks = read_forks(session)
-    sources = [_Source("the database", report, _stored(session, report, keys))]
-    sources += [
-        _Source(anchor.name, report, _unexplained(report, _anchored(anchor, report, keys)))
-        for anchor in reached
-    ]
-    if kept is not None:
-        given = _unexplained(report, _given(kept, report, keys))
-        sources.append(_Source("the given checkpoint", report, given))
-    tree = _grow(session, report, sources)
-    if tree is not None:
-        newest = queries("ledger").newest_checkpoint(session.conn)
-        if tree.size and (newest is None or newest[0] < tree.size):
-            report.add(f"no checkpoint covers the newest of {tree.size:,} leaves", tree.size - 1)
-    _check_queue(session, report)
+def _base(session: Session, note: str) -> Checkpoint:
+    """Return the checkpoint from which on the log is checked."""
+    try:
+        return open_checkpoint(note, verifiers(session))
+    except NoteError as error:
+        raise UsageError(
+            f"the given checkpoint is none of this log: {error.what}",
+            hint="give what `luactl ledger checkpoint -o FILE` wrote for this log; or check all of it",
+        ) from error
 
 
-def _keys(session: Session, report: _Report) -> list[Verifier]:
+def _keys(session: Session, report: Report) -> list[Verifier]:
     """Return the verifier keys; on the ledger host the current one must be that of the signing key."""
     try:
         keys = verifiers(session)
@@ -187,152 +112,153 @@ def _keys(session: Session, report: _Report) -> list[Verifier]:
     return keys
 
 
-def _rows(session: Session, name: str) -> Iterator[tuple[Any, ...]]:
-    """Stream a named query through a server-side cursor of the open transaction."""
-    with session.conn.cursor(name=name) as cursor:
-        cursor.itersize = FETCH
-        cursor.execute(getattr(queries("ledger"), name).sql, binary=True)
-        yield from cursor
+class _Check:
+    """One run: the growing tree, what it has to meet, and what was found."""
 
+    def __init__(self, session: Session, report: Report, progress: Progress) -> None:
+        self.session, self.conn, self.report, self.progress = session, session.conn, report, progress
+        self.tree, self.sources, self.found = CompactRange(), list[Source](), 0
 
-def _stored(session: Session, report: _Report, keys: Sequence[Verifier]) -> Iterator[Checkpoint]:
-    for size, root, note in _rows(session, "verify_checkpoints"):
+    def run(self, reached: Sequence[FileAnchor], kept: str | None, base: Checkpoint | None) -> None:
+        """Check the log from `base` on, then the queue."""
+        report, keys = self.report, _keys(self.session, self.report)
+        report.forks = read_forks(self.session)
+        begin = 0 if base is None else base.size
+        self.sources = [Source("the database", report, self._stored(keys, begin), begin)]
+        for anchor in reached:
+            claims = unexplained(report, anchored(anchor, report, keys))
+            self.sources.append(Source(anchor.name, report, claims, begin))
+        if kept is not None:
+            claims = unexplained(report, given(kept, report, keys))
+            self.sources.append(Source("the given checkpoint", report, claims, begin))
+        if base is None or self._begin_at(base):
+            self._grow()
+        self._check_queue()
+
+    def _stored(self, keys: Sequence[Verifier], begin: int) -> Iterator[Checkpoint]:
+        while rows := list(queries("ledger").verify_checkpoints(self.conn, first=begin, limit=1_000)):
+            yield from stored(rows, self.report, keys)
+            begin = rows[-1][0] + 1
+
+    def _begin_at(self, base: Checkpoint) -> bool:
+        """Stand the tree on the stored hashes; they count only if they lead to the root that was kept."""
         try:
-            checkpoint = open_checkpoint(note, keys)
-        except NoteError as error:
-            report.add(f"the checkpoint of {size:,} entries: {error.what}", size - 1)
-            continue
-        if (checkpoint.size, checkpoint.root) != (size, root):
-            report.add(f"the checkpoint of {size:,} entries says something else than was signed", size - 1)
-        yield checkpoint
-
-
-def _anchored(anchor: FileAnchor, report: _Report, keys: Sequence[Verifier]) -> Iterator[Checkpoint]:
-    """Yield the checkpoints of an anchor. A torn write that was made good after it is no finding."""
-    try:
-        for record, after in pairwise(_last(anchor.records())):
-            yield from _judge(anchor, record, after, report, keys)
-    except AnchorError as error:
-        report.add(error.what)
-
-
-def _unexplained(report: _Report, claims: Iterator[Checkpoint]) -> Iterator[Checkpoint]:
-    """Leave out checkpoints of a history that a restore lost, as far as the log itself tells of it."""
-    for claim in claims:
-        branch = report.forks.get(claim.origin)
-        if branch is None or claim.size <= branch.kept:
-            yield claim
-        elif claim.size > branch.size or (claim.size == branch.size and claim.root.hex() != branch.root):
-            report.add(
-                f"{claim.origin} signed {claim.size:,} entries, and the log tells of {branch.size:,} only"
+            self.tree = edge(self.conn, base.size)
+        except ValueError as error:
+            self.report.add(f"the stored hashes do not reach the given checkpoint: {error}")
+            return False
+        self.report.size = self.found = base.size
+        if self.tree.root() != base.root:
+            self.report.add(
+                f"the given checkpoint: another root was signed for {base.size:,} entries", base.size - 1
             )
-        else:
-            report.checkpoints += 1
+            return False
+        return True
 
-
-def _last(records: Iterable[Record]) -> Iterator[Record | None]:
-    yield from records
-    yield None
-
-
-def _judge(
-    anchor: FileAnchor, record: Record | None, after: Record | None, report: _Report, keys: Sequence[Verifier]
-) -> Iterator[Checkpoint]:
-    if record is None:
-        return
-    try:
-        yield open_checkpoint(record.text, keys)
-    except NoteError as error:
-        torn = record.text.strip("\n")
-        if after is None or not after.text.startswith(torn):
-            report.add(f"{anchor.name}: {error.what}: {torn[:80]!r}")
-
-
-def _given(note: str, report: _Report, keys: Sequence[Verifier]) -> Iterator[Checkpoint]:
-    try:
-        yield open_checkpoint(note, keys)
-    except NoteError as error:
-        report.add(f"the given checkpoint: {error.what}")
-
-
-def _grow(session: Session, report: _Report, sources: Sequence[_Source]) -> CompactRange | None:
-    """Recompute the tree leaf by leaf; None when a gap makes that impossible."""
-    tree = CompactRange()
-    subtrees = _rows(session, "verify_subtrees")
-    for source in sources:
-        source.meet(tree)
-    for index, id_, at, hash_, *columns in _rows(session, "verify_leaves"):
-        if index != tree.size:
-            report.add(
-                f"leaves {tree.size:,} to {index - 1:,} are gone: no root can be recomputed from there on",
-                tree.size,
+    def _grow(self) -> None:
+        """Recompute the tree window by window, up to the first gap."""
+        size, tree = queries("ledger").size(self.conn), self.tree
+        self._meet()
+        while tree.size < size:
+            end = min((tree.size // WINDOW + 1) * WINDOW, size)
+            if not self._window(end):
+                return
+            self.report.size = tree.size
+        over = queries("ledger").subtrees_over(self.conn, size=size)
+        for level, place in over:
+            self.report.add(
+                f"a subtree of level {level} ({place:,}) covers leaves that the log does not have"
             )
-            return None
-        _check_entry(report, index, id_, at, hash_, columns)
-        for made in tree.append(hash_):
-            _check_subtree(report, made, next(subtrees, None), index)
-        for source in sources:
-            source.meet(tree)
-        report.size = tree.size
-    for level, place, _hash in subtrees:
-        report.add(f"a subtree of level {level} ({place:,}) covers leaves that the log does not have")
-    for source in sources:
-        source.finish(tree.size)
-    return tree
+        newest = queries("ledger").newest_checkpoint(self.conn)
+        if size and (newest is None or newest[0] < size):
+            self.report.add(f"no checkpoint covers the newest of {size:,} leaves", size - 1)
+        for source in self.sources:
+            source.finish(size)
 
+    def _meet(self) -> int | None:
+        """Compare all checkpoints of the present size; return the next size that one speaks of."""
+        sizes = []
+        for source in self.sources:
+            source.meet(self.tree)
+            if source.size is not None:
+                sizes.append(source.size)
+        return min(sizes, default=None)
 
-def _check_subtree(
-    report: _Report, made: tuple[int, int, bytes], stored: tuple[Any, ...] | None, index: int
-) -> None:
-    if stored is None or made != tuple(stored):
-        report.add(f"the stored subtree of level {made[0]} ({made[1]:,}) is not that of its leaves", index)
+    def _window(self, end: int) -> bool:
+        """Check the leaves up to `end`; False at a gap."""
+        first = self.tree.size
+        hashes = self._read_leaves(first, end)
+        made: list[tuple[int, int, bytes]] = []
+        place, stop = 0, self._meet()
+        while place < len(hashes):
+            until = len(hashes) if stop is None else min(len(hashes), max(stop - first, place + 1))
+            made += self.tree.extend(hashes[place:until])
+            place, stop = until, self._meet()
+        self._check_subtrees(first, made)
+        self.progress(len(hashes))
+        return len(hashes) == end - first
 
+    def _read_leaves(self, first: int, end: int) -> list[bytes]:
+        """Return the stored leaf hashes up to `end` or the first gap, each compared with its entry."""
+        from hashlib import sha256
 
-def _check_entry(
-    report: _Report, index: int | None, id_: UUID, at: Any, hash_: bytes | None, columns: Sequence[Any]
-) -> None:
-    """Compare one entry with its leaf (None while it waits) and its columns with its body."""
-    body = columns[0]
-    if body is None:
-        report.add("the entry is gone", index, id_)
-    elif hash_ is not None and leaf_hash(body) != hash_:
-        report.add("the entry was changed after it was signed", index, id_)
-    else:
-        wrong = _differences(id_, at, dict(zip(_COLUMNS, columns, strict=True)))
-        if wrong:
-            report.add(f"what searches see differs from what was signed: {', '.join(wrong)}", index, id_)
+        hashes: list[bytes] = []
+        statement, bad = queries("ledger").verify_leaves.sql, list[int]()
+        missing = None
+        with ClientCursor(self.conn) as cursor, cursor.copy(statement, {"first": first, "end": end}) as copy:
+            for index, hash_, body, fits in copy.rows():
+                if int.from_bytes(index, "big") != first + len(hashes):
+                    missing = int.from_bytes(index, "big")
+                    break
+                hashes.append(hash_)
+                if body is None or sha256(b"\x00" + body).digest() != hash_ or fits != b"\x01":
+                    bad.append(first + len(hashes) - 1)
+                self.found += body is not None
+            for _rest in copy:
+                continue
+        for index in bad:
+            self._look_at(index)
+        if first + len(hashes) < end:
+            to = "" if missing is None else f" to {missing - 1:,}"
+            self.report.add(
+                f"leaves {first + len(hashes):,}{to} are gone: no root can be recomputed from there on",
+                first + len(hashes),
+            )
+        return hashes
 
+    def _look_at(self, index: int) -> None:
+        """Say what is wrong with one leaf or its entry."""
+        id_, at, hash_, *columns = queries("ledger").verify_leaf(self.conn, index=index)
+        check_entry(self.report, index, id_, at, hash_, columns)
 
-def _differences(id_: UUID, at: Any, columns: dict[str, Any]) -> list[str]:
-    """Name the fields of the body that its columns contradict."""
-    subject, touched = columns["subject"], columns["touched"]
-    try:
-        body = json.loads(columns["body"])
-        said_touched = body["detail"]["references"] if body["action"] == "read" else None
-        said = [
-            ("id", body["id"], str(id_)),
-            ("at", body["at"], time_text(at)),
-            ("time of id", time_of(id_), at),
-            ("actor", body["actor"], columns["actor"]),
-            ("tenant", body["tenant"], columns["tenant_id"]),
-            ("subject", body["subject"], None if subject is None else str(subject)),
-            ("references", said_touched, None if touched is None else [str(t) for t in touched]),
-            ("action", body["action"], columns["action"]),
-            ("object", body["object"], columns["object"]),
-            ("outcome", body["outcome"], columns["outcome"]),
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ["not an entry"]
-    return [name for name, signed, seen in said if signed != seen]
+    def _check_subtrees(self, first: int, made: Sequence[tuple[int, int, bytes]]) -> None:
+        known: dict[tuple[int, int], Any] = {
+            (level, index): hash_
+            for level, index, hash_ in queries("ledger").verify_subtrees(
+                self.conn, first=first, size=self.tree.size
+            )
+        }
+        for level, index, hash_ in made:
+            if known.pop((level, index), None) != hash_:
+                self.report.add(
+                    f"the stored subtree of level {level} ({index:,}) is not that of its leaves",
+                    ((index + 1) << 8 * level) - 1,
+                )
 
-
-def _check_queue(session: Session, report: _Report) -> None:
-    """Check what waits: each once, each whole."""
-    for id_, at, *columns in _rows(session, "verify_pending"):
-        report.pending += 1
-        _check_entry(report, None, id_, at, None, columns)
-    for id_, _at, numbered in _rows(session, "verify_strays"):
-        said = (
-            "waits for an index although it has one" if numbered else "has no index and does not wait for one"
-        )
-        report.add(f"the entry {said}", None, id_)
+    def _check_queue(self) -> None:
+        """Check what waits: each once, each whole; and that nothing else is there."""
+        with self.conn.cursor(name="verify_pending") as cursor:
+            cursor.execute(queries("ledger").verify_pending.sql, binary=True)
+            for id_, at, *columns in cursor:
+                self.report.pending += 1
+                self.found += columns[0] is not None
+                check_entry(self.report, None, id_, at, None, columns)
+        if not self.report.found and queries("ledger").entries(self.conn) == self.found:
+            return  # every leaf and every place in the queue has its entry: no other one is left over
+        for id_, _at, numbered in queries("ledger").verify_strays(self.conn):
+            said = (
+                "waits for an index although it has one"
+                if numbered
+                else "has no index and does not wait for one"
+            )
+            self.report.add(f"the entry {said}", None, id_)

@@ -107,17 +107,44 @@ FROM ledger.entry e LEFT JOIN ledger.leaf l ON l.id = e.id AND l.at = e.at
 WHERE e.id = :id::uuid AND e.at = :at::timestamptz;
 
 -- name: verify_leaves
--- Every leaf with its entry, in the order of the log.
-SELECT l.index, l.id, l.at, l.hash, e.body, e.actor, e.tenant_id, e.subject, e.touched, e.action, e.object, e.outcome
-FROM ledger.leaf l LEFT JOIN ledger.entry e ON e.id = l.id AND e.at = l.at ORDER BY l.index;
+-- Leaves with their entries, in the order of the log; `fits` when the columns are what the body says, byte by byte as in
+-- the table's CHECK. A read's people are looked for at the end of its detail: where they stand elsewhere it does not fit.
+COPY (
+    SELECT l.index, l.hash, e.body,
+           l.at = timestamptz 'epoch' + ('x' || left(translate(l.id::text, '-', ''), 12))::bit(48)::bigint * interval '1 millisecond'
+           AND position(convert_to('{"action":"' || e.action || '","actor":' || to_json(e.actor)::text || ',"address":', 'UTF8') IN e.body) = 1
+           AND position(convert_to(
+                   CASE WHEN e.touched = '{}' THEN '"references":[]}' WHEN e.action = 'read' THEN '"references":["' || array_to_string(e.touched, '","') || '"]}' ELSE '' END
+                   || ',"id":"' || e.id::text || '","object":' || coalesce(to_json(e.object)::text, 'null') || ',"on_behalf":', 'UTF8') IN e.body) > 0
+           AND position(convert_to(',"outcome":"' || e.outcome || '","purpose":', 'UTF8') IN e.body) > 0
+           AND substring(e.body FROM length(e.body) - CASE WHEN e.subject IS NULL THEN 31 ELSE 65 END - length(e.tenant_id::text))
+               = convert_to(',"subject":' || coalesce('"' || e.subject::text || '"', 'null') || ',"tenant":' || e.tenant_id::text || ',"v":1}', 'UTF8')
+           AND (e.action = 'read') = (e.touched IS NOT NULL) AS fits
+    FROM ledger.leaf l LEFT JOIN ledger.entry e ON e.at = l.at AND e.id = l.id
+    WHERE l.index >= :first::bigint AND l.index < :end::bigint ORDER BY l.index
+) TO STDOUT (FORMAT BINARY);
+
+-- name: verify_leaf^
+-- One leaf with its entry and all that searches go by.
+SELECT l.id, l.at, l.hash, e.body, e.actor, e.tenant_id, e.subject, e.touched, e.action, e.object, e.outcome
+FROM ledger.leaf l LEFT JOIN ledger.entry e ON e.id = l.id AND e.at = l.at WHERE l.index = :index::bigint;
 
 -- name: verify_subtrees
--- Every stored subtree, in the order in which a growing log completes them.
-SELECT level, index, hash FROM ledger.subtree ORDER BY (index + 1) << (8 * level), level;
+-- The stored subtrees that a log completes while it grows from one size to another.
+SELECT level, index, hash FROM ledger.subtree
+WHERE (index + 1) << (8 * level) > :first::bigint AND (index + 1) << (8 * level) <= :size::bigint;
+
+-- name: subtrees_over
+-- Stored subtrees that cover more leaves than there are.
+SELECT level, index FROM ledger.subtree WHERE (index + 1) << (8 * level) > :size::bigint ORDER BY level, index;
 
 -- name: verify_checkpoints
--- Every signed checkpoint, smallest first.
-SELECT size, root, note FROM ledger.checkpoint ORDER BY size;
+-- Signed checkpoints from a size on, smallest first.
+SELECT size, root, note FROM ledger.checkpoint WHERE size >= :first::bigint ORDER BY size LIMIT :limit::bigint;
+
+-- name: entries$
+-- How many entries there are.
+SELECT count(*) FROM ledger.entry;
 
 -- name: verify_strays
 -- Entries that neither have an index nor wait for one, and those that have one and wait nevertheless.

@@ -1,0 +1,53 @@
+"""What a process weighs that has checked ten million entries, against the limit of 200 MB."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from .key_memory import peak
+from .ledger_world import fill, world
+from .measure import Measure, Size
+
+LIMIT = 1.0
+MOST_MEGABYTES = 200.0
+ENTRIES = {Size.FULL: 10_000_000, Size.SMALL: 40_000}
+
+
+def measure(size: Size) -> Measure:
+    """Check them in a process of its own, and ask the kernel for its peak."""
+    from luactl import ledger
+
+    with world() as (session, above):
+        for _part in range(0, ENTRIES[size], 1_000_000):
+            fill(session, min(ENTRIES[size], 1_000_000))
+            ledger.integrate(session)
+        above.execute("VACUUM (ANALYZE)")
+        home = session.profile.books[0].parents[2]
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.ledger_memory"],
+            env={**os.environ, "LUACTL_HOME": str(home)},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    checked, megabytes = done.stdout.split()
+    if int(checked) < ENTRIES[size]:
+        raise ValueError(f"{int(checked)} entries were checked")
+    return Measure("ledger_memory", float(megabytes), MOST_MEGABYTES, LIMIT, int(checked))
+
+
+def check() -> int:
+    """Verify the log of this home; return how many entries."""
+    from luactl import ledger
+    from luactl.connect import open_session
+
+    with open_session(command="bench") as session:
+        found = ledger.verify(session)
+    if not found.ok:
+        raise ValueError(str(found.findings[:3]))
+    return found.size
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{check()} {peak():.1f}\n")
