@@ -16,6 +16,16 @@ from .options import DryRun, Yes
 
 HELP = "The record of it all: its state, proofs and verification."
 app = group(HELP)
+anchors = group("Anchors: where signed checkpoints go, out of reach of the database's owner.")
+app.add_typer(anchors, name="anchor")
+
+ANCHORS = (
+    ("anchor", "ANCHOR"),
+    ("size", "ENTRIES"),
+    ("lag", "LAG"),
+    ("known_by", "SAYS WHO"),
+    ("problem", "PROBLEM"),
+)
 
 EntryId = Annotated[UUID, typer.Argument(metavar="ID", help="The id of an entry, as `log search` shows it.")]
 CheckpointFile = Annotated[
@@ -101,6 +111,23 @@ def show(id: EntryId) -> None:
     output.show(shown, notes=notes, outcome=Exit.DONE if shown.intact else Exit.FINDINGS)
 
 
+@app.command("prove")
+def prove(id: EntryId) -> None:
+    """Prove, to somebody without this database, that an entry stands in the log that was signed.
+
+    `-o json` is what docs/reference/verify_proof.py checks, a script that uses nothing of luactl's.
+
+    Examples:
+        luactl ledger prove 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 -o json > proof.json
+    """
+    from luactl import ledger
+
+    with session("ledger prove") as s:
+        output.show(
+            ledger.prove(s, id), notes=["keep the verifier key elsewhere: it is what a proof stands on"]
+        )
+
+
 @app.command("integrate")
 def integrate(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Give waiting entries their place in the log, sign it, and tell the anchors (on the ledger host).
@@ -117,3 +144,48 @@ def integrate(dry_run: DryRun = False, yes: Yes = False) -> None:
             return
         checkpoint = ledger.integrate(s)
         output.show(ledger.status(s), notes=[] if checkpoint else ["nothing waited"])
+
+
+@app.command("checkpoint")
+def checkpoint(
+    out: Annotated[
+        Path | None,
+        typer.Option("-O", "--out", metavar="FILE", help="Write the note into a new file, as it is."),
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option("--since", metavar="SIZE", min=0, help="Prove that it goes on from a log of this size."),
+    ] = None,
+) -> None:
+    """Show the newest signed checkpoint, to be kept elsewhere; with --since ready for a cosigner.
+
+    Examples:
+        luactl ledger checkpoint --out /mnt/elsewhere/checkpoint
+        luactl ledger checkpoint --since 120000 --out request
+    """
+    from luactl import ledger
+
+    with session("ledger checkpoint") as s:
+        found = ledger.newest_checkpoint(s, since)
+    if out is not None:
+        ledger.write_checkpoint(found, out)
+    output.show(found, notes=[] if out is None else [f"written to {out}"])
+
+
+@anchors.command("list")
+def list_anchors() -> None:
+    """List the anchors: how far each knows the log, who says so, and what is wrong with it; exit 6 if so.
+
+    `profile add --anchor` names further ones.
+
+    Examples:
+        luactl ledger anchor list
+    """
+    from luactl import ledger
+    from luactl.errors import Exit
+
+    with session("ledger anchor list") as s:
+        found = ledger.status(s).anchors
+    notes = [] if found else ["no anchor: nobody but the database's owner holds a checkpoint"]
+    wrong = any(one.problem or not one.current for one in found)
+    output.show(found, columns=ANCHORS, notes=notes, outcome=Exit.FINDINGS if wrong else Exit.DONE)

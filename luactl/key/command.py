@@ -49,6 +49,8 @@ class CommandHolder:
 
     words: Sequence[str]
     seconds: float = SECONDS
+    noun: str = "key holder"
+    """What messages call it: anchors of the ledger are run the same way."""
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class CommandHolder:
         found = set()
         lines = self._ask("list")
         if len(lines) > MOST_EPOCHS:
-            raise HolderError(f"key holder {self.name} lists {len(lines)} roots", hint=HINT)
+            raise HolderError(f"{self.noun} {self.name} lists {len(lines)} roots", hint=HINT)
         for line in lines:
             word, _, number = line.partition(" ")
             if word != "epoch" or not (number.isascii() and number.isdigit() and len(number) <= 18):
@@ -105,7 +107,7 @@ class CommandHolder:
         except ValueError:
             raw = None
         if raw is None:
-            raise HolderError(f"key holder {self.name} gave no root for an answer", hint=HINT)
+            raise HolderError(f"{self.noun} {self.name} gave no root for an answer", hint=HINT)
         return unpack(self.name, tree_id, epoch, raw)
 
     def destroy(self, epoch: int) -> Destroyed:
@@ -135,19 +137,19 @@ class CommandHolder:
 
     def _garbage(self, said: str) -> HolderError:
         return HolderError(
-            f"key holder {self.name} answered with what the protocol does not know: {_plain(said)!r}",
+            f"{self.noun} {self.name} answered with what the protocol does not know: {_plain(said)!r}",
             hint=HINT,
         )
 
     def _ask(self, *request: str) -> list[str]:
         """Run the program once and return the lines of its answer."""
         sent = "\n".join((GREETING, *request, "end", "")).encode()
-        code, said, complaint = self._run(sent)
+        code, said, complaint = self.run(sent)
         self._demand_success(request[0], code, _plain("".join(complaint.strip().splitlines()[-1:])))
         lines = said.split("\n")
         if lines[0] != GREETING or lines[-2:] != ["end", ""]:
             raise HolderError(
-                f"key holder {self.name} broke off, or does not speak the protocol: {request[0]}",
+                f"{self.noun} {self.name} broke off, or does not speak the protocol: {request[0]}",
                 hint=HINT,
             )
         return lines[1:-2]
@@ -155,22 +157,22 @@ class CommandHolder:
     def _demand_success(self, verb: str, code: int, complaint: str) -> None:
         because = f": {complaint}" if complaint else ""
         if code == NOT_THERE:
-            raise FileNotFoundError(f"key holder {self.name} has no such root")
+            raise FileNotFoundError(f"{self.noun} {self.name} has no such root")
         if code == THERE_ALREADY:
-            raise FileExistsError(f"key holder {self.name} has a root of that epoch")
+            raise FileExistsError(f"{self.noun} {self.name} has a root of that epoch")
         if code == BUSY:
             raise HolderBusyError(
-                f"key holder {self.name} cannot {verb} now{because}", hint="try again when it can"
+                f"{self.noun} {self.name} cannot {verb} now{because}", hint="try again when it can"
             )
         if code == REFUSED:
             raise HolderError(
-                f"key holder {self.name} refuses to {verb}{because}", hint="give this account the right to"
+                f"{self.noun} {self.name} refuses to {verb}{because}", hint="give this account the right to"
             )
         if code:
             how = f"was stopped by signal {-code}" if code < 0 else f"failed with exit code {code}"
-            raise HolderError(f"key holder {self.name} {how} when asked to {verb}{because}", hint=HINT)
+            raise HolderError(f"{self.noun} {self.name} {how} when asked to {verb}{because}", hint=HINT)
 
-    def _run(self, sent: bytes) -> tuple[int, str, str]:
+    def run(self, sent: bytes) -> tuple[int, str, str]:
         """Run the program with that input; return exit code, standard output and standard error."""
         demand_trusted(Path(self.words[0]))
         try:
@@ -185,7 +187,7 @@ class CommandHolder:
             )
         except OSError as problem:
             raise HolderError(
-                f"key holder {self.name} cannot be started: {problem.strerror}",
+                f"{self.noun} {self.name} cannot be started: {problem.strerror}",
                 hint="install the program, make it executable, or correct the profile",
             ) from None
         with program:
@@ -194,12 +196,12 @@ class CommandHolder:
             except (TimeoutError, subprocess.TimeoutExpired):
                 _stop(program)
                 raise HolderBusyError(
-                    f"key holder {self.name} did not answer within {self.seconds:g} s",
+                    f"{self.noun} {self.name} did not answer within {self.seconds:g} s",
                     hint="it was stopped; is what it talks to reachable? then try again",
                 ) from None
             except ValueError as problem:
                 _stop(program)
-                raise HolderError(f"key holder {self.name} {problem}", hint=HINT) from None
+                raise HolderError(f"{self.noun} {self.name} {problem}", hint=HINT) from None
             except BaseException:
                 _stop(program)
                 raise

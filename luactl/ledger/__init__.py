@@ -6,6 +6,7 @@ from .note import Checkpoint
 from .origin import Origin, create_origin
 from .proof import Proof, Shown, check, prove, show
 from .reference import open_detail, references, seal_reference, sealed_detail
+from .signed import SignedCheckpoint, newest_checkpoint, write_checkpoint
 from .status import Status, status, waiting
 from .verify import Finding, Verification, verify
 
@@ -17,6 +18,7 @@ __all__ = [
     "Origin",
     "Proof",
     "Shown",
+    "SignedCheckpoint",
     "Status",
     "Verification",
     "append",
@@ -25,6 +27,7 @@ __all__ = [
     "create_origin",
     "integrate",
     "new_id",
+    "newest_checkpoint",
     "open_detail",
     "plan_integration",
     "prove",
@@ -36,4 +39,5 @@ __all__ = [
     "status",
     "verify",
     "waiting",
+    "write_checkpoint",
 ]

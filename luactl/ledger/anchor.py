@@ -1,7 +1,8 @@
 """Anchors: where signed checkpoints go, so that the owner of the database cannot take them back.
 
-A `file:` anchor is a text of signed notes, each followed by an empty line. It is only ever appended to, and
-best lies on another host, a write-once medium or a mount that the database's administrator cannot write.
+Kinds: `file:` (here), `syslog:` (syslog.py) and `command:` (program.py). A file is a text of signed notes,
+each followed by an empty line. It is only ever appended to, and best lies on another host, a write-once
+medium or a mount that the database's administrator cannot write.
 """
 
 from __future__ import annotations
@@ -11,26 +12,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..disk import write_all
-from ..errors import LuactlError, UsageError
+from ..errors import RefusedError, UsageError
+from .handed import place
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
+from .place import Anchor, AnchorError, Record
+
+if TYPE_CHECKING:
+    from ..config import Profile
 
 TAIL = 1 << 16
 LONGEST = 1 << 20
+KINDS = "write file:/absolute/path, syslog:/dev/log, syslog:tcp://HOST:PORT or command:/program ARGUMENT …"
 _NOTE = re.compile(r"[^\n]+\n(?:0|[1-9][0-9]*)\n[A-Za-z0-9+/=]+\n(?:[^\n]+\n)*\n(?:— [^\n]+\n)+")
-
-
-class AnchorError(LuactlError):
-    """A checkpoint could not be handed over, or an anchor cannot be read."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One piece of an anchor: a note, or what is none."""
-
-    text: str
-    is_note: bool
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,7 @@ class FileAnchor:
     """A file that checkpoints are appended to."""
 
     path: Path
+    remembers: bool = True
 
     @property
     def name(self) -> str:
@@ -51,6 +48,10 @@ class FileAnchor:
             self.path.touch(mode=0o644)
         except OSError as error:
             raise self._error("cannot be made", error) from error
+
+    def missing(self) -> bool:
+        """Whether there is no such file."""
+        return not self.path.exists()
 
     def newest(self, verifier: Verifier) -> Checkpoint | None:
         """Return the last checkpoint that this key signed, as far as the end of the file shows.
@@ -134,14 +135,35 @@ def _rest(text: str) -> list[Record]:
     return [Record(text, False)] if text.strip("\n") else []
 
 
-def anchors(names: Sequence[str]) -> list[FileAnchor]:
-    """Return the anchors that a profile names. Raises UsageError for a kind that is not known."""
-    listed = []
-    for name in names:
-        kind, _, path = name.partition(":")
-        if kind != "file" or not path.startswith("/"):
-            raise UsageError(
-                f"no such kind of anchor: {name}", hint="an anchor is written file:/absolute/path"
-            )
-        listed.append(FileAnchor(Path(path)))
-    return listed
+def reached(profile: Profile) -> list[Anchor]:
+    """Return the anchors of a profile. Raises UsageError for a kind that is not known."""
+    return anchors(profile.anchors, profile.signing_key)
+
+
+def anchors(names: Sequence[str], signing_key: Path = Path(os.devnull)) -> list[Anchor]:
+    """Return the anchors that a profile names. Raises UsageError for a kind that is not known.
+
+    What write-only anchors got is remembered beside the signing key.
+    """
+    return [_anchor(name, signing_key) for name in names]
+
+
+def _anchor(name: str, signing_key: Path) -> Anchor:
+    kind, _, rest = name.partition(":")
+    if kind == "file" and rest.startswith("/"):
+        return FileAnchor(Path(rest))
+    if kind == "syslog":
+        from .syslog import SyslogAnchor, check
+
+        check(rest)
+        return SyslogAnchor(name, place(signing_key))
+    if kind == "command":
+        from ..profile.place import command_line
+        from .program import CommandAnchor
+
+        try:
+            words = command_line(name)
+        except RefusedError as error:
+            raise UsageError(f"no such anchor: {name}", hint=KINDS) from error
+        return CommandAnchor(words or (), place(signing_key))
+    raise UsageError(f"no such kind of anchor: {name}", hint=KINDS)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .anchor import AnchorError, FileAnchor, Record
 from .merkle import CompactRange
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
+from .place import Anchor, AnchorError, Record
 from .report import Report
 
 
@@ -54,7 +54,7 @@ class Source:
             self._next = next(self._claims, None)
 
 
-def anchored(anchor: FileAnchor, report: Report, keys: Sequence[Verifier]) -> Iterator[Checkpoint]:
+def anchored(anchor: Anchor, report: Report, keys: Sequence[Verifier]) -> Iterator[Checkpoint]:
     """Yield the checkpoints of an anchor. A torn write that was made good after it is no finding."""
     try:
         for record, after in pairwise(_last(anchor.records())):
@@ -83,7 +83,7 @@ def _last(records: Iterable[Record]) -> Iterator[Record | None]:
 
 
 def _judge(
-    anchor: FileAnchor, record: Record | None, after: Record | None, report: Report, keys: Sequence[Verifier]
+    anchor: Anchor, record: Record | None, after: Record | None, report: Report, keys: Sequence[Verifier]
 ) -> Iterator[Checkpoint]:
     if record is None:
         return

@@ -18,10 +18,11 @@ from pathlib import Path
 from ..db import Session, queries, transaction
 from ..disk import sync_directory, write_all
 from ..errors import RefusedError
-from .anchor import FileAnchor, anchors
+from .anchor import reached
 from .entry import Entry, append
 from .note import Checkpoint, NoteError, Signer, Verifier, open_checkpoint
 from .origin import PREFIX, Origin, current, read_key, write_key
+from .place import Anchor
 
 ACTION = "ledger.origin.fork"
 
@@ -63,7 +64,7 @@ def find_lost(session: Session) -> tuple[Branch, ...]:
     kept = max(stored, default=0)
     lost: dict[str, Branch] = {}
     for verifier in _keys(session, origin):
-        for anchor in anchors(session.profile.anchors):
+        for anchor in reached(session.profile):
             newest = _newest(anchor, verifier, stored)
             if newest is not None and newest.size > max(kept, _size(lost.get(verifier.name))):
                 lost[verifier.name] = Branch(
@@ -86,7 +87,7 @@ def _keys(session: Session, origin: Origin) -> list[Verifier]:
     return keys
 
 
-def _newest(anchor: FileAnchor, verifier: Verifier, stored: Mapping[int, bytes]) -> Checkpoint | None:
+def _newest(anchor: Anchor, verifier: Verifier, stored: Mapping[int, bytes]) -> Checkpoint | None:
     """Return the largest checkpoint of that key, after comparing those that the database has too."""
     newest = None
     for checkpoint in _signed(anchor, verifier):
@@ -100,8 +101,8 @@ def _newest(anchor: FileAnchor, verifier: Verifier, stored: Mapping[int, bytes])
     return newest
 
 
-def _signed(anchor: FileAnchor, verifier: Verifier) -> Iterator[Checkpoint]:
-    if not anchor.path.exists():
+def _signed(anchor: Anchor, verifier: Verifier) -> Iterator[Checkpoint]:
+    if anchor.missing():
         return
     for record in anchor.records():
         try:

@@ -14,10 +14,11 @@ from typing import Any
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold
-from .anchor import AnchorError, FileAnchor, anchors
+from .anchor import reached
 from .merkle import TILE_HEIGHT, CompactRange
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
+from .place import Anchor, AnchorError
 
 BATCH = 10_000
 LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
@@ -49,13 +50,13 @@ def integrate(session: Session, *, batch: int = BATCH) -> Checkpoint | None:
     not take the checkpoint (the next run makes up for it).
     """
     signer = own_signer(session)
-    reached = anchors(session.profile.anchors)
+    places = reached(session.profile)
     checkpoint = None
     with _lock(session):
-        failed = hand_over(session, signer, reached)
+        failed = hand_over(session, signer, places)
         while (extended := _extend(session, signer, batch)) is not None:
             checkpoint, taken = extended
-            failed = hand_over(session, signer, reached)
+            failed = hand_over(session, signer, places)
             if taken < batch:
                 break
     if failed:
@@ -116,7 +117,7 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
         return checkpoint, len(packed) // 32
 
 
-def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -> list[AnchorError]:
+def hand_over(session: Session, signer: Signer, places: Sequence[Anchor]) -> list[AnchorError]:
     """Give the newest committed checkpoint to every anchor that does not have it; returns what went wrong.
 
     An anchor out of reach does not stop the log. Raises RefusedError when an anchor holds a checkpoint of
@@ -124,7 +125,7 @@ def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -
     """
     row = queries("ledger").newest_checkpoint(session.conn)
     failed: list[AnchorError] = []
-    for number, anchor in enumerate(reached, 1):
+    for number, anchor in enumerate(places, 1):
         try:
             known = anchor.newest(signer.verifier)
             if known is not None:
@@ -139,7 +140,7 @@ def hand_over(session: Session, signer: Signer, reached: Sequence[FileAnchor]) -
     return failed
 
 
-def _check_known(session: Session, signer: Signer, anchor: FileAnchor, known: Checkpoint) -> None:
+def _check_known(session: Session, signer: Signer, anchor: Anchor, known: Checkpoint) -> None:
     note = queries("ledger").checkpoint_note(session.conn, size=known.size)
     if note is None or open_checkpoint(note, [signer.verifier]).root != known.root:
         raise RefusedError(

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..db import Session, queries, transaction
 from ..disk import create
 from ..errors import LuactlError, RefusedError
-from .anchor import anchors
+from .anchor import reached
 from .entry import Entry, append
 from .note import Signer, Verifier
 
@@ -99,12 +99,12 @@ def create_origin(session: Session) -> Origin:
         return origin
     if origin is not None:
         own_signer(session)
-    elif any(anchor.newest(signer.verifier) for anchor in anchors(session.profile.anchors)):
+    elif any(anchor.newest(signer.verifier) for anchor in reached(session.profile)):
         raise RefusedError(
             f"{signer.name} has signed checkpoints before, for another database",
             hint=f"move {path} and its anchors away; a new log gets a new name and key",
         )
-    for number, anchor in enumerate(anchors(session.profile.anchors), 1):
+    for number, anchor in enumerate(reached(session.profile), 1):
         anchor.create()
         session.step(f"anchor {number} made")
     return origin or _insert(session, signer)

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from ..db import Session, queries
 from ..errors import RefusedError
-from .anchor import AnchorError, FileAnchor, anchors
+from .anchor import reached
 from .note import NoteError, Verifier
 from .origin import current
+from .place import Anchor, AnchorError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class AnchorState:
     current: bool
     """Whether it has the database's newest checkpoint."""
     problem: str | None
+    lag: int | None = None
+    """Entries under the database's newest checkpoint that it does not know of; None when that is unknown."""
+    known_by: str = "the anchor"
+    """Who says so: the anchor itself, or `this host`, which handed it over to one that cannot be asked."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +73,23 @@ def status(session: Session) -> Status:
         root=None if newest is None else newest[1],
         signed_at=None if newest is None else newest[3],
         signs_here=session.profile.signing_key.exists(),
-        anchors=tuple(_state(anchor, origin.vkey, size) for anchor in anchors(session.profile.anchors)),
+        anchors=tuple(_state(anchor, origin.vkey, size) for anchor in reached(session.profile)),
     )
 
 
-def _state(anchor: FileAnchor, vkey: str, size: int) -> AnchorState:
+def _state(anchor: Anchor, vkey: str, size: int) -> AnchorState:
+    says = "the anchor" if anchor.remembers else "this host"
     try:
         known = anchor.newest(Verifier.parse(vkey))
     except (AnchorError, NoteError) as error:
-        return AnchorState(anchor.name, None, False, error.what)
+        return AnchorState(anchor.name, None, False, error.what, None, says)
     have = None if known is None else known.size
-    if not anchor.path.exists():
-        return AnchorState(anchor.name, None, False, "the file is missing")
+    if anchor.missing():
+        what = "the file is missing" if anchor.name.startswith("file:") else "it is not there"
+        return AnchorState(anchor.name, None, False, what, None, says)
     if have is not None and have > size:
-        return AnchorState(
-            anchor.name, have, False, "it knows more than the database: a restore or a rewrite"
-        )
-    return AnchorState(anchor.name, have, (have or 0) == size, None)
+        problem = "it knows more than the database: a restore or a rewrite"
+        return AnchorState(anchor.name, have, False, problem, 0, says)
+    if have is None and not anchor.remembers:
+        return AnchorState(anchor.name, None, size == 0, None, None, says)
+    return AnchorState(anchor.name, have, (have or 0) == size, None, size - (have or 0), says)

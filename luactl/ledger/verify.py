@@ -15,7 +15,7 @@ from psycopg import ClientCursor
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
-from .anchor import FileAnchor, anchors
+from .anchor import reached
 from .claim import Source, anchored, given, stored, unexplained
 from .columns import check_entry
 from .fork import read_forks
@@ -23,6 +23,7 @@ from .integrate import edge
 from .merkle import CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import current, read_key, verifiers
+from .place import Anchor
 from .report import Finding, Report, Verification
 
 __all__ = ["Finding", "Verification", "verify"]
@@ -56,13 +57,13 @@ def verify(
     report = Report([])
     kept = None if checkpoint_file is None else _read(checkpoint_file)
     base = None if since is None else _base(session, _read(since))
-    reached = anchors(session.profile.anchors)
+    places = reached(session.profile)
     with transaction(session) as conn:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         # Leaf by leaf in the order of the log: sorting all bodies would take the server's disk.
         conn.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         conn.execute("SET LOCAL statement_timeout = 0")
-        _Check(session, report, progress).run(reached, kept, base)
+        _Check(session, report, progress).run(places, kept, base)
     return Verification(
         ok=not report.found,
         origin=origin.origin,
@@ -70,7 +71,7 @@ def verify(
         size=report.size,
         pending=report.pending,
         checkpoints=report.checkpoints,
-        anchors=tuple(anchor.name for anchor in reached),
+        anchors=tuple(anchor.name for anchor in places),
         findings=tuple(report.findings),
         found=report.found,
         lost=tuple(report.forks.values()),
@@ -119,13 +120,13 @@ class _Check:
         self.session, self.conn, self.report, self.progress = session, session.conn, report, progress
         self.tree, self.sources, self.found = CompactRange(), list[Source](), 0
 
-    def run(self, reached: Sequence[FileAnchor], kept: str | None, base: Checkpoint | None) -> None:
+    def run(self, places: Sequence[Anchor], kept: str | None, base: Checkpoint | None) -> None:
         """Check the log from `base` on, then the queue."""
         report, keys = self.report, _keys(self.session, self.report)
         report.forks = read_forks(self.session)
         begin = 0 if base is None else base.size
         self.sources = [Source("the database", report, self._stored(keys, begin), begin)]
-        for anchor in reached:
+        for anchor in places:
             claims = unexplained(report, anchored(anchor, report, keys))
             self.sources.append(Source(anchor.name, report, claims, begin))
         if kept is not None:

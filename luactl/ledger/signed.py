@@ -1,0 +1,66 @@
+"""The newest signed checkpoint, as it leaves the house: a note, or a request to a cosigner."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ..db import Session, queries, transaction
+from ..disk import create
+from ..errors import RefusedError, UsageError
+from .merkle import consistency_parts
+from .proof import part_root
+
+
+@dataclass(frozen=True)
+class SignedCheckpoint:
+    """What is signed now, and from which earlier size that is proved."""
+
+    size: int
+    root: bytes
+    signed_at: datetime
+    note: str
+    """The signed note (C2SP tlog-checkpoint)."""
+    since: int | None
+    proof: tuple[bytes, ...]
+    """Consistency proof from `since`, lowest hash first; empty without one, and from 0."""
+
+    def text(self) -> str:
+        """Return what goes to a file: the note, or the request of C2SP tlog-witness, add-checkpoint."""
+        if self.since is None:
+            return self.note
+        lines = [f"old {self.since}", *(base64.b64encode(one).decode() for one in self.proof), ""]
+        return "\n".join([*lines, self.note])
+
+
+def newest_checkpoint(session: Session, since: int | None = None) -> SignedCheckpoint:
+    """Return the newest checkpoint, with a consistency proof from a size if one is given.
+
+    Raises RefusedError when nothing is signed yet, UsageError for a size beyond it.
+    """
+    with transaction(session) as conn:
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        row = queries("ledger").newest_checkpoint(conn)
+        if row is None:
+            raise RefusedError(
+                "nothing is signed yet", hint="run `luactl ledger integrate` on the ledger host"
+            )
+        size, root, note, signed_at = row
+        if since is not None and since > size:
+            raise UsageError(
+                f"the log has {size:,} signed entries, not {since:,}", hint="give a smaller size"
+            )
+        proof: tuple[bytes, ...] = ()
+        if since:
+            proof = tuple(part_root(conn, begin, end) for begin, end in consistency_parts(since, size))
+    return SignedCheckpoint(size, bytes(root), signed_at, note, since, proof)
+
+
+def write_checkpoint(found: SignedCheckpoint, out: Path) -> None:
+    """Write it into a new file. Raises UsageError when that cannot be."""
+    try:
+        create(out, found.text().encode())
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}", hint="name a new file") from error
