@@ -79,17 +79,20 @@ def _key_file(file: Path | None) -> Path:
 @app.command("list")
 def list_(
     open_: Annotated[bool, typer.Option("--open", help="Only those that are neither used nor void.")] = False,
+    mine: Annotated[bool, typer.Option("--mine", help="Only those that wait for your answer.")] = False,
     limit: Limit = 0,
 ) -> None:
     """List requests for approval, newest first.
 
     Examples:
         luactl approval list --open
+        luactl approval list --mine
     """
     from luactl import approval
 
     with session("approval list") as s:
-        found = approval.list_(s, open_only=open_, limit=limit + 1 if limit else 0)
+        found = approval.list_(s, open_only=open_ or mine, limit=limit + 1 if limit and not mine else 0)
+        found = approval.mine(s, found) if mine else found
     cut = bool(limit) and len(found) > limit
     notes = [f"more than {limit} requests; `--limit 0` shows all"] if cut else []
     show(found[:limit] if cut else found, REQUESTS, notes)

@@ -13,18 +13,15 @@ from luactl.errors import Exit, UsageError
 
 from .app import group
 from .context import is_json, session
-from .diagnostics import confirm, note, progress
+from .diagnostics import confirm, progress
+from .erasure_queue import propose, queue, withdraw
+from .erasure_who import All, Asked, Category, Class, File, Instruction, SkipUnknown, Subject
 from .options import AnyTenant, DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
 from .residue import residue
-from .table import origin
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from luactl.db import Session
     from luactl.erasure import ErasurePlan, ErasureResult, Returned
-    from luactl.tenant import Tenant
 
 app = group("Erase people so that nobody can read them again.")
 
@@ -48,34 +45,6 @@ RECORD = (*ERASURES, ("epoch", "EPOCH"))
 BACK = tuple((name, name.upper()) for name in ("tenant", "people", "revived", "special", "periods", "rows"))
 REPLAYED = (*BACK, ("kept", "KEPT"), ("held", "HELD"))
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the erasure.")]
-
-
-Subject = Annotated[
-    str | None,
-    typer.Option("--subject", metavar="ID", help="Who; `luactl subject find` tells it.", show_default=False),
-]
-File = Annotated[
-    str | None,
-    typer.Option("--file", metavar="FILE|-", help="Many: one subject id or external id a line."),
-]
-All = Annotated[bool, typer.Option("--all", help="Everybody of the tenant.")]
-SkipUnknown = Annotated[
-    bool, typer.Option("--skip-unknown", help="With --file: leave out lines that name nobody.")
-]
-Class = Annotated[
-    str | None,
-    typer.Option("--class", metavar="CLASS", help="special: only what is sealed under that class (Art. 9)."),
-]
-Category = Annotated[
-    str | None,
-    typer.Option(
-        "--category", metavar="NAME", help="Only interaction, or one field: contact.personal.FIELD."
-    ),
-]
-Instruction = Annotated[
-    str | None,
-    typer.Option("--instruction", metavar="REF", help="Where the tenant's order is found; no personal data."),
-]
 
 
 @dataclass(frozen=True)
@@ -115,69 +84,6 @@ def _notes(plan: ErasurePlan) -> list[str]:
             f"plan {plan.digest}"]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Who and what the options of a command ask for."""
-
-    subject: str | None
-    file: str | None
-    everyone: bool
-    skip_unknown: bool
-    key_class: str | None
-    category: str | None
-    instruction: str | None
-
-    def plan(self, s: Session, tenant: str) -> ErasurePlan:
-        """Plan for the one selection that was made. Raises UsageError unless it is exactly one."""
-        from luactl import erasure
-        from luactl.tenant import find
-
-        if [self.subject is not None, self.file is not None, self.everyone].count(True) != 1:
-            raise UsageError("exactly one of --subject, --file and --all is needed", hint="say who is meant")
-        if self.instruction is None:
-            raise UsageError("--instruction is needed", hint="where is the tenant's order found?")
-        found = find(s, tenant)
-        return erasure.plan(s, found, self.who(s, found), self.instruction, scope=self.scope())
-
-    def scope(self) -> str:
-        """Return what of these people goes. Raises UsageError."""
-        if self.key_class and self.category:
-            raise UsageError("--class and --category exclude each other", hint="one at a time")
-        if self.key_class not in (None, "special"):
-            raise UsageError(
-                "the only class that goes alone is special",
-                hint="main is the person; accounting and medical-record are kept by law until the purge",
-            )
-        return self.category or self.key_class or "person"
-
-    def who(self, s: Session, tenant: Tenant) -> UUID | tuple[UUID, ...]:
-        """Return who is meant."""
-        from luactl import erasure
-
-        if self.subject is not None:
-            return identifier(self.subject)
-        if self.file is None:
-            return erasure.everybody(s, tenant)
-        named = erasure.from_file(s, tenant, origin(self.file), skip_unknown=self.skip_unknown)
-        if named.unknown:
-            note(f"{len(named.unknown):,} lines name nobody and are left out")
-        return named.subjects
-
-    def saved(self, s: Session, tenant: str, path: Path) -> ErasurePlan:
-        """Return a plan that was saved, as it is now. Raises UsageError when options say anything else."""
-        from luactl import erasure
-        from luactl.tenant import find
-
-        if self.subject or self.file or self.everyone or self.key_class or self.category or self.instruction:
-            raise UsageError("--plan says who and why", hint="give nothing else that a plan says")
-        kept = erasure.read_saved(path)
-        if kept.tenant != tenant:
-            raise UsageError("the plan is another tenant's", hint="name that one with --tenant")
-        plan = erasure.plan(s, find(s, tenant), kept.subjects, kept.instruction, scope=kept.scope)
-        erasure.again(kept, plan)
-        return plan
-
-
 @app.command("plan")
 def plan_(
     tenant: TenantSlug,
@@ -212,7 +118,8 @@ def run(
     category: Category = None,
     instruction: Instruction = None,
     plan_file: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="Run a plan that was saved.")
+        str | None,
+        typer.Option("--plan", metavar="FILE|ID", help="Run a plan from a file, or one on record."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Finish what was cut short or waited for a hold.")
@@ -237,6 +144,7 @@ def run(
         luactl erasure run --tenant smile --file ids.txt --instruction T-13 --dry-run
         luactl erasure run --tenant smile --file ids.txt --category interaction --instruction T-14
         luactl erasure run --tenant smile --plan plan.json
+        luactl erasure run --tenant smile --plan 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
         luactl erasure run --tenant smile --resume
     """
     from luactl import erasure
@@ -254,14 +162,18 @@ def run(
             show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
             return
         if plan.state == "planned":
-            rows = sum(one.rows for one in plan.going)
-            who = f"subject {plan.subject_id}" if plan.subject_id else f"{plan.people:,} people"
-            confirm(f"Erase {who}, {rows} rows, for good?", yes=yes, retype=tenant)
+            confirm(_question(plan), yes=yes, retype=tenant)
         with progress("erasing people", plan.people) as advance:
             base = find_paths().certificates
             done = erasure.run(s, plan, base, certificate, progress=advance, except_held=except_held)
     waits = [f"{len(plan.held):,} people are held and wait"] if plan.held else []
     show(done, RESULT, [*_outcome(done), *waits])
+
+
+def _question(plan: ErasurePlan) -> str:
+    rows = sum(one.rows for one in plan.going)
+    who = f"subject {plan.subject_id}" if plan.subject_id else f"{plan.people:,} people"
+    return f"Erase {who}, {rows} rows, for good?"
 
 
 def _resume(tenant: str, dry_run: bool, yes: bool) -> None:
@@ -449,3 +361,6 @@ def _back(found: Returned) -> Back:
 
 
 app.command("residue")(residue)
+app.command("propose")(propose)
+app.command("withdraw")(withdraw)
+app.command("queue")(queue)

@@ -7,6 +7,7 @@ INSERT INTO lua.instruction VALUES (%(tenant)s, gen_random_uuid(), 'contract', '
 INSERT INTO lua.erasure VALUES (%(tenant)s, gen_random_uuid(), gen_random_uuid(), 'mail', 'somebody', 'intent', 2, '{}', NULL, now());
 INSERT INTO lua.erasure_batch SELECT tenant_id, erasure_id, 2, 1, '{}', '{}', now() FROM lua.erasure WHERE tenant_id = %(tenant)s;
 INSERT INTO lua.erasure_subject SELECT tenant_id, erasure_id, subject_id, 'erased', 'person' FROM lua.erasure WHERE tenant_id = %(tenant)s;
+INSERT INTO lua.erasure_plan VALUES (%(tenant)s, md5('p' || %(tenant)s)::uuid, sha256('t'), sha256('d'), 'person', ARRAY[md5(%(tenant)s::text)::uuid], 'mail', '{}', 'somebody', now());
 INSERT INTO lua.purge VALUES (%(tenant)s, gen_random_uuid(), 'somebody', 'intent', 2, '{}', NULL, now());
 INSERT INTO lua.token_directory VALUES (%(tenant)s, md5('t' || %(tenant)s)::uuid, sha256(%(tenant)s::text::bytea), translate(lpad(%(tenant)s::text, 8, 'a'), '0189', 'xyzu'));
 INSERT INTO lua.secret (tenant_id, secret_id, kind, name, token_id, prefix, scopes, created_at, created_by, expires_at, entry_id)

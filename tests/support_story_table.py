@@ -14,6 +14,7 @@ from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
 from support_story import REFERENCE, Args, Case, Rule, T, World, covering, rows
 from support_story_ask import ASKED
 from support_story_eyes import EYES
+from support_story_plans import PLANS
 
 from luactl import embedded, key
 from luactl.connect import open_session
@@ -416,6 +417,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     ),
     # The checkpoint is its own record: an entry about it would wait for the next one, for ever.
     "ledger integrate": (Case(covers=covering(INTEGRATED)),),
+    **PLANS,
     "erasure run": (
         Case(
             lambda w: (*T, "--subject", w.people["1"], "--instruction", "ticket 4711"),

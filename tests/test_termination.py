@@ -16,7 +16,7 @@ import pytest
 from conftest import Home
 from support_erasure import erase, person, practice, table
 
-from luactl import approval, crm, doctor, hold, key, ledger, portable, termination
+from luactl import approval, crm, doctor, erasure, hold, key, ledger, portable, termination
 from luactl.clock import ShiftedClock
 from luactl.db import Session, transaction
 from luactl.erasure import unfinished
@@ -85,6 +85,7 @@ def test_nothing_is_left_but_what_the_certificate_names(
     before = rows_of(admin, other.tenant_id)
     smile = practice(session)
     erase(session, smile, person(session, smile, "2"), tmp_path)
+    erasure.keep(session, erasure.plan(session, smile, person(session, smile, "1"), "ticket 1"))
     termination.announce(session, smile, "letter")
     done = ended(session, smile, tmp_path)
     assert (done.outcome, done.pending) == ("ended", None)
@@ -135,8 +136,9 @@ def test_its_tables_are_those_of_the_catalog(
         " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attname = 'tenant_id'"
         " AND c.relnamespace IN ('lua'::regnamespace, 'crm'::regnamespace, 'vault'::regnamespace)"
     ).fetchall()
-    with_keys = {"vault.slot", "vault.period", "vault.release", "vault.release_key", "lua.sentinel"}
-    assert {name for (name,) in tables} - {name for (name,) in going} - KEPT - with_keys == set()
+    at_once = {"vault.slot", "vault.period", "vault.release", "vault.release_key", "lua.erasure_plan"}
+    every = {name for (name,) in tables} - {"lua.sentinel"}
+    assert every - {name for (name,) in going} - KEPT - at_once == set()
 
 
 def test_it_waits_for_the_time_of_grace(session: Session, tmp_path: Path) -> None:

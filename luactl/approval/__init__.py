@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .demanding import ApprovalNeededError, Granted, Want, demand, digest, needed, use
     from .document import Bound, DocumentError, Request, differences, open_answer, parse, sign, split
     from .key import ApproverKey, NewKey, keys, load, make, register, revoke
-    from .record import Answer, Approval, find, list_
+    from .record import Answer, Approval, find, list_, mine, of_plans
     from .rule import ROLES, Rule, RuleChange, rule_of, rules, set_rule
 
 __all__ = [
@@ -43,7 +43,9 @@ __all__ = [
     "list_",
     "load",
     "make",
+    "mine",
     "needed",
+    "of_plans",
     "open_answer",
     "parse",
     "read_request",
@@ -65,7 +67,7 @@ __getattr__ = attributes(
         "demanding": "ApprovalNeededError Granted Want demand digest needed use",
         "document": "Bound DocumentError Request differences open_answer parse sign split",
         "key": "ApproverKey NewKey keys load make register revoke",
-        "record": "Answer Approval find list_",
+        "record": "Answer Approval find list_ mine of_plans",
         "rule": "ROLES Rule RuleChange rule_of rules set_rule",
     },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,6 +70,7 @@ def read(conn: Any, now: datetime, **wanted: Any) -> tuple[Approval, ...]:
         "requested_by": None,
         "action": None,
         "target": None,
+        "plans": None,
         "open": False,
         "limit": 0,
     }
@@ -117,6 +118,34 @@ def list_(session: Session, *, open_only: bool = False, limit: int = 0) -> tuple
     """Return the requests of everybody, newest first; at most `limit` of them unless it is 0."""
     with transaction(session) as conn:
         return read(conn, session.clock.now(), open=open_only, limit=limit)
+
+
+def of_plans(session: Session, action: str, plans: Collection[str]) -> tuple[Approval, ...]:
+    """Return the requests of everybody for an action that are bound to one of these plans, newest first;
+    `plans` are digests in hex.
+    """
+    with transaction(session) as conn:
+        return read(conn, session.clock.now(), action=action, plans=sorted(plans))
+
+
+def mine(session: Session, requests: Collection[Approval]) -> tuple[Approval, ...]:
+    """Return those that wait for this login: of a role that was asked for, not by the same person, and not
+    answered by them. Whether a key is registered to answer with, the answer itself will say.
+    """
+    waiting = [one for one in requests if one.state == "waiting"]
+    if not waiting:
+        return ()
+    wanted = sorted({role for one in waiting for role in one.roles if role != "outside"})
+    with transaction(session) as conn:
+        own = set(queries("approval").own_logins(conn))
+        roles = {row[0] for row in queries("approval").own_roles(conn, roles=wanted)}
+    return tuple(
+        one
+        for one in waiting
+        if one.requested_by not in own
+        and roles & set(one.roles)
+        and own.isdisjoint(answer.recorded_by for answer in one.answers)
+    )
 
 
 def find(session: Session, approval_id: UUID) -> Approval:

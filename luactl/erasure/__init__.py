@@ -12,27 +12,39 @@ from ..lazy import attributes
 if TYPE_CHECKING:
     from .admission import DRIFT_ROWS, DRIFT_SHARE, Saved, again, read_saved
     from .checking import Check, Verification, verify
-    from .handing import write_pdf, write_zip
+    from .course import Course, course_of
+    from .handing import certificate, write_markdown, write_pdf, write_zip
     from .naming import Named, from_file
+    from .onrecord import KeptPlan, ask, keep, kept, withdraw
     from .planning import Dropping, ErasurePlan, Going, Held, Staying, everybody, plan
+    from .reach import ahead
     from .record import Erasure, Unfinished, begun, find, list_, unfinished
     from .replaying import Replayed, replay
     from .restored import Period, Returned, returned
     from .running import ErasureResult, resume, run
+    from .standing import OPEN, STATES, Drift, Preview, Queue, Queued, chosen, plan_of, preview, queue
     from .waited import waiting
 
 __all__ = [
     "DRIFT_ROWS",
     "DRIFT_SHARE",
+    "OPEN",
+    "STATES",
     "Check",
+    "Course",
+    "Drift",
     "Dropping",
     "Erasure",
     "ErasurePlan",
     "ErasureResult",
     "Going",
     "Held",
+    "KeptPlan",
     "Named",
     "Period",
+    "Preview",
+    "Queue",
+    "Queued",
     "Replayed",
     "Returned",
     "Saved",
@@ -40,12 +52,22 @@ __all__ = [
     "Unfinished",
     "Verification",
     "again",
+    "ahead",
+    "ask",
     "begun",
+    "certificate",
+    "chosen",
+    "course_of",
     "everybody",
     "find",
     "from_file",
+    "keep",
+    "kept",
     "list_",
     "plan",
+    "plan_of",
+    "preview",
+    "queue",
     "read_saved",
     "replay",
     "resume",
@@ -54,6 +76,8 @@ __all__ = [
     "unfinished",
     "verify",
     "waiting",
+    "withdraw",
+    "write_markdown",
     "write_pdf",
     "write_zip",
 ]
@@ -62,10 +86,14 @@ __getattr__ = attributes(
     __name__,
     {
         "admission": "DRIFT_ROWS DRIFT_SHARE Saved again read_saved",
+        "reach": "ahead",
         "checking": "Check Verification verify",
-        "handing": "write_pdf write_zip",
+        "course": "Course course_of",
+        "handing": "certificate write_markdown write_pdf write_zip",
         "naming": "Named from_file",
+        "onrecord": "KeptPlan ask keep kept withdraw",
         "planning": "Dropping ErasurePlan Going Held Staying everybody plan",
+        "standing": "OPEN STATES Drift Preview Queue Queued chosen plan_of preview queue",
         "record": "Erasure Unfinished begun find list_ unfinished",
         "replaying": "Replayed replay",
         "restored": "Period Returned returned",

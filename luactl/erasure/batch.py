@@ -176,6 +176,7 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
             plan=Jsonb(_document(act, act.plan, chosen, gone)), at=at, scope=act.scope,
             subjects=pack_uuids(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
         )  # fmt: skip
+        noun.take_plans(conn, tenant_id=act.tenant_id, digest=bytes.fromhex(act.plan.digest))
     noun.insert_batch(
         conn, **this, epoch=epoch, people=len(chosen.living), at=at,
         gone=Jsonb({one.table: one.rows for one in gone}),

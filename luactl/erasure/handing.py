@@ -12,19 +12,32 @@ from .document import document
 from .record import Erasure
 
 
+def certificate(erasure: Erasure) -> str:
+    """Return the certificate of an erasure, as Markdown. Raises RefusedError before the outcome."""
+    return document(_facts(erasure))
+
+
+def write_markdown(erasure: Erasure, target: Path) -> Path:
+    """Write the same to a new file. Raises as `write_pdf` does."""
+    return _write(certificate(erasure).encode(), target)
+
+
 def write_pdf(erasure: Erasure, target: Path) -> Path:
     """Write the certificate of an erasure as PDF to a new file.
 
     Raises RefusedError before the outcome or when the file is there, LuactlError when the disk does not take
     it.
     """
-    data = to_pdf(document(_facts(erasure)), f"Certificate of erasure {erasure.erasure_id}")
+    return _write(to_pdf(certificate(erasure), f"Certificate of erasure {erasure.erasure_id}"), target)
+
+
+def _write(data: bytes, target: Path) -> Path:
     try:
         create(target, data)
     except FileExistsError:
         raise RefusedError(f"{target} is there already", hint="name a file that does not exist yet") from None
     except OSError as error:
-        raise LuactlError(f"the PDF could not be written to {target}: {error.strerror}") from error
+        raise LuactlError(f"the certificate could not be written to {target}: {error.strerror}") from error
     return target
 
 

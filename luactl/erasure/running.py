@@ -20,7 +20,7 @@ from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
-from . import category, record
+from . import category, onrecord, record
 from . import facts as statement
 from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
 from .checking import Check, check
@@ -109,7 +109,7 @@ def run(
             "nobody of these people is left to erase",
             hint=f"`luactl erasure list --tenant {plan.tenant}` shows who was erased by which erasure",
         )
-    granted = None if known or again else approval.demand(session, wanted(plan))
+    granted = None if known or again else onrecord.demand(session, plan)
     if known is None or known.state == "intent":
         recover(session)
     if known is None:

@@ -57,6 +57,10 @@ WITH contact AS (
 ), erasure AS (
     INSERT INTO lua.erasure (tenant_id, erasure_id, subject_id, instruction, requested_by, state, epoch, plan, created_at)
     VALUES (:tenant_id::bigint, :id::uuid, :id::uuid, 'probe', session_user, 'intent', 1, '{}', now())
+), plan AS (
+    INSERT INTO lua.erasure_plan
+        (tenant_id, plan_id, target, digest, scope, subjects, instruction, plan, made_by, made_at)
+    VALUES (:tenant_id::bigint, :id::uuid, sha256('t'), sha256('d'), 'person', ARRAY[:id::uuid], 'probe', '{}', session_user, now())
 )
 INSERT INTO lua.purge (tenant_id, purge_id, requested_by, state, epoch, plan, created_at)
 VALUES (:tenant_id::bigint, :id::uuid, session_user, 'intent', 1, '{}', now());

@@ -43,7 +43,7 @@ SELECT lua.use_approval(:approval_id::uuid, :finish::boolean, :at::timestamptz);
 SELECT lua.void_approval(:approval_id::uuid, :reason::text, :at::timestamptz);
 
 -- name: approvals
--- Requests, newest first: one of them, or those of a login, an action and a target, or all; open ones alone if asked.
+-- Requests, newest first: one of them, or those of a login, an action, a target or some plans, or all; open ones alone if asked.
 SELECT approval_id, action, target, request, needed, roles, requested_by, requested_at, expires_at, used_at,
        finished_at, void_reason
 FROM lua.approval
@@ -51,6 +51,7 @@ WHERE (:approval_id::uuid IS NULL OR approval_id = :approval_id::uuid)
   AND (:requested_by::text IS NULL OR requested_by = :requested_by::text)
   AND (:target::text IS NULL OR target = :target::text)
   AND (:action::text IS NULL OR action = :action::text)
+  AND (:plans::text[] IS NULL OR convert_from(request, 'UTF8')::jsonb #>> '{exact,plan}' = ANY (:plans::text[]))
   AND (NOT :open::boolean OR (finished_at IS NULL AND void_at IS NULL))
 ORDER BY requested_at DESC, approval_id DESC
 LIMIT nullif(:limit::bigint, 0);
@@ -66,3 +67,14 @@ ORDER BY w.recorded_at, w.vkey;
 -- name: tree_id$
 -- Which key tree this is: a request for one installation is worth nothing in another.
 SELECT tree_id FROM vault.tree;
+
+-- name: own_logins$
+-- All logins of the person who asks, as registered keys have them; this one alone without a key.
+SELECT array_agg(DISTINCT l.name) FROM (
+    SELECT session_user::text AS name
+    UNION ALL SELECT unnest(k.logins) FROM lua.approver_key k WHERE session_user::text = ANY (k.logins)
+) AS l;
+
+-- name: own_roles
+-- Which of these roles the login has.
+SELECT r.name FROM unnest(:roles::text[]) AS r(name) WHERE pg_has_role(session_user, r.name, 'MEMBER');

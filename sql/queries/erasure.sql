@@ -259,3 +259,45 @@ WHERE p.tenant_id = :tenant_id::bigint AND p.state = 'held'
                     AND l.state = 'erased' AND l.erasure_id > p.erasure_id)
 GROUP BY e.instruction, e.scope
 ORDER BY min(p.erasure_id::text);
+
+-- name: keep_plan<!
+-- Puts a plan on record, in place of an earlier one of this login for the same people and scope; returns its id.
+INSERT INTO lua.erasure_plan
+    (tenant_id, plan_id, target, digest, scope, subjects, instruction, plan, made_by, made_at)
+VALUES
+    (:tenant_id::bigint, :plan_id::uuid, :target::bytea, :digest::bytea, :scope::text, :subjects::uuid[],
+     :instruction::text, :plan::jsonb, session_user, :at::timestamptz)
+ON CONFLICT (tenant_id, target, made_by) DO UPDATE
+    SET digest = excluded.digest, instruction = excluded.instruction, plan = excluded.plan, made_at = excluded.made_at
+RETURNING plan_id;
+
+-- name: plan_on_record^
+-- One plan that is on record.
+SELECT plan_id, scope, subjects, instruction, encode(digest, 'hex'), plan, made_by, made_at
+FROM lua.erasure_plan
+WHERE tenant_id = :tenant_id::bigint AND plan_id = :plan_id::uuid;
+
+-- name: own_plan^
+-- The plan of this login on record for these people and this scope: its id, digest and counts.
+SELECT plan_id, encode(digest, 'hex'), plan
+FROM lua.erasure_plan
+WHERE tenant_id = :tenant_id::bigint AND target = :target::bytea AND made_by = session_user;
+
+-- name: tenant_of_plan$
+-- Which tenant a plan on record belongs to.
+SELECT lua.tenant_of_erasure_plan(:plan_id::uuid);
+
+-- name: withdraw_plan!
+-- Takes a plan off the record.
+DELETE FROM lua.erasure_plan
+WHERE tenant_id = :tenant_id::bigint AND plan_id = :plan_id::uuid;
+
+-- name: take_plans!
+-- Takes every plan of that digest off the record: it is being carried out.
+DELETE FROM lua.erasure_plan
+WHERE tenant_id = :tenant_id::bigint AND digest = :digest::bytea;
+
+-- name: queue
+-- Planned, begun and finished erasures of all tenants, newest first, at most so many of each kind; open: those with work left.
+SELECT tenant_id, tenant, kind, id, state, scope, people, held, waiting, instruction, made_by, made_at, ended_at, digest
+FROM lua.erasure_queue(:open::boolean, :limit::bigint);

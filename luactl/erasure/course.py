@@ -1,0 +1,50 @@
+"""One erasure with all that belongs to it: batches, who is left, who waited for a hold. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from ..approval.checking import said
+from ..db import Session, transaction
+from ..errors import RefusedError
+from . import facts as statement
+from . import record
+from .planning import ErasurePlan, Staying
+from .record import Batch, Erasure
+from .waited import waiting
+
+
+@dataclass(frozen=True)
+class Course:
+    """An erasure and how far it is."""
+
+    erasure: Erasure
+    tenant: str
+    """Slug."""
+    batches: tuple[Batch, ...]
+    left: int
+    """How many people are left of one that was cut short."""
+    waiting: tuple[ErasurePlan, ...]
+    """Orders of this tenant whose people a hold had kept, and who are free now."""
+    approval: str
+    """Who approved it, for people."""
+    staying: tuple[Staying, ...]
+    """What a duty keeps."""
+
+
+def course_of(session: Session, erasure_id: UUID) -> Course:
+    """Return one erasure, whichever tenant it belongs to. Raises NotFoundError."""
+    from ..tenant import list_
+
+    erasure = record.find(session, erasure_id)
+    tenant = next(one for one in list_(session) if one.tenant_id == erasure.tenant_id)
+    with transaction(session, erasure.tenant_id) as conn:
+        batches = record.batches(conn, erasure)
+        left = len(record.left_to_do(conn, erasure)) if erasure.state == "intent" else 0
+    try:
+        free = waiting(session, tenant)
+    except RefusedError:  # an order that is no longer in force frees nobody
+        free = ()
+    approved = said(erasure.plan.get("approval"))
+    return Course(erasure, tenant.slug, batches, left, free, approved, statement.staying(erasure.plan))

@@ -1,0 +1,191 @@
+"""Plans on record: kept for whoever is asked to approve them, and for whoever carries them out.
+
+A plan is kept when somebody says so, and by the first request for its approval; the erasure takes it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from .. import approval
+from ..db import Session, queries, transaction
+from ..errors import NotFoundError, RefusedError
+from ..key.pack import pack_uuids, teach
+from . import facts as statement
+from .admission import Saved
+from .planning import ErasurePlan, Staying
+
+
+@dataclass(frozen=True)
+class KeptPlan:
+    """A plan as it stands in lua.erasure_plan: what it meant when it was made."""
+
+    plan_id: UUID
+    tenant_id: int
+    tenant: str
+    """Slug."""
+    scope: str
+    subjects: tuple[UUID, ...]
+    """Everybody asked for, in the order of ids."""
+    instruction: str
+    digest: str
+    """What an approval is bound to."""
+    people: int
+    """How many were to be erased."""
+    held: int
+    """How many a legal hold kept."""
+    before: int
+    """How many were erased before."""
+    going: dict[str, int]
+    """Rows by table."""
+    dropping: dict[str, int]
+    """Keys by class."""
+    staying: tuple[Staying, ...]
+    """What a duty keeps."""
+    made_by: str
+    """The login that planned it."""
+    made_at: datetime
+
+    @property
+    def saved(self) -> Saved:
+        """The same as a file would keep it."""
+        return Saved(self.tenant, self.scope, self.subjects, self.instruction, self.digest, self.going)
+
+
+def target(plan: ErasurePlan) -> str:
+    """Return what identifies scope and people of a plan: SHA-256 in hex."""
+    return approval.digest(plan.scope, *map(str, plan.subjects))
+
+
+def keep(session: Session, plan: ErasurePlan, *, dry_run: bool = False) -> KeptPlan:
+    """Put a plan on record with its ledger entry, in place of this login's for the same people and scope.
+
+    What is on record just so is left as it is. Raises RefusedError for whoever may not erase, and for a plan
+    that was begun or carried out. A dry run asks the database the same and takes it back.
+    """
+    from ..ledger import Entry, append, new_id
+
+    if plan.state != "planned":
+        raise RefusedError(
+            f"this erasure is {plan.state}, and no plan any more",
+            hint=f"`luactl erasure show {plan.erasure_id}`",
+        )
+    teach(session.conn)
+    now, document = session.clock.now(), _document(plan)
+    mark = bytes.fromhex(target(plan))
+    try:
+        with transaction(session, plan.tenant_id) as conn:
+            found = queries("erasure").own_plan(conn, tenant_id=plan.tenant_id, target=mark)
+            plan_id: UUID = found[0] if found else new_id(now)
+            if found is None or (found[1], found[2]) != (plan.digest, document):
+                queries("erasure").keep_plan(
+                    conn, tenant_id=plan.tenant_id, plan_id=plan_id, target=mark, scope=plan.scope,
+                    digest=bytes.fromhex(plan.digest), subjects=pack_uuids(plan.subjects),
+                    instruction=plan.instruction, plan=_json(document), at=now,
+                )  # fmt: skip
+                detail = {"plan": plan.digest, "people": plan.people}
+                append(session, Entry("erasure.plan", plan.tenant_id, f"plan:{plan_id}", detail=detail))
+            kept = _read(conn, plan.tenant_id, plan.tenant, plan_id)
+            if dry_run:
+                raise psycopg.Rollback
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RefusedError(
+            f"{session.actor!r} may not put plans of erasures on record", hint="lua_operator or lua_dpo does"
+        ) from error
+    return kept
+
+
+def ask(session: Session, plan: ErasurePlan) -> approval.Approval | None:
+    """Ask for approval of a plan, which goes on record; returns the request, None when the rule wants none.
+
+    What `run` asks for by itself. A request that waits or is granted is returned as it is. Raises
+    RefusedError when it was denied or nobody is left to erase, and what `keep` raises.
+    """
+    if not plan.people:
+        raise RefusedError(
+            "nobody of these people can be erased now", hint=f"`luactl hold list --tenant {plan.tenant}`"
+        )
+    try:
+        granted = demand(session, plan)
+    except approval.ApprovalNeededError as needed:
+        return approval.find(session, needed.approval_id)
+    return None if granted is None else approval.find(session, granted.approval_id)
+
+
+def demand(session: Session, plan: ErasurePlan) -> approval.Granted | None:
+    """Return the approval of a plan, None when none is needed; a plan that needs one goes on record first, so
+    that whoever is asked can look at it. Raises as `approval.demand` and `keep` do.
+    """
+    from .running import wanted
+
+    if approval.needed(session, "erasure.run", plan.people):
+        keep(session, plan)
+    return approval.demand(session, wanted(plan))
+
+
+def kept(session: Session, plan_id: UUID) -> KeptPlan:
+    """Return a plan on record, whichever tenant it belongs to. Raises NotFoundError."""
+    from ..tenant import list_
+
+    with transaction(session) as conn:
+        tenant_id = queries("erasure").tenant_of_plan(conn, plan_id=plan_id)
+    if tenant_id is None:
+        raise NotFoundError(
+            f"there is no plan {plan_id} on record",
+            hint="it was carried out or withdrawn: `luactl erasure queue` shows what there is",
+        )
+    slugs = {one.tenant_id: one.slug for one in list_(session)}
+    with transaction(session, tenant_id) as conn:
+        return _read(conn, tenant_id, slugs[tenant_id], plan_id)
+
+
+def withdraw(session: Session, plan_id: UUID, *, dry_run: bool = False) -> KeptPlan:
+    """Take a plan off the record, with its ledger entry; returns it. Nothing else changes.
+
+    Raises NotFoundError, RefusedError for whoever may not erase.
+    """
+    from ..ledger import Entry, append
+
+    found = kept(session, plan_id)
+    try:
+        with transaction(session, found.tenant_id) as conn:
+            if not queries("erasure").withdraw_plan(conn, tenant_id=found.tenant_id, plan_id=plan_id):
+                raise NotFoundError(f"there is no plan {plan_id} on record", hint="`luactl erasure queue`")
+            detail = {"plan": found.digest}
+            append(session, Entry("erasure.withdraw", found.tenant_id, f"plan:{plan_id}", detail=detail))
+            if dry_run:
+                raise psycopg.Rollback
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RefusedError(
+            f"{session.actor!r} may not withdraw plans of erasures", hint="lua_operator or lua_dpo does"
+        ) from error
+    return found
+
+
+def _document(plan: ErasurePlan) -> dict[str, Any]:
+    counts = {"people": plan.people, "held": len(plan.held), "before": plan.before}
+    return counts | statement.planned(plan.going, plan.dropping, (), plan.staying)
+
+
+def _json(document: Mapping[str, Any]) -> Any:
+    from psycopg.types.json import Jsonb
+
+    return Jsonb(document)
+
+
+def _read(conn: Any, tenant_id: int, slug: str, plan_id: UUID) -> KeptPlan:
+    """Return a plan in the running transaction. Raises NotFoundError."""
+    row = queries("erasure").plan_on_record(conn, tenant_id=tenant_id, plan_id=plan_id)
+    if row is None:
+        raise NotFoundError(f"there is no plan {plan_id} on record", hint="`luactl erasure queue`")
+    _id, scope, subjects, instruction, digest, plan, by, at = row
+    return KeptPlan(
+        plan_id, tenant_id, slug, scope, tuple(subjects), instruction, digest, plan["people"], plan["held"],
+        plan["before"], plan["going"], plan["classes"], statement.staying(plan), by, at,
+    )  # fmt: skip
