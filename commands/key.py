@@ -59,7 +59,8 @@ def status_() -> None:
     from luactl import key
 
     with session("key status") as opened:
-        found = key.status(opened)
+        found, age = key.status(opened), key.root_age(opened)
+        old = [f"today's root is in use since {age.since:%Y-%m-%d %H:%M}", *age.told(opened.clock.now())]
     outcome = Exit.DONE if found.state is key.State.SETTLED else Exit.FINDINGS
     hints = {
         key.State.UNFINISHED: ["a change of the tree was not finished: `luactl key recover`"],
@@ -68,7 +69,7 @@ def status_() -> None:
         ],
         key.State.BROKEN: ["a holder or a key book is missing, foreign or damaged"],
     }
-    show(found, STATUS, [*hints.get(found.state, []), *key.complaints(found)], outcome=outcome)
+    show(found, STATUS, [*hints.get(found.state, []), *key.complaints(found), *old], outcome=outcome)
 
 
 @app.command("rotate")

@@ -3,6 +3,7 @@
 Importing this is cheap: cryptography and sqlite3 are loaded when they are used.
 """
 
+from .age import RootAge, root_age
 from .classes import (
     KeyClass,
     PeriodKey,
@@ -31,6 +32,7 @@ __all__ = [
     "Place",
     "Recovery",
     "RetentionClass",
+    "RootAge",
     "SealError",
     "Sealer",
     "State",
@@ -47,6 +49,7 @@ __all__ = [
     "period_id",
     "recover",
     "reserve_tenants",
+    "root_age",
     "seal",
     "split_period",
     "status",

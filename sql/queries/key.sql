@@ -211,3 +211,18 @@ SELECT vault.lay_counters(:tenant_ids::bigint[], :spaces::smallint[], :next::big
 -- name: lay_tombstones$
 -- Remembers again what was dropped.
 SELECT vault.lay_tombstones(:tenant_ids::bigint[], :marks::bytea[], :epochs::bigint[], :ats::timestamptz[]);
+
+-- name: root_since^
+-- Today's epoch, and since when its root is in use.
+SELECT epoch, updated_at FROM vault.tree;
+
+-- name: fates_left
+-- What became of the root before today's, and of every root that can still be brought back; newest epoch first.
+SELECT f.holder, f.epoch, f.state, f.level, f.medium, f.scheduled_at, f.effective_at
+FROM vault.fate f CROSS JOIN vault.tree t
+WHERE f.epoch = t.epoch - 1 OR f.effective_at > :at::timestamptz
+ORDER BY f.epoch DESC, f.holder;
+
+-- name: epochs_ended
+-- When these epochs ended: their root was told to go.
+SELECT epoch, min(scheduled_at) FROM vault.fate WHERE epoch = ANY (:epochs::bigint[]) GROUP BY epoch;
