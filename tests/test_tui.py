@@ -23,8 +23,10 @@ from luactl.tui.access import Access
 from luactl.tui.app import Console
 from luactl.tui.ask import Ask
 from luactl.tui.crm import Contacts
-from luactl.tui.erasure import Checks, Erasures
+from luactl.tui.erasure import Checks
+from luactl.tui.erasure_one import OneErasure
 from luactl.tui.erasure_plan import Plan
+from luactl.tui.erasure_queue import Queue
 from luactl.tui.home import Home as HomeScreen
 from luactl.tui.log import Entry, Log
 from luactl.tui.notice import Notice
@@ -76,7 +78,7 @@ def test_screens_look_as_they_should(
         await keys(pilot, "escape")
         for name, screen in (("tenants", Tenants()), ("tenant", OneTenant("smile")), ("due", Due()),
                              ("log", Log()), ("entry", Entry(line)), ("plan", Plan(tenant, who, "ticket 1")),
-                             ("erasures", Erasures(tenant)), ("ask", Contacts(tenant))):  # fmt: skip
+                             ("ask", Contacts(tenant))):  # fmt: skip
             await go(pilot, screen)
             compare(app, name)
         await typed(pilot, "support")
@@ -178,9 +180,11 @@ def test_erases_only_after_the_slug_was_typed(
         assert {"epoch committed", "outcome written"} <= set(plan.steps)
         (folder,) = (home.paths.data / "certificates").iterdir()
         assert folder.is_dir()
-        await go(pilot, Erasures(tenant))
+        await go(pilot, Queue("smile"))
         assert "ticket 4711" in text(shown(pilot))
         await keys(pilot, "enter")
+        assert isinstance(pilot.app.screen, OneErasure)
+        await keys(pilot, "e")
         assert isinstance(pilot.app.screen, Checks)
         checks = text(shown(pilot))
         assert "holds" in checks
@@ -243,7 +247,7 @@ def test_every_screen_shows_the_command_that_does_the_same(tenant: Tenant, sessi
 
     who = person(session, tenant)
     screens = [Tenants(), OneTenant("smile"), Due(), Due("smile"), Access(), Access("smile"), Log(),
-               Contacts(tenant), Subject(tenant, who), Hits(tenant, "0301234", "x"), Erasures(tenant),
+               Contacts(tenant), Subject(tenant, who), Hits(tenant, "0301234", "x"), Queue(), Queue("smile"),
                Plan(tenant, who, "a b")]  # fmt: skip
     known = verbs()
     for screen in screens:

@@ -6,14 +6,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from conftest import Home
 from support_erasure import practice
 
+from luactl import approval
+from luactl.config import save_profile
 from luactl.db import Session
 
 LUACTL = str(Path(sys.executable).with_name("luactl"))
@@ -83,3 +85,50 @@ def test_walks_from_home_to_contacts_and_leaves(tmux: Tmux, session: Session, tm
     assert "code=0" in tmux.until("\nleft")
     assert "Contacts" not in tmux.run("capture-pane", "-p")
     assert before.read_text() == after.read_text() != ""
+
+
+def walk(tmux: Tmux, profile: str, *steps: tuple[str, ...]) -> str:
+    """Run the UI with a profile: each step waits for a text, then presses keys; return the last screen."""
+    tmux.type(f"{LUACTL} --profile {profile} tui; echo left after {len(steps)}", "Enter")
+    seen = ""
+    for text, *pressed in steps:
+        seen = tmux.until(text)
+        tmux.type(*pressed)
+    tmux.until(f"\nleft after {len(steps)}")
+    return seen
+
+
+@pytest.mark.long
+def test_plans_asks_is_approved_by_another_login_runs_and_reads_the_certificate(
+    tmux: Tmux, session: Session, home: Home, login: Callable[..., Session], tmp_path: Path
+) -> None:
+    """One terminal, two people one after the other, each with a profile and a login of their own."""
+    practice(session)
+    approval.set_rule(session, "erasure.run", from_subjects=1)
+    anna = login("lua_dpo")
+    made = approval.make(home.paths.keys / "approver.key", "anna")
+    approval.register(session, made.vkey, "Anna Berg", [anna.actor])
+    save_profile(home.paths, replace(home.profile, name="anna", dsn=anna.profile.dsn))
+    ids = tmp_path / "ids.txt"
+    ids.write_text("1\n2\n")
+    walk(
+        tmux, "test", ("what happens right now", "j", "j", "Enter"), ("nobody is to be erased", "o"),
+        ("│ Tenant", "smile", "Enter"), ("File of people", str(ids), "Enter"),
+        ("Instruction", "T-1", "Enter"),
+        ("not asked for approval yet", "a"), ("Plan, waiting, at smile", "q"),
+    )  # fmt: skip
+    walk(
+        tmux, "anna", ("1 waits for you: Erase 2 people of smile", "j", "Enter"),
+        ("Approvals: 1 for you", "Enter"), ("20 or 5 %", "+"),
+        ("Grant: Erase 2 people of smile", "yes", "Enter"), ("Anna Berg granted it", "q"),
+    )  # fmt: skip
+    screen = walk(
+        tmux, "test", ("1 approved", "j", "j", "Enter"), ("Erasures: 1 approved", "Enter"),
+        ("Plan, granted, at smile", "x"), ("for good? Type smile:", "smile", "Enter"),
+        ("Erasure, done, at smile", "v"), ("Certificate of erasure", "q"),
+    )  # fmt: skip
+    assert "Anna Berg (request" in screen
+    assert all(len(line) <= 80 for line in screen.splitlines())
+    (folder,) = home.paths.certificates.iterdir()
+    verify = [LUACTL, "verify", str(folder)]
+    assert subprocess.run(verify, env=tmux.environ, capture_output=True, check=False).returncode == 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from .bar import Line
+from .safe import visible
 
 
 class Ask(ModalScreen[str | None]):
@@ -20,6 +22,7 @@ class Ask(ModalScreen[str | None]):
     DEFAULT_CSS = """
     Ask { align: center bottom; background: transparent; }
     Ask Vertical { height: auto; border: round ansi_bright_blue; padding: 0 1; background: ansi_default; }
+    Ask #question { height: auto; max-height: 6; }
     Ask Input, Ask Input:focus { height: 1; border: none; padding: 0; background: ansi_default; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,7 +41,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Lay out question, answer and hint."""
         with Vertical():
-            yield Line(id="question")
+            yield Static(Text(visible(self.question), "bold"), id="question")
             field = Input(self.value, compact=True, max_length=500)
             field.cursor_blink = False
             yield field
@@ -46,7 +49,6 @@ class Ask(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Say what is asked."""
-        self.query_one("#question", Line).tell(self.question, "bold")
         self.query_one("#hint", Line).tell(self.hint or "enter: go on   esc: go back", "dim")
 
     @on(Input.Submitted)

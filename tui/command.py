@@ -45,6 +45,7 @@ class Command(Message, bubble=False):
 NAMES = {
     "slash": "/", "question_mark": "?", "colon": ":", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
     "upper_n": "N", "upper_g": "G", "upper_r": "R", "ctrl+c": "^c", "plus": "+",
+    "minus": "-",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Erasures of a tenant, and the check that nothing of an erased person can be reached."""
+"""The check that nothing of an erased person can be reached."""
 
 from __future__ import annotations
 
@@ -18,68 +18,8 @@ from .table import Table
 if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.erasure import Erasure, Verification
-    from luactl.tenant import Tenant
 
 STATES = {"holds": "good", "broken": "bad"}
-
-
-@dataclass
-class Listed(Message, bubble=False):
-    """The erasures of a tenant."""
-
-    erasures: tuple[Erasure, ...]
-
-
-class Erasures(Frame):
-    """Erasures of a tenant, newest first. Enter tries to reach the erased person, in every place there is."""
-
-    def __init__(self, tenant: Tenant) -> None:
-        super().__init__()
-        self.tenant = tenant
-
-    def heading(self) -> str:
-        """Return whose erasures they are."""
-        return f"Erasures at {self.tenant.slug}"
-
-    def command_line(self) -> str:
-        """Return the command that lists them."""
-        return f"erasure list --tenant {self.tenant.slug}"
-
-    def body(self) -> ComposeResult:
-        """Lay out the list."""
-        yield Table(
-            Column("STARTED", 16), Column("STATE", 6), Column("INSTRUCTION"), Column("BY", 14),
-            Column("ERASURE", 36, wide=True), empty="nobody was erased yet",
-        )  # fmt: skip
-
-    def load(self) -> None:
-        """Ask for them."""
-        self.work(partial(_list, tenant=self.tenant))
-
-    @on(Listed)
-    def show(self, event: Listed) -> None:
-        """Show them."""
-        self.show_rows([_row(one) for one in event.erasures])
-
-    def opened(self, row: Row) -> None:
-        """Check one of them."""
-        from luactl.erasure import Erasure
-
-        if isinstance(row.key, Erasure):
-            self.console.go(Checks(row.key))
-
-
-def _list(session: Session, tenant: Tenant) -> Listed:
-    from luactl.erasure import list_
-
-    return Listed(list_(session, tenant))
-
-
-def _row(one: Erasure) -> Row:
-    cells = (
-        f"{one.created_at:%Y-%m-%d %H:%M}", one.state, one.instruction, one.requested_by, str(one.erasure_id),
-    )  # fmt: skip
-    return Row(one, cells, "bad" if one.state == "intent" else "", copy=str(one.erasure_id))
 
 
 @dataclass

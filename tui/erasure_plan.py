@@ -16,6 +16,7 @@ from .ask import Ask
 from .command import Command
 from .facts import Facts
 from .frame import Frame
+from .place import make
 from .row import Column, Row
 from .table import Table
 from .work import Step
@@ -42,16 +43,29 @@ class Erased(Message, bubble=False):
     result: ErasureResult
 
 
+@dataclass
+class Proposed(Message, bubble=False):
+    """The plan is on record."""
+
+    plan_id: UUID
+
+
 class Confirm(Command):
     """Erase now: carry this plan out, after you typed the tenant's slug."""
 
     keys = "x"
 
 
+class Propose(Command):
+    """Propose: put this plan on record, for somebody else to approve or to run; nobody is erased."""
+
+    keys = "o"
+
+
 class Plan(Frame):
     """What erasing this person takes, destroys and keeps. Nothing happens before you typed the slug."""
 
-    ACTIONS = (Confirm,)
+    ACTIONS = (Confirm, Propose)
     OPENS = False
 
     def __init__(self, tenant: Tenant, subject_id: UUID, instruction: str) -> None:
@@ -121,6 +135,20 @@ class Plan(Frame):
         self.say("erasing …")
         self.work(partial(_run, plan=self.plan, heard=self.post_message), about="erase", change=True)
 
+    @on(Propose)
+    def propose(self) -> None:
+        """Put the plan on record, and open it there."""
+        if self.plan is None or self.steps:
+            self.say("there is nothing to propose")
+        else:
+            self.work(partial(_keep, plan=self.plan), about="propose", change=True)
+
+    @on(Proposed)
+    def proposed(self, event: Proposed) -> None:
+        """Open the plan that is on record now, in this screen's place."""
+        self.console.back()
+        self.console.go(make("erasure_kept:OnePlan", event.plan_id))
+
     @on(Step)
     def stepped(self, event: Step) -> None:
         """Show how far it is."""
@@ -149,6 +177,12 @@ def _plan(session: Session, tenant: Tenant, who: UUID, instruction: str) -> Plan
     from luactl.erasure import plan
 
     return Planned(plan(session, tenant, who, instruction))
+
+
+def _keep(session: Session, plan: ErasurePlan) -> Proposed:
+    from luactl.erasure import keep
+
+    return Proposed(keep(session, plan).plan_id)
 
 
 def _run(session: Session, plan: ErasurePlan, heard: Callable[[Step], object]) -> Erased:

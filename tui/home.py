@@ -21,6 +21,8 @@ from .frame import Frame
 from .matter import JOBS, Matter
 from .place import (
     GoAccess,
+    GoApprovals,
+    GoErasures,
     GoKeys,
     GoLedger,
     GoLog,
@@ -45,11 +47,13 @@ class Looked(Message, bubble=False):
 
 
 LEADS: dict[str, type[Place]] = {
-    "tenants": GoTenants, "unfinished": GoUnfinished, "retention": GoRetention, "promises": GoPromises,
+    "tenants": GoTenants, "approvals": GoApprovals, "erasures": GoErasures, "unfinished": GoUnfinished,
+    "retention": GoRetention, "promises": GoPromises,
     "waivers": GoPromises, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess, "log": GoLog,
 }  # fmt: skip
 COMMANDS = {
-    "tenants": "tenant list", "unfinished": "key status", "retention": "retention purge --all --dry-run",
+    "tenants": "tenant list", "approvals": "approval list --mine", "erasures": "erasure queue --open",
+    "unfinished": "key status", "retention": "retention purge --all --dry-run",
     "promises": "promise status", "waivers": "promise status", "ledger": "ledger status",
     "keys": "key status", "access": "access list", "log": "log tail",
 }  # fmt: skip

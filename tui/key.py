@@ -1,21 +1,32 @@
-"""Keys: where tree, holders and key books stand."""
+"""Keys: where tree, holders and key books stand, how old the root is, and what became of those before."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from luactl.errors import LuactlError
+
+from .command import Command
+from .deadline import span
 from .facts import Facts
 from .frame import Frame
+from .notice import whole
+from .place import make
 from .row import Column, Row
 from .table import Table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from luactl.db import Session
+    from luactl.key.age import RootAge
+    from luactl.key.release import Release
     from luactl.key.status import BookStatus, HolderStatus, KeyStatus
 
 ADVICE = {
@@ -33,10 +44,35 @@ class Shown(Message, bubble=False):
     status: KeyStatus
 
 
-class Keys(Frame):
-    """The key tree's epoch in the database, at each holder of the root, and in each key book."""
+@dataclass
+class Aged(Message, bubble=False):
+    """How old roots are, and to whom keys are released."""
 
-    OPENS = False
+    age: RootAge
+    releases: tuple[Release, ...]
+
+
+class Releases(Command):
+    """Releases: keys that are released to persons; give one, take one back."""
+
+    keys = "l"
+
+
+class Keys(Frame):
+    """The key tree's epoch in the database, at each holder of the root, and in each key book; how old today's
+    root is, what became of those before it, and how many releases run. `l` lists the releases.
+
+    Enter shows a line in full.
+    """
+
+    ACTIONS = (Releases,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status: KeyStatus | None = None
+        self.aged: Aged | None = None
+        self.unknown = "…"
+        """Why ages and releases are not shown."""
 
     def heading(self) -> str:
         """Return the name of the screen."""
@@ -49,7 +85,9 @@ class Keys(Frame):
     def body(self) -> ComposeResult:
         """Lay out facts and places."""
         yield Facts()
-        yield Table(Column("PLACE", 6), Column("NAME"), Column("EPOCHS", 10), Column("STATE"))
+        yield Table(
+            Column("PLACE", 7), Column("NAME"), Column("EPOCHS", 8), Column("SINCE", 16), Column("STATE"),
+        )  # fmt: skip
 
     def load(self) -> None:
         """Ask where they stand."""
@@ -57,16 +95,54 @@ class Keys(Frame):
 
     @on(Shown)
     def show(self, event: Shown) -> None:
-        """Show it."""
-        one = event.status
+        """Show it, then ask how old all that is."""
+        self.status = event.status
+        self.tell()
+        epochs = {book.epoch for book in event.status.books}
+        epochs |= {epoch for holder in event.status.holders for epoch in holder.epochs}
+        self.work(partial(_age, epochs=epochs), about="age")
+
+    @on(Aged)
+    def show_age(self, event: Aged) -> None:
+        """Show how old it is."""
+        self.aged = event
+        self.tell()
+
+    def failed(self, error: LuactlError, about: str) -> None:
+        """Say in its place why ages are not known; places are shown all the same."""
+        if about == "age":
+            self.aged, self.unknown = None, error.what
+            self.tell()
+        else:
+            super().failed(error, about)
+
+    def tell(self) -> None:
+        """Show what is known so far."""
+        one, now = self.status, self.console.clock.now()
+        if one is None:
+            return
+        age = self.aged.age if self.aged else None
+        since = f", in use since {age.since:%Y-%m-%d %H:%M} ({span(now - age.since)})" if age else ""
+        releases = _count(self.aged.releases) if self.aged else self.unknown
         self.query_one(Facts).tell([
             ("state", f"{one.state}: {ADVICE[one.state]}"),
-            ("epoch", f"{one.epoch:,}, change {one.change:,}"),
+            ("epoch", f"{one.epoch:,}, change {one.change:,}{since}"),
+            ("releases", releases),
         ])  # fmt: skip
         self.show_rows([
-            *(_holder(holder, one.epoch) for holder in one.holders),
-            *(_book(book, one) for book in one.books),
+            *(_holder(holder, one.epoch, age) for holder in one.holders),
+            *(_book(book, one, age) for book in one.books),
+            *([_old(number, told) for number, told in enumerate(age.told(now))] if age else []),
         ])  # fmt: skip
+
+    def opened(self, row: Row) -> None:
+        """Show the whole of a line."""
+        self.app.push_screen(whole("place", ("place", "name", "epochs", "since", "state"), row), self.copy)
+
+    @on(Releases)
+    def releases(self) -> None:
+        """Open the releases."""
+        self.console.go(make("key_release:Releases"))
 
 
 def _status(session: Session) -> Shown:
@@ -75,17 +151,45 @@ def _status(session: Session) -> Shown:
     return Shown(status(session, count=False))
 
 
-def _holder(one: HolderStatus, epoch: int) -> Row:
+def _age(session: Session, epochs: set[int]) -> Aged:
+    from luactl.key import root_age
+    from luactl.key.release import list_
+
+    return Aged(root_age(session, epochs), tuple(list_(session)))
+
+
+def _count(found: tuple[Release, ...]) -> str:
+    states = [one.state for one in found]
+    late = "; l takes their keys back" if "expired" in states else ""
+    return f"{states.count('running'):,} running, {states.count('expired'):,} expired{late}"
+
+
+def _since(epoch: int, now: int, age: RootAge | None) -> str:
+    """Return since when a place has today's root, or since when it is behind."""
+    if age is None:
+        return ""
+    at: datetime | None = age.since if epoch == now else age.ended.get(epoch)
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""
+
+
+def _holder(one: HolderStatus, epoch: int, age: RootAge | None) -> Row:
     epochs = ", ".join(str(number) for number in sorted({*one.epochs, *one.broken, *one.foreign}))
     fine = one.epochs == (epoch,) and not one.problem
     state = one.problem or (f"destroys at level {one.level}" if one.level else f"on {one.file_system}")
-    return Row(
-        one.name, ("holder", one.name, epochs or "none", state), "good" if fine else "bad", copy=one.name
-    )
+    since = _since(max(one.epochs), epoch, age) if one.epochs else ""
+    cells = ("holder", one.name, epochs or "none", since, state)
+    return Row(one.name, cells, "good" if fine else "bad", copy=one.name)
 
 
-def _book(one: BookStatus, tree: KeyStatus) -> Row:
+def _book(one: BookStatus, tree: KeyStatus, age: RootAge | None) -> Row:
     fine = one.tree_id == tree.tree_id and one.epoch == tree.epoch
     stale = "" if fine else "empty" if one.tree_id is None else "stale: `luactl key recover`"
-    cells = ("book", one.name, str(one.epoch), one.problem or stale or "current")
+    since = _since(one.epoch, tree.epoch, age)
+    cells = ("book", one.name, str(one.epoch), since, one.problem or stale or "current")
     return Row(one.name, cells, "good" if fine else "bad", copy=one.name)
+
+
+def _old(number: int, told: str) -> Row:
+    root, _, fate = told.partition(": ")
+    name, _, place = root.partition(" at ")
+    return Row(("old", number), ("old", place, name.removeprefix("root "), "", fate), "dim", copy=told)

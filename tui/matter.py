@@ -51,6 +51,34 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
+def approvals(session: Session) -> Matter:
+    """Count the requests that wait for this login's answer, and name the one that runs out first."""
+    from luactl.approval import list_, mine
+
+    waiting = [one for one in list_(session, open_only=True) if one.state == "waiting"]
+    yours = mine(session, waiting)
+    others = len(waiting) - len(yours)
+    if not yours:
+        text = f"none waits for you; {others:,} for others" if others else "none waits"
+        return Matter("approvals", text, "good")
+    first = min(yours, key=lambda one: one.expires_at)
+    text = "1 waits for you" if len(yours) == 1 else f"{len(yours):,} wait for you"
+    what = f"{first.request.summary}, by {first.requested_by}, until {first.expires_at:%Y-%m-%d %H:%M}"
+    return Matter("approvals", f"{text}: {what}", "warn")
+
+
+def erasures(session: Session) -> Matter:
+    """Count the erasures that are not done, by state; one that was approved can be run."""
+    from luactl.erasure import OPEN, queue
+
+    counts = Counter(one.state for one in queue(session, states=OPEN).items)
+    if not counts:
+        return Matter("erasures", "none is planned", "good")
+    text = ", ".join(f"{counts[state]:,} {state}" for state in sorted(counts))
+    style = "bad" if counts.keys() & {"unfinished", "broken"} else "warn"
+    return Matter("erasures", text, style if counts.keys() - {"planned", "denied"} else "")
+
+
 def unfinished(session: Session) -> Matter:
     """Name the oldest erasure, purge or end of a tenant that was cut short."""
     from luactl.erasure import unfinished as cut_short
@@ -155,6 +183,7 @@ def keys(session: Session) -> Matter:
 
 
 JOBS: dict[str, Callable[[Session], Matter]] = {
-    "tenants": tenants, "unfinished": unfinished, "retention": retention, "promises": promises,
+    "tenants": tenants, "approvals": approvals, "erasures": erasures, "unfinished": unfinished,
+    "retention": retention, "promises": promises,
     "waivers": waivers, "ledger": ledger, "keys": keys,
 }  # fmt: skip

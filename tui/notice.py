@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -10,6 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from .row import Row
+from .safe import visible
 
 
 class Notice(ModalScreen[str | None]):
@@ -60,3 +64,10 @@ class Notice(ModalScreen[str | None]):
         """Go to the first or the last line."""
         box = self.query_one(VerticalScroll)
         box.scroll_to(y=box.max_scroll_y if last else 0, animate=False)
+
+
+def whole(title: str, names: Sequence[str], row: Row) -> Notice:
+    """Return all of a line whose columns may have been cut: each cell that has text, by its name."""
+    width = max(map(len, names)) + 1
+    told = ((name, cell) for name, cell in zip(names, row.cells, strict=True) if cell)
+    return Notice(title, "\n".join(f"{name:<{width}}{visible(cell)}" for name, cell in told), copy=row.copy)

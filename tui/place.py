@@ -49,6 +49,24 @@ class GoRetention(Place):
     screen = "retention:Due"
 
 
+class GoErasures(Place):
+    """Erasures: planned, waiting for approval, approved, held back, done."""
+
+    screen = "erasure_queue:Queue"
+
+
+class GoApprovals(Place):
+    """Approvals: what waits for your answer, and what others are asked."""
+
+    screen = "approval:Approvals"
+
+
+class GoReleases(Place):
+    """Releases: keys of tenants that are released to persons for a time."""
+
+    screen = "key_release:Releases"
+
+
 class GoUnfinished(Place):
     """Unfinished: erasures, purges and ends of tenants that were cut short."""
 
@@ -86,5 +104,6 @@ class GoKeys(Place):
 
 
 PLACES: tuple[type[Place], ...] = (
-    GoHome, GoTenants, GoRetention, GoUnfinished, GoPromises, GoAccess, GoLog, GoLedger, GoKeys,
+    GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoPromises, GoAccess, GoLog,
+    GoLedger, GoKeys, GoReleases,
 )  # fmt: skip

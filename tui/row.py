@@ -21,6 +21,7 @@ STYLES = {
     "warn": Style(color="yellow"),
     "good": Style(color="green"),
     "dim": Style(dim=True),
+    "head": Style(bold=True),
 }
 
 

@@ -76,7 +76,7 @@ class Shown(Message, bubble=False):
 
 
 class Erasures(Command):
-    """Erasures: the erasures of this tenant."""
+    """Erasures: planned, approved, cut short and done at this tenant."""
 
     keys = "e"
 
@@ -143,10 +143,9 @@ class OneTenant(Frame):
     @on(Erasures)
     def erasures(self) -> None:
         """Open the erasures of this tenant."""
-        from . import erasure
+        from .erasure_queue import Queue
 
-        if self.tenant is not None:
-            self.console.go(erasure.Erasures(self.tenant))
+        self.console.go(Queue(self.slug))
 
     @on(Retention)
     def due(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from luactl.erasure import Unfinished as CutShort
 
 VERBS = {
-    "erasure": "erasure list --tenant {}",
+    "erasure": "erasure run --tenant {} --resume",
     "purge": "retention purge --tenant {}",
     "termination": "tenant terminate {}",
 }
@@ -36,7 +36,7 @@ class Listed(Message, bubble=False):
 class Unfinished(Frame):
     """Erasures, purges and ends of tenants that were cut short, oldest first. Run again, each is finished.
 
-    Enter opens where that is done: what is due at the tenant, or the tenant with its erasures.
+    Enter opens where that is done: what is due at the tenant, the erasure, or the tenant that ends.
     """
 
     def heading(self) -> str:
@@ -70,7 +70,8 @@ class Unfinished(Frame):
     def opened(self, row: Row) -> None:
         """Go where it is finished."""
         kind, _started, tenant, *_rest = row.cells
-        self.console.go(make("retention:Due" if kind == "purge" else "tenant:OneTenant", tenant))
+        where = {"purge": "retention:Due", "erasure": "erasure_one:OneErasure"}.get(kind, "tenant:OneTenant")
+        self.console.go(make(where, row.key if kind == "erasure" else tenant))
 
 
 def _list(session: Session) -> Listed:
