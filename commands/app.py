@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import typer
@@ -233,8 +234,9 @@ def lone(help: str) -> House:
     return made
 
 
+@cache
 def command_of(app: House, noun: str) -> TyperCommand | TyperGroup:
-    """Return what Typer makes of a noun's `app`."""
+    """Return what Typer makes of a noun's `app`, made once a process: it takes as long as a short command."""
     made: Any = get_command(app) if app.lone else get_group(app)
     made.name = noun
     return made  # type: ignore[no-any-return]
