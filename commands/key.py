@@ -38,6 +38,7 @@ ROTATION = (
     ("expired", "EXPIRED RELEASES"),
     ("holders", "HOLDERS"),
     ("books", "BOOKS"),
+    ("unfinished", "FINISHES AN EARLIER CHANGE"),
 )
 PORTABLE = (
     ("file", "FILE"),
@@ -96,7 +97,7 @@ def rotate_(
         if dry_run:
             show_plan(plan, ROTATION)
             return
-        if expired and not plan.expired:
+        if expired and not plan.expired and not plan.unfinished:
             show(plan, ROTATION, ["no release has expired: nothing to do"])
             return
         confirm("Turn the epoch, with new keys for every node?", yes=yes, name=opened.profile.name)

@@ -20,7 +20,9 @@ from .classes import KeyClass
 from .drop import EpochChange, drop
 from .path import tenant_nodes
 from .person import bound, seal_to
+from .recovery import recover
 from .root import lock_shared
+from .status import State, status
 from .tree import Nodes
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=31)
@@ -225,12 +227,13 @@ class Revocation:
 
     release: Release
     change: EpochChange | None
+    """What came of it; None in a plan, and when an earlier run was cut short after its commit."""
 
 
 def plan_revocation(session: Session, release_id: UUID) -> Revocation:
-    """Return what `revoke` would do. Raises NotFoundError, RefusedError for one that has ended."""
+    """Return what `revoke` would do. Raises NotFoundError, RefusedError for one that has ended for good."""
     found = find(session, release_id)
-    if found.ended_at:
+    if found.ended_at and status(session, count=False).state is not State.UNFINISHED:
         raise RefusedError(
             f"release {release_id} ended with epoch {found.ended_epoch}: its keys open nothing any more",
             hint="`luactl key release list` shows those that run",
@@ -241,11 +244,15 @@ def plan_revocation(session: Session, release_id: UUID) -> Revocation:
 def revoke(session: Session, release_id: UUID) -> Revocation:
     """Take a release back: one epoch gives all of its part of the tree new keys, and what has run out too.
 
-    Raises as `plan_revocation` and `drop` do.
+    What an earlier change of the tree left unfinished is finished first. Raises as `plan_revocation` and
+    `drop` do.
     """
     from ..ledger import Entry, append
 
     plan = plan_revocation(session, release_id)
+    recover(session)
+    if plan.release.ended_at:
+        return plan
     tenant_id = next(row[0] for row in queries("key").releases(session.conn) if row[2] == release_id)
     entry = Entry("key.release.revoke", tenant_id, f"release:{release_id}", outcome="intent")
 

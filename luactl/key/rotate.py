@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ..db import Session, queries, transaction
 from .drop import EpochChange, drop
 from .path import TOP
+from .recovery import recover
 from .status import State, require, status
 
 
@@ -27,30 +28,35 @@ class Rotation:
     """Whether every node of the tree gets a new key, not only released parts."""
     holders: tuple[str, ...]
     books: tuple[str, ...]
+    unfinished: bool = False
+    """Whether an earlier change of the tree was cut short, which is finished first."""
     change: EpochChange | None = None
-    """What came of it; None in a plan."""
+    """What came of it; None in a plan, or where there was only something to finish."""
 
 
 def plan_rotation(session: Session, *, everything: bool = True) -> Rotation:
     """Return what `rotate` would do. Raises RefusedError where keys cannot be changed now."""
     found = status(session)
-    require(found, State.SETTLED)
+    require(found, State.SETTLED, State.UNFINISHED)
     now = session.clock.now()
     open_ones = queries("key").open_releases(session.conn)
     expired = {release_id for _t, release_id, _key, expires_at, _path in open_ones if expires_at <= now}
     holders = tuple(one.name for one in found.holders)
-    return Rotation(
-        found.epoch, found.nodes, len(expired), everything, holders, tuple(one.name for one in found.books)
-    )
+    books, unfinished = tuple(one.name for one in found.books), found.state is State.UNFINISHED
+    return Rotation(found.epoch, found.nodes, len(expired), everything, holders, books, unfinished)
 
 
 def rotate(session: Session, plan: Rotation) -> Rotation:
     """Turn the epoch; leaves `key.rotate` in the ledger, intent and done. Raises as `drop` does.
 
-    Takes memory for all nodes at once: about 250 MB for a million people.
+    What an earlier change left unfinished is finished first. Takes memory for all nodes at once: about
+    250 MB for a million people.
     """
     from ..ledger import Entry, append
 
+    recover(session)
+    if not plan.everything and not plan.expired:
+        return plan
     entry = Entry("key.rotate", object="key:tree", outcome="intent")
     facts = {"everything": plan.everything, "expired": plan.expired}
 

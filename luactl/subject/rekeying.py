@@ -161,14 +161,16 @@ def rekey(
 ) -> Rekeyed:
     """Give a subject a new key version of a class and drop the old one; `edit` may change fields on the way.
 
-    The reading is recorded first. `after` runs in the epoch's transaction, once all rows are sealed anew.
-    Leaves two ledger entries, intent and done, with `detail`, which names no person. Raises RefusedError for
-    an erased subject or off a key host, BusyError when another change is under way, and as `key.drop`.
+    What an earlier change of the tree left unfinished is finished, and the reading recorded, before anything
+    else. `after` runs in the epoch's transaction, once all rows are sealed anew. Leaves two ledger entries,
+    intent and done, with `detail`, which names no person. Raises RefusedError for an erased subject or off a
+    key host, BusyError when another change is under way, and as `key.drop`.
     """
-    from ..key import drop, open_tenant
+    from ..key import drop, open_tenant, recover
     from ..ledger import Entry, append, record_read, references
 
     plan = plan_rekey(session, tenant, subject_id, key_class)
+    recover(session)
     keys = open_tenant(session, tenant.tenant_id)
     reference = references(session, keys, tenant.tenant_id, [subject_id]).get(subject_id)
     known = [] if reference is None else [reference]
