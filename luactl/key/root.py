@@ -65,7 +65,10 @@ def place(holder: Holder, tree_id: UUID, epoch: int, root: bytearray, placed: li
     except FileNotFoundError:
         kept = bytearray()
     if kept != root:
-        raise UnusableRootError(f"key holder {holder.name} does not give back the root that it took")
+        raise UnusableRootError(
+            f"key holder {holder.name} does not give back the root that it took",
+            hint="nothing was changed; put the holder right, or take it out with `luactl key holder remove`",
+        )
     wipe(kept)
 
 
