@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
@@ -20,8 +20,8 @@ class Pair:
 
     client: socket.socket
     server: socket.socket
-    swallowing: bool = False
-    """Whether the next answer is thrown away, and the connection with it."""
+    swallowing: Callable[[], object] | None = None
+    """What happens when the next answer is there, which is thrown away, and the connection with it."""
     cut_off: Event = field(default_factory=Event)
 
     def cut(self) -> None:
@@ -39,6 +39,7 @@ class Pair:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 if self.swallowing and source is self.server:
+                    self.swallowing()
                     break
                 target.sendall(data)
         self.cut()
@@ -67,6 +68,17 @@ class Proxy:
         with self.lock:
             return [pair for pair in self.pairs if not pair.cut_off.is_set()]
 
+    def swallow(self, then: Callable[[], object] = lambda: None) -> None:
+        """Have the next answer of the server lost, with its connection; when it is there, do `then`."""
+        begun = Lock()
+
+        def once() -> None:
+            if begun.acquire(blocking=False):
+                then()
+
+        for pair in self.living():
+            pair.swallowing = once
+
     def serve(self) -> None:
         """Take connections until the listener is closed."""
         with suppress(OSError):
@@ -81,7 +93,11 @@ class Proxy:
                     self._pass_on(client)
 
     def _pass_on(self, client: socket.socket) -> None:
-        pair = Pair(client, socket.create_connection((ADDRESS, self.target)))
+        try:
+            pair = Pair(client, socket.create_connection((ADDRESS, self.target)))
+        except ConnectionRefusedError:
+            client.close()
+            return
         with self.lock:
             self.pairs.append(pair)
         for way in ((pair.client, pair.server), (pair.server, pair.client)):

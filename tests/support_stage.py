@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import GROUP_ROLES, Connection, TestServer
+import pytest
+from conftest import GROUP_ROLES, TEMPLATE, Connection, TestServer, isolated, new_login, test_profile
 from psycopg import sql
-from support_whole import snapshot
+from support_whole import Rows
+
+from luactl.config import Profile, find_paths, save_profile
+
+Change = Callable[[Profile], Profile]
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PASSING = re.compile(r"\d{4}-\d\d-\d\d[T ].*|\\x[0-9a-f]*|[0-9a-f]{64}")
@@ -30,17 +38,20 @@ class Stage:
     home: Path
     aside: Path
     roles: frozenset[str] = frozenset()
+    name: str = "saved"
+    first: frozenset[str] = frozenset()
+    """The roles that were there before `bare` made it."""
 
     @property
     def saved(self) -> str:
         """The database that `reset` copies."""
-        return f"{self.database}_saved"
+        return f"{self.database}_{self.name}"
 
     def save(self) -> None:
         """Keep all as it is now. Nobody may be connected."""
         with closing(self.server.admin()) as conn:
-            self._copy(conn, self.database, self.saved)
-            self.roles = frozenset(row[0] for row in conn.execute(ROLES))
+            self.copy(conn, self.database, self.saved)
+            self.roles = roles(conn)
         shutil.rmtree(self.aside, ignore_errors=True)
         shutil.copytree(self.home, self.aside, symlinks=True)
 
@@ -48,9 +59,7 @@ class Stage:
         """Make all as it was; return a superuser's connection to the database."""
         self.restore()
         with closing(self.server.admin()) as conn:
-            for (role,) in conn.execute(ROLES).fetchall():
-                if role not in self.roles:
-                    conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+            self._drop_roles(conn, self.roles)
         shutil.rmtree(self.home)
         shutil.copytree(self.aside, self.home, symlinks=True)
         return self.server.admin(self.database)
@@ -58,38 +67,87 @@ class Stage:
     def restore(self) -> None:
         """Make the database as it was and leave the home as it is, as whoever restores a backup does."""
         with closing(self.server.admin()) as conn:
-            self._copy(conn, self.saved, self.database)
-            groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
-            name = sql.Identifier(self.database)
-            conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-            conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, groups))
+            self.copy(conn, self.saved, self.database)
+            self.admit(conn, self.database)
 
     def forget(self) -> None:
         """Drop what was kept."""
         with closing(self.server.admin()) as conn:
             conn.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(self.saved)))
 
+    def end(self) -> None:
+        """Drop everything that `bare` made, and what came to it."""
+        self.forget()
+        with closing(self.server.admin()) as conn:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database)))
+            self._drop_roles(conn, self.first)
+
     @staticmethod
-    def _copy(conn: Connection, source: str, target: str) -> None:
+    def _drop_roles(conn: Connection, kept: frozenset[str]) -> None:
+        for role in sorted(roles(conn) - kept):
+            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+    @staticmethod
+    def admit(conn: Connection, database: str) -> None:
+        """Let the groups in, and nobody else: CREATE DATABASE does not copy such rights."""
+        groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
+        name = sql.Identifier(database)
+        conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+        conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, groups))
+
+    @staticmethod
+    def copy(conn: Connection, source: str, target: str) -> None:
+        """Make the database `target` a copy of `source`. Nobody may be connected to either."""
         there, here = sql.Identifier(source), sql.Identifier(target)
         conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(here))
         conn.execute(
             "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", (source,)
         )
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(here, there))
+        # The other strategy copies sequences as if what they have logged ahead were logged for the copy too:
+        # when the server is killed they fall back.
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(here, there))
+
+    def enter(self, patch: pytest.MonkeyPatch) -> None:
+        """Give this process the environment of the home."""
+        environ = isolated(self.home)
+        for key in set(os.environ) - set(environ):
+            patch.delenv(key)
+        for key, value in environ.items():
+            patch.setenv(key, value)
 
     def files(self) -> Counter[str]:
         """Return the files and folders of the home, with ids left out of their names."""
         return Counter(UUID_TEXT.sub("ID", str(one.relative_to(self.home))) for one in self.home.rglob("*"))
 
 
-def gist(admin: Connection) -> Counter[str]:
+def roles(conn: Connection) -> frozenset[str]:
+    """Return the names of all roles."""
+    return frozenset(row[0] for row in conn.execute(ROLES))
+
+
+def bare(server: TestServer, folder: Path, change: Change = lambda profile: profile) -> tuple[Stage, Profile]:
+    """Make a migrated database and a home whose profile points at it; no keys, no log yet."""
+    name, home = f"s_{secrets.token_hex(6)}", folder / "home"
+    paths = find_paths(isolated(home))
+    paths.make()
+    with closing(server.admin()) as conn:
+        first = roles(conn)
+        Stage.copy(conn, TEMPLATE, name)
+        Stage.admit(conn, name)
+    passfile = paths.passfile("test")
+    login = new_login(server, passfile, GROUP_ROLES)
+    profile = change(test_profile(home, server, name, login, passfile))
+    save_profile(paths, profile)
+    return Stage(server, name, home, folder / "aside", first=first), profile
+
+
+def gist(rows: Rows) -> Counter[str]:
     """Return how many rows say what, without ids, times and ciphertext, which differ from run to run.
 
     Of keys and ledger only the numbers of rows that count for somebody.
     """
     found: Counter[str] = Counter()
-    for (table, _key), row in snapshot(admin).items():
+    for (table, _key), row in rows.items():
         schema = table.partition(".")[0]
         if table in ("vault.slot", "vault.period", "vault.tombstone", "ledger.origin"):
             found[table] += 1

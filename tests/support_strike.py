@@ -1,12 +1,14 @@
-"""Strikes a command at its n-th step: the real program in a process of its own, forked from one that waits.
+"""Strikes a command at a step: the real program in a process of its own, forked from one that waits.
 
 A step is what the engine names through Session.step, and what the interpreter says of files below the home:
-opened for writing, written, synced, renamed, removed (docs/reference/failures.md). Run as a program it is the
-process that waits; `Striker` talks to it.
+opened for writing, written, synced, renamed, removed (docs/reference/failures.md). It is struck by number, or
+by name; by name, each statement on a key book is a step too. Run as a program it is the process that waits;
+`Striker` talks to it.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,7 +16,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +30,8 @@ MAKERS = ("luactl.connect", "luactl.database", "luactl.doctor", "luactl.init.tar
 """The modules of the engine that make a Session; a test looks that there are no others."""
 FILE_EVENTS = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.chmod": 0, "os.truncate": 0}
 PATIENCE = 60
+ASKING: list[int] = []
+"""Where a child that waits hears, and where it says so."""
 
 
 @dataclass
@@ -44,15 +49,41 @@ class Striker:
         At the step of that number (counted from 1; 0: none) it is struck: `kill`, `interrupt`, or
         `terminate`, by which the superuser whose DSN is `admin` ends the server's side of it.
         """
+        self._order(stdin, args=args, at=at, how=how, **more)
+        return self._done(self._answer())
+
+    def meet(
+        self, *args: str, where: str, nth: int, torn: bool, act: Callable[[int], bool], stdin: bytes = b""
+    ) -> tuple[Done, list[str]]:
+        """Run a command that waits where the `nth` step comes whose name fits the pattern `where`.
+
+        `torn`: after half of what is written there. Meanwhile `act` gets the number of its process, and says
+        whether it is still there to go on.
+        """
+        self._order(stdin, args=args, at=0, how="ask", where=where, nth=nth, torn=torn)
+        answer = self._answer()
+        if answer.startswith("reached "):
+            if act(int(answer.split()[1])):
+                self._say("go")
+            answer = self._answer()
+        return self._done(answer)
+
+    def _order(self, stdin: bytes, **order: Any) -> None:
         (self.folder / "in").write_bytes(stdin)
-        order = {"args": args, "environ": dict(os.environ), "at": at, "how": how, **more}
+        self._say(json.dumps({**order, "environ": dict(os.environ), "folder": str(self.folder)}))
+
+    def _say(self, line: str) -> None:
         assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(json.dumps({**order, "folder": str(self.folder)}) + "\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        code = int(self.process.stdout.readline())
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline()
+
+    def _done(self, code: str) -> tuple[Done, list[str]]:
         out, err, steps = ((self.folder / name).read_text() for name in ("out", "err", "steps"))
-        return Done(code, out, err), steps.splitlines()
+        return Done(int(code), out, err), steps.splitlines()
 
 
 def start(folder: Path) -> Striker:
@@ -84,40 +115,55 @@ class _Count:
     strike: Callable[[], None]
     steps: IO[str]
     home: str
+    where: str = ""
+    """The pattern of a name; the strike comes when it has fitted `nth` times, or in the middle of a write."""
+    nth: int = 1
+    torn: bool = False
     reached: int = 0
+    fitted: int = 0
     busy: bool = False
-    ours: set[int] = field(default_factory=set)
 
-    def __call__(self, name: str) -> None:
+    def __call__(self, name: str) -> bool:
+        """Take a step. Returns whether what is written now is to be torn."""
         if self.busy:
-            return
+            return False
         self.busy = True
         try:
             self.reached += 1
             self.steps.write(f"{name}\n")
             self.steps.flush()
-            if self.reached == self.at:
+            if self.reached == self.at or self._fits(name):
+                if self.torn:
+                    return True
                 self.strike()
         finally:
             self.busy = False
+        return False
+
+    def _fits(self, name: str) -> bool:
+        if not self.where or not fnmatchcase(name, self.where):
+            return False
+        self.fitted += 1
+        return self.fitted == self.nth
 
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         """Take what the interpreter reports for a step, if it changes a file of the home."""
         if event == "open" and isinstance(args[0], (str, bytes, os.PathLike)) and isinstance(args[2], int):
             if args[2] & (os.O_WRONLY | os.O_RDWR):
-                self._file("open", args[0])
+                self.file("open", args[0])
         elif event in FILE_EVENTS:
-            self._file(event, args[FILE_EVENTS[event]])
+            self.file(event, args[FILE_EVENTS[event]])
 
-    def _file(self, what: str, path: Any) -> None:
+    def file(self, what: str, path: Any) -> bool:
+        """Take what is done to a file of the home for a step."""
         name = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else ""
-        if name.startswith(self.home):
-            self(f"{what} {name.removeprefix(self.home)}")
+        return name.startswith(self.home) and self(f"{what} {name.removeprefix(self.home)}")
 
-    def descriptor(self, what: str, fd: int) -> None:
+    def descriptor(self, what: str, fd: int) -> bool:
         """Take a call on an open file of the home for a step."""
         with suppress(OSError):
-            self._file(what, Path(f"/proc/self/fd/{fd}").readlink())
+            return self.file(what, Path(f"/proc/self/fd/{fd}").readlink())
+        return False
 
 
 def _terminate(admin: str) -> None:
@@ -131,11 +177,18 @@ def _terminate(admin: str) -> None:
         )
 
 
+def _ask() -> None:
+    """Say that we are there, and wait until whoever ran us says go."""
+    os.write(ASKING[1], f"reached {os.getpid()}\n".encode())
+    os.read(ASKING[0], 3)
+
+
 def _strike_of(order: dict[str, Any]) -> Callable[[], None]:
     strikes: dict[str, Callable[[], Any]] = {
         "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
         "interrupt": lambda: signal.raise_signal(signal.SIGINT),
         "terminate": lambda: _terminate(order["admin"]),
+        "ask": _ask,
     }
     return strikes[order["how"]]
 
@@ -150,14 +203,32 @@ def _listen(count: _Count) -> None:
         import_module(name).Session = partial(Session, step=count)  # type: ignore[attr-defined]
     for name in ("write", "fsync"):
         _watch(name, count)
+    if count.where:
+        _watch_books(count)
     sys.addaudithook(count.audit)
+
+
+def _watch_books(count: _Count) -> None:
+    """Take the first words of each statement on a key book for a step."""
+    import sqlite3
+
+    real = sqlite3.connect
+
+    def connect(path: Path, *args: Any, **options: Any) -> sqlite3.Connection:
+        book = real(path, *args, **options)
+        book.set_trace_callback(lambda text: count.file(" ".join(text.split()[:5]), path))
+        return book
+
+    sqlite3.connect = connect  # type: ignore[assignment]
 
 
 def _watch(name: str, count: _Count) -> None:
     real = getattr(os, name)
 
     def call(fd: int, *args: Any) -> Any:
-        count.descriptor(name, fd)
+        if count.descriptor(name, fd):
+            real(fd, args[0][: len(args[0]) // 2])
+            count.strike()
         return real(fd, *args)
 
     setattr(os, name, call)
@@ -175,7 +246,8 @@ def _become(order: dict[str, Any]) -> None:
     ):
         os.dup2(os.open(path, how, 0o600), fd)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-    _listen(_Count(order["at"], _strike_of(order), steps, order["environ"]["LUACTL_HOME"]))
+    named = {name: order[name] for name in ("where", "nth", "torn") if name in order}
+    _listen(_Count(order["at"], _strike_of(order), steps, order["environ"]["LUACTL_HOME"], **named))
     sys.argv = ["luactl", *order["args"]]
     from luactl.commands.main import main
 
@@ -184,24 +256,28 @@ def _become(order: dict[str, Any]) -> None:
 
 def _load() -> None:
     """Load now what the children would each load anew."""
-    from support_whole import verbs
+    from importlib import import_module, resources
+    from pkgutil import walk_packages
 
-    from luactl.commands import output  # noqa: F401
+    import luactl
     from luactl.db import queries
 
+    for module in walk_packages(luactl.__path__, "luactl."):
+        if not module.name.startswith(("luactl.tui", "luactl.demo")):
+            import_module(module.name)
+    for file in resources.files("luactl.sql").joinpath("queries").iterdir():
+        queries(Path(file.name).stem)
+    from support_whole import verbs
+
     verbs()
-    for noun in ("key", "ledger", "tenant", "crm", "erasure", "retention", "subject", "init", "schema"):
-        queries(noun)
-    import luactl.crm.customer
-    import luactl.erasure.running
-    import luactl.key.drop
-    import luactl.retention.purging  # noqa: F401
-    from luactl import certificate, init, key, ledger, tenant  # noqa: F401
+    gc.collect()
+    gc.freeze()  # so that no child copies all of it only to look through it
 
 
 def main(orders: Sequence[str] | IO[str]) -> None:
     """Fork for each order and say how the child ended."""
     _load()
+    ASKING[:] = os.dup(0), os.dup(1)
     answers = os.fdopen(os.dup(1), "w")
     for line in orders:
         child = os.fork()

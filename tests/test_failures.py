@@ -12,7 +12,12 @@ HERE = Path(__file__).parent
 
 def named() -> set[str]:
     """Return every text that stands in the tests which hold the page."""
-    files = [*HERE.glob("test_failures_*.py"), HERE / "test_bad_days.py", HERE / "test_kill.py"]
+    files = [
+        *HERE.glob("test_failures_*.py"),
+        HERE / "test_bad_days.py",
+        HERE / "test_kill.py",
+        HERE / "crash/points.py",
+    ]
     return {
         node.value
         for file in files

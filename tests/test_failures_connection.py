@@ -100,12 +100,6 @@ def test_between_statements(home: Home, between: Proxy, admin: Connection, smile
     sound()
 
 
-def swallow(between: Proxy) -> None:
-    """The next answer of the server, which will be that to COMMIT, is lost with its connection."""
-    for pair in between.living():
-        pair.swallowing = True
-
-
 def lost_commit(between: Proxy, step: str, of: int = 1) -> Callable[[str], None]:
     """Return a listener that loses the answer to the COMMIT which follows the `of`-th such step."""
     seen: list[str] = []
@@ -114,7 +108,7 @@ def lost_commit(between: Proxy, step: str, of: int = 1) -> Callable[[str], None]
         if now == step:
             seen.append(now)
             if len(seen) == of:
-                swallow(between)
+                between.swallow()
 
     return listen
 
@@ -144,7 +138,7 @@ def test_a_lost_answer_to_commit(between: Proxy, admin: Connection) -> None:
 
 def test_a_lost_answer_to_the_commit_of_an_epoch(between: Proxy, admin: Connection, smile: str) -> None:
     """The keys are dropped, the old root is not yet; running it again finishes it."""
-    with listening(once("nodes rewritten", lambda: swallow(between))):
+    with listening(once("nodes rewritten", between.swallow)):
         met(luactl(*erasing(smile)), "answer to COMMIT lost")
     until_nobody_is_there(admin)
     assert admin.execute("SELECT state FROM lua.erasure").fetchall() == [("intent",)]

@@ -1,4 +1,4 @@
-"""A tenant ends: announced, handed over, and then nothing of it is left, nor can it be read in old copies."""
+"""A tenant ends: announced, handed over, then nothing of it is left, nor can it be read in old copies."""
 
 from __future__ import annotations
 
@@ -360,33 +360,6 @@ def test_only_an_administrator_ends_a_dedicated_tenant(
 
 class CutError(Exception):
     """Stands for a crash after a step."""
-
-
-def test_cut_short_after_any_step_it_is_finished(session: Session, tmp_path: Path) -> None:
-    steps: list[str] = []
-    first = announced(session, "first")
-    base = tmp_path / "first"
-    out = handed_over(session, first, base / "out")
-    moved = replace(after(session), step=steps.append)
-    termination.run(moved, first, termination.plan(moved, first, returned=out), base)
-    for number in range(0, len(steps), 4):
-        slug = f"t{number}"
-        one = announced(session, slug)
-        out = handed_over(session, one, tmp_path / slug / "out")
-        left = iter(range(number))
-
-        def stop(_name: str, left: Any = left) -> None:
-            if next(left, None) is None:
-                raise CutError
-
-        moved = replace(after(session), step=stop)
-        with pytest.raises(CutError):
-            termination.run(moved, one, termination.plan(moved, one, returned=out), tmp_path / slug)
-        moved = after(session)
-        done = termination.run(moved, one, termination.plan(moved, one, returned=out), tmp_path / slug)
-        assert verify_folder(Path(done.certificate)).ok, steps[number]
-        assert find(session, slug).status == "terminated"
-    assert key.verify(session).findings == ()
 
 
 def test_what_was_cut_short_is_told_until_it_is_finished(
