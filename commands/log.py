@@ -11,6 +11,8 @@ from . import output
 from .app import group
 from .context import session
 from .log_query import app as query_app
+from .log_source import app as source_app
+from .log_source import ingest
 from .options import MOST_ROWS, AnyTenant, Limit
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 HELP = "Who did what: search and follow the ledger's entries and the lines of servers."
 app = group(HELP)
 app.add_typer(query_app, name="query")
+app.add_typer(source_app, name="source")
+app.command("ingest")(ingest)
 
 COLUMNS = (
     ("at", "TIME"),

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from support_story import Case, Rule, T
+from pathlib import Path
+
+from support_story import Case, Rule, T, World, covering, rows
+
+
+def log_file(w: World) -> Path:
+    """A log of the CRM with one line."""
+    file = w.folder / "crm.log"
+    file.write_text(
+        '{"at": "2026-03-01T12:00:00Z", "actor": "crm", "action": "contact.read", "message": "hello"}\n'
+    )
+    return file
+
 
 ASKED: dict[str, tuple[Case, ...]] = {
     "version": (Case(), Case(lambda w: ("--all",))),
@@ -19,6 +31,28 @@ ASKED: dict[str, tuple[Case, ...]] = {
         Case(lambda w: ("--limit", "1"), keep=lambda w, data: w.seen.update(entry=data[0]["id"])),
         Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),
         Case(lambda w: ("action:tenant.*", "--context", "2")),
+    ),
+    "log source add": (
+        Case(
+            lambda w: ("crm", "--format", "jsonl", "--path", str(log_file(w)), "--host", "here"),
+            (Rule("lua.log_source", "insert", "log.source.add"),),
+            covering(rows("lua.tenant_directory", "vault.node"), {("vault.counter", "update")}),
+            again=5,
+        ),
+    ),
+    "log source list": (Case(),),
+    "log ingest": (
+        Case(
+            lambda w: ("crm",),
+            (Rule("lua.log_line", "insert", "log.ingest"),),
+            covering(
+                rows("lua.log_file", "lua.log_block", "vault.period", "vault.node", "vault.counter"),
+                {("lua.log_file", "update"), ("vault.counter", "update")},
+            ),
+        ),
+    ),
+    "log source end": (
+        Case(lambda w: ("crm",), (Rule("lua.log_source", "update", "log.source.end"),), again=5),
     ),
     "log query list": (Case(),),
     "log query save": (

@@ -80,6 +80,7 @@ def test_times_stand_beside_the_tree() -> None:
         ("!!!", "cannot look for the text"),
         ("outcome:maybe", "one of done"),
         ("id:7", "whole id"),
+        ("id:ffffffff-ffff-7fff-bfff-ffffffffffff", "whole id"),
         ("subject:0199*", "whole id"),
         ("address:10.0.0.0/99", "not a network"),
         ("since:yesterday", "not a time"),
@@ -218,6 +219,8 @@ def test_both_stores_are_one_list(logged: Session, lines: list[dict[str, Any]]) 
     assert [line.kind for line in found] == ["ledger", "ledger", *["line"] * len(lines)]
     assert (found[0].id, found[0].detail) == (written[0], None)
     assert found[2].source == "crm"
+    for one in (found[0], found[2]):
+        assert [line.id for line in rows(logged, parse(f"id:{one.id}", NOW), None)] == [one.id]
 
 
 def test_a_tenant_or_source_that_is_not_there(logged: Session) -> None:  # noqa: F811

@@ -48,6 +48,8 @@ class RetentionClass(IntEnum):
     """What a legal hold keeps past its own period; the number is the hold's."""
     DUTY_HOLD = 5
     """The same for what a legal duty binds."""
+    LOG = 6
+    """Log lines, by the month in which they were written; under the keys of the house itself."""
 
     @property
     def label(self) -> str:

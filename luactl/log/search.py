@@ -13,6 +13,7 @@ from psycopg import sql
 from ..db import Session, queries
 from ..errors import NotFoundError, UsageError
 from ..ledger import record_read, references
+from ..ledger.entry import time_of
 from .line import Line, line
 from .query import Condition, Every, Field, Node, Query, Value, check, named, pattern
 
@@ -74,6 +75,12 @@ def find_tenant(session: Session, slug: str) -> int:
     found: int | None = queries("log").tenant_id(session.conn, slug=slug)
     if found is None:
         raise NotFoundError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows them")
+    return found
+
+
+def find_tenants(session: Session, names: Iterable[str]) -> dict[str, int]:
+    """Return the ids of tenants by slug or number; what is no tenant is left out."""
+    found: dict[str, int] = dict(queries("log").tenant_ids(session.conn, names=list(names)))
     return found
 
 
@@ -152,8 +159,9 @@ def search(session: Session, query: Query, limit: int = 100, *, before: Place = 
 
 def place_of(session: Session, id_: UUID) -> Place:
     """Return where a line stands in the order, to go on from there. Raises NotFoundError."""
-    found = queries("log").place(session.conn, id=id_)
-    if found is None:
+    is_time = id_.int < 1 << 127
+    found = is_time and queries("log").place(session.conn, id=id_, at=time_of(id_))
+    if not found:
         raise NotFoundError(f"there is no entry or line {id_}", hint="give the id of the last one of a page")
     return found, id_
 

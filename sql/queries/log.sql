@@ -39,7 +39,8 @@ SELECT min(at), max(at) FROM lua.activity WHERE at >= :since::timestamptz AND at
 
 -- name: place$
 -- When a line or entry is, by its id.
-SELECT at FROM lua.activity WHERE id = :id::uuid;
+SELECT at FROM lua.activity
+WHERE id = :id::uuid AND at >= :at::timestamptz AND at < :at::timestamptz + interval '1 millisecond';
 
 -- name: tenants_like
 -- Numbers of the tenants whose slug fits a pattern.
@@ -85,6 +86,95 @@ SELECT s.xmin AS settled,
            FROM pg_catalog.pg_locks l WHERE l.locktype = 'transactionid' AND l.granted)) AS ahead
 FROM s;
 
+-- name: tenant_ids
+-- The tenants that slugs or numbers mean.
+SELECT w.name, d.tenant_id FROM unnest(:names::text[]) AS w(name)
+JOIN lua.tenant_directory d ON d.slug = w.name OR d.tenant_id::text = w.name;
+
 -- name: tenant_id$
 -- The tenant that a name means.
 SELECT tenant_id FROM lua.tenant_directory WHERE slug = :slug::text;
+
+-- name: sources
+-- All sources by name, ended ones too.
+SELECT source_id, name, format, path, host, time_zone, line_prefix, clock_offset, created_at, created_by, ended_at,
+       (SELECT count(*) FROM lua.log_file f WHERE f.source_id = s.source_id) AS files,
+       (SELECT coalesce(sum(f.lines), 0)::bigint FROM lua.log_file f WHERE f.source_id = s.source_id) AS lines,
+       (SELECT coalesce(sum(f.unreadable), 0)::bigint FROM lua.log_file f WHERE f.source_id = s.source_id) AS unreadable,
+       (SELECT max(f.last_at) FROM lua.log_file f WHERE f.source_id = s.source_id) AS last_at
+FROM lua.log_source s ORDER BY name;
+
+-- name: insert_source!
+-- A new source.
+INSERT INTO lua.log_source (source_id, name, format, path, host, time_zone, line_prefix, clock_offset, created_at, created_by)
+VALUES (:source_id::uuid, :name::text, :format::text, :path::text, :host::text, :time_zone::text, :line_prefix::text,
+        :clock_offset::interval, :at::timestamptz, session_user);
+
+-- name: end_source!
+-- Nothing more comes from it.
+UPDATE lua.log_source SET ended_at = :at::timestamptz WHERE source_id = :source_id::uuid AND ended_at IS NULL;
+
+-- name: files
+-- Files of a source that were seen, oldest first.
+SELECT file_no, identity, name, read_to, lines, unreadable, first_at, last_at, ended_at
+FROM lua.log_file WHERE source_id = :source_id::uuid ORDER BY file_no;
+
+-- name: insert_file!
+-- A file that is new; nothing when somebody else saw it first.
+INSERT INTO lua.log_file (source_id, file_no, identity, name, updated_at)
+SELECT :source_id::uuid, coalesce(max(file_no), 0) + 1, :identity::text, :name::text, :at::timestamptz
+FROM lua.log_file WHERE source_id = :source_id::uuid
+ON CONFLICT DO NOTHING;
+
+-- name: move_on!
+-- Read from one byte to another; no row when somebody else did so.
+UPDATE lua.log_file
+SET read_to = :until::bigint, lines = lines + :lines::bigint, unreadable = unreadable + :unreadable::bigint,
+    first_at = least(first_at, :first_at::timestamptz), last_at = greatest(last_at, :last_at::timestamptz),
+    name = :name::text, updated_at = :at::timestamptz
+WHERE source_id = :source_id::uuid AND file_no = :file_no::bigint AND read_to = :read_to::bigint;
+
+-- name: end_file!
+-- Nothing more comes in it.
+UPDATE lua.log_file SET ended_at = :at::timestamptz
+WHERE source_id = :source_id::uuid AND file_no = :file_no::bigint AND ended_at IS NULL;
+
+-- name: insert_lines!
+-- Lines of one file; one that is there already stays.
+INSERT INTO lua.log_line (id, at, source_id, file_no, place, actor, on_behalf, tenant_id, subject, action, object, purpose,
+                          outcome, address, session, application, severity, code, message, ingested_at)
+SELECT w.id, w.at, :source_id::uuid, :file_no::bigint, w.place, w.actor, w.on_behalf, w.tenant_id, w.subject, w.action, w.object,
+       w.purpose, w.outcome, w.address, w.session, w.application, w.severity, w.code, w.message, :ingested_at::timestamptz
+FROM unnest(:ids::uuid[], :ats::timestamptz[], :places::bigint[], :actors::text[], :behalves::text[], :tenants::bigint[],
+            :subjects::uuid[], :actions::text[], :objects::text[], :purposes::text[], :outcomes::text[], :addresses::text[],
+            :sessions::text[], :applications::text[], :severities::text[], :codes::text[], :messages::text[])
+    AS w(id, at, place, actor, on_behalf, tenant_id, subject, action, object, purpose, outcome, address, session, application,
+         severity, code, message)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_blocks!
+-- What was read, sealed.
+INSERT INTO lua.log_block (source_id, file_no, place, until, period_id, sealed)
+SELECT :source_id::uuid, :file_no::bigint, w.place, w.until, w.period_id, w.sealed
+FROM unnest(:places::bigint[], :untils::bigint[], :period_ids::bigint[], :sealed::bytea[]) AS w(place, until, period_id, sealed)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_gap!
+-- A span that is not covered; the same one twice is one.
+INSERT INTO lua.log_gap (source_id, since, until, reason, found_at)
+VALUES (:source_id::uuid, :since::timestamptz, :until::timestamptz, :reason::text, :at::timestamptz)
+ON CONFLICT DO NOTHING;
+
+-- name: block^
+-- The sealed bytes in which a place of a file lies.
+SELECT place, until, period_id, sealed FROM lua.log_block
+WHERE source_id = :source_id::uuid AND file_no = :file_no::bigint AND place <= :place::bigint AND until > :place::bigint;
+
+-- name: house_key$
+-- Whether the house itself has keys.
+SELECT key_no FROM lua.tenant_directory WHERE tenant_id = :tenant_id::bigint;
+
+-- name: insert_house!
+-- The house's own place in the key tree, once.
+INSERT INTO lua.tenant_directory (tenant_id, slug, key_no) VALUES (:tenant_id::bigint, :slug::text, :key_no::bigint)
+ON CONFLICT DO NOTHING;

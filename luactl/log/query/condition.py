@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
+from ...ledger.entry import time_of
 from .field import FIELDS
 from .tree import Every, Field, Node, Not, Some, Text, Value
 
 Lookup = Mapping[tuple[str, Value], Sequence[Any]]
 """What names mean: (field, value) to numbers of tenants or ids of sources."""
 LOOKED_UP = ("tenant", "source")
-_ABOUT = "(({c} = ANY ({ids}::uuid[])) OR touched && {ids}::uuid[])"
+_ABOUT = "(subject = ANY ({ids}::uuid[]) OR touched && {ids}::uuid[])"
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass
@@ -58,10 +61,16 @@ class Condition:
             cast = SQL("bigint" if node.name == "tenant" else "uuid")
             return SQL("({} = ANY ({}::{}[]))").format(column, self.bind(found), cast)
         if node.name in ("id", "subject"):
-            ids = self.bind([UUID(value.pieces[0]) for value in node.values])
-            form = "({c} = ANY ({ids}::uuid[]))" if node.name == "id" else _ABOUT
-            return SQL(form).format(c=column, ids=ids)
+            ids = [UUID(value.pieces[0]) for value in node.values]
+            return self._ids(ids) if node.name == "id" else SQL(_ABOUT).format(ids=self.bind(ids))
         return SQL("({})").format(SQL(" OR ").join(self._either(column, node)))
+
+    def _ids(self, ids: Sequence[UUID]) -> Composed:
+        """An id tells its time, by which the stores are ordered and cut into partitions."""
+        times = sorted(time_of(id_) for id_ in ids)
+        return SQL("(id = ANY ({}::uuid[]) AND at >= {}::timestamptz AND at < {}::timestamptz)").format(
+            self.bind(ids), self.bind(times[0]), self.bind(times[-1] + MILLISECOND)
+        )
 
     def _either(self, column: Identifier, node: Field) -> Iterator[Composable]:
         networks = [v for v in node.values if _is_network(node, v)]

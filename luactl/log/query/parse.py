@@ -23,6 +23,7 @@ from .token import Token, tokens
 from .tree import Every, Field, Node, Not, Some, Text, Value
 
 DEEPEST = 50
+LAST_ID = 1 << 127
 MOST_VALUES = 100
 _ACTION = re.compile(r"[a-z.-]*")
 _NAME = re.compile(r"([A-Za-z][A-Za-z_]*):(.*)", re.DOTALL)
@@ -200,18 +201,18 @@ def check(name: str, value: Value) -> None:
         raise UsageError(
             f"not an action: {str(value)[:40]}", hint="such as tenant.create, or crm.* for all that begin so"
         )
-    if name in ("id", "subject") and not (value.is_exact and _is_uuid(value.pieces[0])):
+    if name in ("id", "subject") and not (value.is_exact and _is_id(value.pieces[0], name)):
         raise UsageError(f"{name}: takes a whole id", hint="such as 01990000-0000-7000-8000-000000000000")
     if name == "address" and value.is_exact and "/" in value.pieces[0] and not _is_network(value.pieces[0]):
         raise UsageError(f"not a network: {value.pieces[0][:40]}", hint="such as 10.0.0.0/8 or 2001:db8::/32")
 
 
-def _is_uuid(text: str) -> bool:
+def _is_id(text: str, name: str) -> bool:
+    """Whether it is an id; that of an entry tells a time that there is."""
     try:
-        UUID(text)
+        return UUID(text).int < LAST_ID or name == "subject"
     except ValueError:
         return False
-    return True
 
 
 def _is_network(text: str) -> bool:

@@ -1,0 +1,129 @@
+"""`luactl log source …` and `log ingest`: where lines of servers and services come from."""
+
+from __future__ import annotations
+
+import socket
+from typing import Annotated
+
+import typer
+
+from . import output
+from .app import group
+from .context import session
+from .diagnostics import confirm, progress
+from .options import DryRun, Yes
+
+HELP = "Where lines of servers and services come from."
+app = group(HELP)
+
+COLUMNS = (
+    ("name", "NAME"), ("format", "FORMAT"), ("host", "HOST"), ("path", "PATH"), ("lines", "LINES"),
+    ("unreadable", "UNREADABLE"), ("last_at", "LAST"), ("ended_at", "ENDED"),
+)  # fmt: skip
+BROUGHT = (
+    ("source", "SOURCE"), ("files", "FILES"), ("lines", "LINES"), ("unreadable", "UNREADABLE"),
+    ("gaps", "GAPS"), ("sealed", "SEALED"),
+)  # fmt: skip
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The source's name.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="These sources; all without one.", show_default=False),
+]
+Format = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="csvlog, jsonlog, stderr, jsonl or journald.")
+]
+Path = Annotated[
+    str,
+    typer.Option("--path", metavar="PATTERN", help="Its files, rotated ones too: /var/log/postgresql/*.csv"),
+]
+Host = Annotated[
+    str | None, typer.Option("--host", metavar="HOST", help="Where they lie; this host without it.")
+]
+Zone = Annotated[
+    str, typer.Option("--time-zone", metavar="ZONE", help="Of times that do not say: Europe/Berlin.")
+]
+Prefix = Annotated[
+    str | None, typer.Option("--prefix", metavar="PREFIX", help="The server's log_line_prefix, for stderr.")
+]
+Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written, until Ctrl-C.")]
+POLL_SECONDS = 1.0
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the sources, and how much came in from each.
+
+    Examples:
+        luactl log source list
+    """
+    from luactl.log.ingest.source import sources
+
+    with session("log source list") as s:
+        output.show(sources(s), COLUMNS)
+
+
+@app.command("add")
+def add(
+    name: Name, format_: Format, path: Path, host: Host = None, time_zone: Zone = "UTC",
+    prefix: Prefix = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Register a source. On a key host its lines are kept as they were too, sealed.
+
+    Examples:
+        luactl log source add db --format csvlog --path '/var/log/postgresql/*.csv'
+        luactl log source add db2 --format stderr --path /pg/server.log --prefix '%m [%p] %q%u@%d %c %l '
+        luactl log source add crm --format jsonl --path '/var/log/crm/*.json' --time-zone Europe/Berlin
+    """
+    from luactl.log.ingest.source import NewSource, add_source
+
+    new = NewSource(name, format_, path, host or socket.gethostname(), time_zone, prefix)
+    with session("log source add") as s:
+        made = add_source(s, new, dry_run=dry_run)
+    (output.show_plan if dry_run else output.show)(made)
+
+
+@app.command("end")
+def end(name: Name, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Say that nothing more comes from a source. What came in stays.
+
+    Examples:
+        luactl log source end db2 --yes
+    """
+    from luactl.log.ingest.source import end_source, find_source
+
+    with session("log source end") as s:
+        if not dry_run:
+            confirm(f"End source {find_source(s, name).name!r}?", yes=yes)
+        ended = end_source(s, name, dry_run=dry_run)
+    (output.show_plan if dry_run else output.show)(ended)
+
+
+def ingest(names: Names = None, follow: Follow = False, dry_run: DryRun = False) -> None:
+    """Bring in what the sources of this host wrote since the last time: each line once, whatever crashed.
+
+    What a person typed is masked in the message; on a key host the bytes are kept as they were, sealed.
+
+    Examples:
+        luactl log ingest
+        luactl log ingest db --follow
+        luactl log ingest --dry-run
+    """
+    from time import sleep
+
+    from luactl.log.ingest import reading
+    from luactl.log.ingest.source import find_source, sources
+
+    with session("log ingest") as s:
+        chosen = [find_source(s, name) for name in names or ()]
+        chosen = chosen or [
+            one for one in sources(s) if one.ended_at is None and one.host == socket.gethostname()
+        ]
+        waiting = reading.plan(s, chosen)
+        if dry_run:
+            output.show_plan(waiting)
+            return
+        if follow:
+            output.stream(reading.follow(s, chosen, lambda: sleep(POLL_SECONDS)), BROUGHT)
+            return
+        with progress("bytes read", sum(one.size - one.read_to for one in waiting)) as advance:
+            output.show([reading.bring(s, source, advance) for source in chosen], BROUGHT)

@@ -1,0 +1,145 @@
+"""Sources of log lines: what there is to read, and how its lines are written."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+
+from ...db import Session, queries, transaction
+from ...errors import NotFoundError, RefusedError, UsageError
+from ...ledger import Entry, append, new_id
+from .form import FORMATS, Form
+from .house import found_house
+from .postgres import prefix_pattern
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where lines come from."""
+
+    source_id: UUID
+    name: str
+    format: str
+    path: str
+    """A file or a pattern of files."""
+    host: str
+    time_zone: str
+    line_prefix: str | None
+    clock_offset: timedelta
+    """How far its clock was ahead of UTC when last compared."""
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None = None
+    files: int = 0
+    lines: int = 0
+    unreadable: int = 0
+    """Lines that its format does not explain, kept as they are."""
+    last_at: datetime | None = None
+    """Time of the newest line."""
+
+    @property
+    def form(self) -> Form:
+        """How it writes."""
+        return Form(self.format, self.time_zone, self.line_prefix)
+
+
+@dataclass(frozen=True)
+class NewSource:
+    """What to add."""
+
+    name: str
+    format: str
+    path: str
+    host: str
+    time_zone: str = "UTC"
+    line_prefix: str | None = None
+    clock_offset: timedelta = timedelta()
+
+
+def sources(session: Session) -> tuple[Source, ...]:
+    """Return all sources by name."""
+    return tuple(Source(*row) for row in queries("log").sources(session.conn))
+
+
+def find_source(session: Session, name: str) -> Source:
+    """Return a source. Raises NotFoundError."""
+    found = next((source for source in sources(session) if source.name == name), None)
+    if found is None:
+        raise NotFoundError(f"there is no source {name!r}", hint="`luactl log source list` shows them")
+    return found
+
+
+def add_source(session: Session, new: NewSource, *, dry_run: bool = False) -> Source:
+    """Register a source, and give the house keys to seal its lines with if this is a key host.
+
+    Raises UsageError for what cannot be read, RefusedError when the name is taken.
+    """
+    _check(new)
+    now = session.clock.now()
+    made = Source(
+        new_id(now), new.name, new.format, new.path, new.host, new.time_zone, new.line_prefix,
+        new.clock_offset, now, session.actor,
+    )  # fmt: skip
+    if not dry_run:
+        found_house(session)
+    try:
+        with transaction(session) as conn:
+            queries("log").insert_source(
+                conn, source_id=made.source_id, name=made.name, format=made.format, path=made.path,
+                host=made.host, time_zone=made.time_zone, line_prefix=made.line_prefix,
+                clock_offset=made.clock_offset, at=now,
+            )  # fmt: skip
+            append(session, Entry(
+                "log.source.add", object=f"log-source:{made.name}", outcome="done",
+                detail={"format": made.format, "path": made.path, "host": made.host},
+            ))  # fmt: skip
+            if dry_run:
+                raise psycopg.Rollback
+    except psycopg.errors.UniqueViolation:
+        raise RefusedError(f"there is a source {new.name!r} already", hint="take another name") from None
+    except psycopg.errors.CheckViolation as error:
+        raise UsageError(
+            f"not a source: {error.diag.constraint_name}",
+            hint="a name has small letters, digits, `.`, `_`, `-`",
+        ) from None
+    return made
+
+
+def end_source(session: Session, name: str, *, dry_run: bool = False) -> Source:
+    """Say that nothing more comes from a source; its lines stay. Raises RefusedError when it has ended."""
+    found = find_source(session, name)
+    now = session.clock.now()
+    with transaction(session) as conn:
+        if not queries("log").end_source(conn, source_id=found.source_id, at=now):
+            raise RefusedError(
+                f"source {name!r} has ended already", hint="`luactl log source list` shows when"
+            )
+        append(session, Entry("log.source.end", object=f"log-source:{name}", outcome="done"))
+        if dry_run:
+            raise psycopg.Rollback
+    return found
+
+
+def _check(new: NewSource) -> None:
+    if new.format not in FORMATS:
+        raise UsageError(f"there is no format {new.format!r}", hint=f"formats: {', '.join(FORMATS)}")
+    if (new.format == "stderr") != (new.line_prefix is not None):
+        raise UsageError(
+            "a log_line_prefix belongs to format stderr, and to no other",
+            hint="`SHOW log_line_prefix` says it",
+        )
+    if not new.path.startswith("/"):
+        raise UsageError(f"not an absolute path: {new.path}", hint="such as /var/log/postgresql/*.csv")
+    try:
+        zoneinfo.ZoneInfo(new.time_zone)
+        if new.line_prefix is not None:
+            prefix_pattern(new.line_prefix)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError) as error:
+        raise UsageError(f"there is no time zone {new.time_zone!r}", hint="such as Europe/Berlin") from error
+    except (ValueError, re.error) as error:
+        raise UsageError(str(error), hint="such as '%m [%p] %q%u@%d %c %l '") from error

@@ -1,0 +1,166 @@
+"""A batch of lines goes into the database, with the position up to which its file was read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from ...db import Session, queries, transaction
+from ...errors import BusyError
+from ...key import RetentionClass, TenantKeys
+from ...ledger import Entry, append
+from ..search import find_tenants
+from .block import Block, month, seal
+from .classify import Kind
+from .record import Record
+from .source import Source
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNREADABLE = "unreadable"
+COLUMNS = (
+    "ids", "ats", "places", "actors", "behalves", "tenants", "subjects", "actions", "objects", "purposes",
+    "outcomes", "addresses", "sessions", "applications", "severities", "codes", "messages",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file of a source, and how far it is read."""
+
+    file_no: int
+    identity: str
+    name: str
+    read_to: int
+    lines: int
+    unreadable: int
+    first_at: datetime | None
+    last_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One record of a file."""
+
+    place: int
+    data: bytes
+    record: Record
+    kind: Kind
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether no format explained it."""
+        return self.record.code == UNREADABLE
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A span that is not covered, and why."""
+
+    since: datetime
+    until: datetime
+    reason: str
+
+
+def line_id(source: Source, file: Known, place: int, at: datetime) -> UUID:
+    """Return the id of a line: its time as in UUIDv7, and for the rest where it stands."""
+    digest = hashlib.sha256(f"{source.source_id}|{file.identity}|{place}".encode()).digest()
+    milliseconds = (at - EPOCH) // timedelta(milliseconds=1)
+    number = milliseconds << 80 | int.from_bytes(digest[:10])
+    return UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
+def store(
+    session: Session, source: Source, file: Known, pieces: Sequence[Piece], until: int, gaps: Sequence[Gap],
+    keys: TenantKeys | None,
+) -> None:  # fmt: skip
+    """Insert lines, sealed blocks, gaps, the new position and the ledger entry in one transaction.
+
+    Raises BusyError when somebody else has read on meanwhile.
+    """
+    from .house import HOUSE
+
+    blocks = list(_blocks(source, file, pieces, until))
+    if keys is not None:
+        for at, _block, _data in blocks:
+            keys.period(RetentionClass.LOG, month(at))  # claims it when it is new
+    now = session.clock.now()
+    with transaction(session, HOUSE if keys else None) as conn:
+        _move_on(session, source, file, pieces, until)
+        noun = queries("log")
+        noun.insert_lines(
+            conn, source_id=source.source_id, file_no=file.file_no, ingested_at=now,
+            **_columns(session, source, file, pieces),
+        )  # fmt: skip
+        if keys is not None:
+            _insert_blocks(session, keys, source, file, blocks)
+        for gap in gaps:
+            noun.insert_gap(
+                conn, source_id=source.source_id, since=gap.since, until=gap.until, reason=gap.reason, at=now
+            )
+        append(session, Entry(
+            "log.ingest", object=f"log-source:{source.name}", outcome="done",
+            detail={"file": file.file_no, "from": file.read_to, "to": until, "lines": len(pieces),
+                    "unreadable": sum(p.is_unreadable for p in pieces), "gaps": len(gaps)},
+        ))  # fmt: skip
+
+
+def _move_on(session: Session, source: Source, file: Known, pieces: Sequence[Piece], until: int) -> None:
+    times = [piece.record.at for piece in pieces]
+    moved = queries("log").move_on(
+        session.conn, source_id=source.source_id, file_no=file.file_no, read_to=file.read_to, until=until,
+        lines=len(pieces), unreadable=sum(piece.is_unreadable for piece in pieces),
+        first_at=min(times, default=None), last_at=max(times, default=None), name=file.name,
+        at=session.clock.now(),
+    )  # fmt: skip
+    if not moved:
+        raise BusyError(
+            f"another process reads {source.name!r} too",
+            hint="its lines are in; run it again when that has ended",
+        )
+
+
+def _columns(session: Session, source: Source, file: Known, pieces: Sequence[Piece]) -> dict[str, list[Any]]:
+    tenants = find_tenants(session, {p.record.tenant for p in pieces if p.record.tenant is not None})
+    rows = (
+        (
+            line_id(source, file, p.place, p.record.at), p.record.at, p.place, p.record.actor,
+            p.record.on_behalf, tenants.get(p.record.tenant or "", 0), p.record.subject, p.kind.action,
+            p.kind.object, p.record.purpose, p.kind.outcome, p.record.address, p.record.session,
+            p.record.application,
+            p.record.severity, p.record.code, p.kind.message,
+        )
+        for p in pieces
+    )  # fmt: skip
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
+    return dict(zip(COLUMNS, columns, strict=True))
+
+
+def _blocks(
+    source: Source, file: Known, pieces: Iterable[Piece], until: int
+) -> Iterator[tuple[datetime, Block, bytes]]:
+    """Cut what was read where the month changes: each block dies with its month."""
+    runs = [list(run) for _month, run in groupby(pieces, lambda piece: month(piece.record.at))]
+    ends = [run[0].place for run in runs[1:]] + [until]
+    for run, end in zip(runs, ends, strict=True):
+        data = b"".join(piece.data for piece in run)
+        yield run[0].record.at, Block(source.source_id, file.file_no, run[0].place, end), data
+
+
+def _insert_blocks(
+    session: Session, keys: TenantKeys, source: Source, file: Known,
+    blocks: Sequence[tuple[datetime, Block, bytes]],
+) -> None:  # fmt: skip
+    periods = {month(at): keys.period(RetentionClass.LOG, month(at)) for at, _block, _data in blocks}
+    queries("log").insert_blocks(
+        session.conn, source_id=source.source_id, file_no=file.file_no,
+        places=[block.place for _at, block, _data in blocks],
+        untils=[block.until for _at, block, _data in blocks],
+        period_ids=[periods[month(at)].period_id for at, _block, _data in blocks],
+        sealed=[seal(data, block, periods[month(at)]) for at, block, data in blocks],
+    )  # fmt: skip
