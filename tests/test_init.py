@@ -322,6 +322,16 @@ def test_reserved_names_are_no_logins(environ: dict[str, str], paths: Paths, emp
         login.check_login_name(name)
 
 
+@pytest.mark.parametrize(
+    ("account", "expected"), [("lua_berlin", "luactl"), ("postgres", "luactl"), ("agata", "agata")]
+)
+def test_an_account_with_a_reserved_name_gets_a_login_all_the_same(
+    account: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd((account, "", uid, uid, "", "/", "")))
+    assert user_name() == expected
+
+
 @pytest.mark.parametrize("name", ['O\'Brien "x"', "żaneta", "a:b\\c", "Robert'); DROP ROLE lua_owner;--"])
 def test_any_other_name_is_just_a_name(
     environ: dict[str, str], paths: Paths, empty: str, server: TestServer, name: str

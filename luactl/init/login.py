@@ -17,10 +17,15 @@ GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo"
 LONGEST_NAME = 63
 
 
+def is_login_name(login: str) -> bool:
+    """Tell whether a login may have that name: neither Postgres nor luactl reserves it."""
+    reserved = login.startswith(("pg_", "lua_")) or login in ("public", "none")
+    return not reserved and login.isprintable() and 0 < len(login.encode()) <= LONGEST_NAME
+
+
 def check_login_name(login: str) -> None:
     """Refuse what Postgres or luactl reserves. Raises UsageError."""
-    reserved = login.startswith(("pg_", "lua_")) or login in ("public", "none")
-    if reserved or not login.isprintable() or not 0 < len(login.encode()) <= LONGEST_NAME:
+    if not is_login_name(login):
         raise UsageError(
             f"{login!r} cannot be the name of a login", hint="name another one: `luactl init --login NAME`"
         )

@@ -16,7 +16,7 @@ from ..db import Session, queries
 from ..errors import RefusedError
 from ..profile.libpq import DEFAULT, effective, same_database
 from ..profile.production import demand_encrypted, demand_tls
-from .login import check_login_name, password_of
+from .login import check_login_name, is_login_name, password_of
 
 DATABASE = "luactl"
 Say = Callable[[str], None]
@@ -183,12 +183,12 @@ def _everyday_target(
 
 
 def user_name() -> str:
-    """Return the operating system's name of who runs this; the superuser's name is not for every day."""
+    """Return the operating system's name of who runs this, unless it is reserved or the superuser's."""
     try:
         name = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         name = f"uid{os.geteuid()}"
-    return DATABASE if name == embedded.SUPERUSER else name
+    return name if is_login_name(name) and name != embedded.SUPERUSER else DATABASE
 
 
 def _login_of(existing: Profile | None) -> str | None:
