@@ -243,6 +243,16 @@ def test_who_makes_roles_may_grant_itself_any_of_them_up_to_15(session: Session,
     assert clinic.reads("max", "GRANT {medical} TO {max}") == clinic.old == ("crm.patients" in rows)
 
 
+def test_an_attribute_is_told_once_by_the_shortest_way(session: Session, clinic: Clinic) -> None:
+    clinic.hire(
+        "max", "ALTER ROLE {max} CREATEROLE", "ALTER ROLE {support} CREATEROLE", "GRANT {support} TO {max}"
+    )
+    rows = [
+        row for row in access.list_(session) if (row.login, row.reaches) == (clinic.name("max"), "CREATEROLE")
+    ]
+    assert [(row.how, row.path) for row in rows] == [(NOW, clinic.name("max"))]
+
+
 def test_the_houses_own_roles_are_one_row_each(session: Session, clinic: Clinic) -> None:
     clinic.hire("anna", "GRANT lua_auditor TO {anna}")
     rows = found(session, clinic, "anna")

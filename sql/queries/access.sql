@@ -68,8 +68,9 @@ WITH RECURSIVE edge AS (          -- one row per membership, whoever granted it
     UNION ALL SELECT 'function ' || p.oid::regprocedure, p.proowner FROM pg_catalog.pg_proc p JOIN house h ON h.oid = p.pronamespace
     UNION ALL SELECT 'database ' || d.datname, d.datdba FROM pg_catalog.pg_database d WHERE d.datname = current_database()
 ), found(login, kind, reaches, rights, effort, path, of_tenant, bound) AS (
-    -- bound: row level security decides which rows of tenants show
-    SELECT b.login, a.kind, a.reaches, a.rights, b.effort, b.path, a.of_tenant, false
+    -- bound: row level security decides which rows of tenants show. An attribute is one thing, whoever has it.
+    (SELECT DISTINCT ON (b.login, a.reaches)
+            b.login, a.kind, a.reaches, a.rights, b.effort, b.path, a.of_tenant, false
     FROM become b JOIN pg_catalog.pg_roles r ON r.oid = b.role
     CROSS JOIN LATERAL (VALUES
         (r.rolsuper, 'superuser', 'everything', 'all', true),
@@ -77,6 +78,7 @@ WITH RECURSIVE edge AS (          -- one row per membership, whoever granted it
         (r.rolcreaterole AND NOT r.rolsuper, 'attribute', 'CREATEROLE', 'makes roles', false),
         (r.rolreplication AND NOT r.rolsuper, 'attribute', 'REPLICATION', 'copies the whole server', true)
     ) AS a(holds, kind, reaches, rights, of_tenant) WHERE a.holds
+    ORDER BY b.login, a.reaches, b.effort, cardinality(b.path), b.path)
     UNION ALL
     SELECT b.login, CASE WHEN b.role < 16384 THEN 'predefined role' ELSE 'group role' END, g.rolname, 'member', b.effort, b.path,
            g.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
