@@ -80,6 +80,7 @@ BREACHES = [
     ("definer_functions", "ALTER FUNCTION crm.invoices_of RESET search_path"),
     ("definer_functions", "ALTER FUNCTION crm.invoices_of SET search_path = crm"),
     ("tenant_argument", f"{FUNCTION} {PINNED} AS 'SELECT p_tenant'"),
+    ("tenant_argument", f"{FUNCTION} {PINNED} AS 'SELECT p_tenant WHERE lua.require_tenant(p_tenant)'"),
     ("function_bodies", f"{FUNCTION} AS $$ SELECT set_config('lua.tenant_id', '1', true)::bigint $$"),
     ("function_bodies", "CREATE FUNCTION crm.x() RETURNS void LANGUAGE plpgsql AS 'BEGIN NOTIFY x; END'"),
     (
