@@ -54,7 +54,7 @@ def standby(server: TestServer) -> Iterator[TestServer]:
     fresh = base / "pgdata"
     fresh.mkdir(mode=0o700)
     account.give(fresh)
-    for name in ("superuser.pgpass", "server.crt"):
+    for name in ("superuser.pgpass", "server.crt")[: 2 if primary.tls else 1]:
         shutil.copy(primary.base / name, base / name)
     # The account of the server may not read our folder: it gets what it needs to log in beside its data.
     passfile = primary.data / "standby.pgpass"
