@@ -12,12 +12,14 @@ from . import output
 from .app import group
 from .context import session
 from .diagnostics import progress
+from .ledger_cosign import cosign
 from .options import DryRun, Yes
 
 HELP = "The record of it all: its state, proofs and verification."
 app = group(HELP)
 anchors = group("Anchors: where signed checkpoints go, out of reach of the database's owner.")
 app.add_typer(anchors, name="anchor")
+app.add_typer(cosign, name="cosign")
 
 ANCHORS = (
     ("anchor", "ANCHOR"),

@@ -121,6 +121,10 @@ class Profile:
     """How far this home's clock is ahead; in the file `clock_shift`, in seconds."""
     server: str | None = None
     """Name of the profile whose embedded server this one uses; None: one of its own name."""
+    cosigners: tuple[str, ...] = ()
+    """Verifier keys of those who cosign checkpoints of the ledger."""
+    cosigners_needed: int = 0
+    """How many of them must have cosigned."""
     backup_days: int | None = None
     """For how many days backups and archived log are kept, as whoever runs them states; None: not stated."""
 
@@ -173,7 +177,7 @@ def check_dsn(dsn: str) -> dict[str, str]:
 _SHAPES: dict[str, type] = {
     "dsn": str, "embedded": bool, "production": bool, "throwaway": bool, "holders": list, "books": list,
     "anchors": list, "signing_key": str, "passfile": str, "clock_shift": int, "server": str,
-    "backup_days": int,
+    "backup_days": int, "cosigners": list, "cosigners_needed": int,
 }  # fmt: skip
 
 
@@ -214,6 +218,8 @@ def _profile(name: str, table: Mapping[str, Any], source: Path) -> Profile:
         clock_shift=timedelta(seconds=table.get("clock_shift", 0)),
         server=table.get("server"),
         backup_days=table.get("backup_days"),
+        cosigners=tuple(table.get("cosigners", ())),
+        cosigners_needed=table.get("cosigners_needed", 0),
     )
 
 
@@ -449,6 +455,9 @@ def _settings(profile: Profile) -> dict[str, Any]:
         settings["server"] = profile.server
     if profile.backup_days is not None:
         settings["backup_days"] = profile.backup_days
+    if profile.cosigners:
+        settings["cosigners"] = list(profile.cosigners)
+        settings["cosigners_needed"] = profile.cosigners_needed
     if profile.clock_shift:
         settings["clock_shift"] = int(profile.clock_shift.total_seconds())
     return settings

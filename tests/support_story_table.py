@@ -13,6 +13,7 @@ from typing import Any
 from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
 from support_story import REFERENCE, Args, Case, Rule, T, World, covering, rows
 from support_story_ask import ASKED
+from support_story_cosign import COSIGNED
 from support_story_eyes import EYES
 from support_story_plans import PLANS
 
@@ -418,6 +419,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     # The checkpoint is its own record: an entry about it would wait for the next one, for ever.
     "ledger integrate": (Case(covers=covering(INTEGRATED)),),
     **PLANS,
+    **COSIGNED,
     "erasure run": (
         Case(
             lambda w: (*T, "--subject", w.people["1"], "--instruction", "ticket 4711"),
@@ -459,6 +461,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "ledger status": (Case(),),
     "ledger anchor list": (Case(),),
+    "ledger cosign list": (Case(),),
     "ledger prove": (Case(lambda w: (w.seen["entry"],)),),
     "ledger checkpoint": (Case(),),
     "ledger show": (Case(lambda w: (w.seen["entry"],)),),
@@ -478,6 +481,8 @@ OWN_HOME = {"demo"}
 SCREENS = {"tui"}
 # Change files of this account and no row (tests/test_profile.py).
 FILES = {
+    "ledger cosign key",  # no database: tests/test_ledger_cosign.py
+    "ledger cosign sign",
     "db psql",  # becomes another program (tests/test_db.py)
     "profile list",
     "profile show",

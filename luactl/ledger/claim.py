@@ -29,8 +29,9 @@ class Source:
         """The size that the next checkpoint speaks of; None when there is none."""
         return None if self._next is None else self._next.size
 
-    def meet(self, tree: CompactRange) -> None:
-        """Compare all that speak of the tree's present size."""
+    def meet(self, tree: CompactRange) -> bool:
+        """Compare all that speak of the tree's present size; tell whether one did."""
+        met = False
         while self._next is not None and self._next.size <= tree.size:
             claim = self._next
             self._report.checkpoints += 1
@@ -38,11 +39,15 @@ class Source:
                 self._report.add(
                     f"{self.name}: a checkpoint of {claim.size:,} entries comes after a larger one"
                 )
-            elif claim.root != tree.root():
+                self._next = next(self._claims, None)
+                continue
+            met = True
+            if claim.root != tree.root():
                 self._report.add(
                     f"{self.name}: another root was signed for {claim.size:,} entries", claim.size - 1
                 )
             self._next = next(self._claims, None)
+        return met
 
     def finish(self, size: int) -> None:
         """Report what speaks of more than there is."""

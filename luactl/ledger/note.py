@@ -31,8 +31,8 @@ class NoteError(LuactlError):
     """A note, checkpoint or key is malformed, or its signature does not verify."""
 
 
-def _decode(text: str) -> bytes:
-    """Decode base64 that has one spelling only."""
+def decode(text: str) -> bytes:
+    """Decode base64 that has one spelling only. Raises NoteError."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -42,7 +42,8 @@ def _decode(text: str) -> bytes:
     return data
 
 
-def _encode(data: bytes) -> str:
+def encode(data: bytes) -> str:
+    """Encode in base64, with padding."""
     return base64.b64encode(data).decode()
 
 
@@ -58,14 +59,14 @@ def key_id(name: str, key: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + key).digest()[:4]
 
 
-def _split_key(text: str) -> tuple[str, bytes, bytes]:
-    """Take `name+id+key` apart: name, id, 32 key bytes."""
+def split_key(text: str, kind: bytes = ED25519) -> tuple[str, bytes, bytes]:
+    """Take `name+id+key` of a type apart: name, id, 32 key bytes. Raises NoteError."""
     parts = text.split("+", 2)
     if len(parts) != 3 or not re.fullmatch("[0-9a-f]{8}", parts[1]):
         raise NoteError("a key is written name+id+base64")
-    key = _decode(parts[2])
-    if key[:1] != ED25519 or len(key) != 33:
-        raise NoteError("only Ed25519 keys are known")
+    key = decode(parts[2])
+    if key[:1] != kind or len(key) != 33:
+        raise NoteError(f"only Ed25519 keys of type {kind.hex()} are known here")
     return check_name(parts[0]), bytes.fromhex(parts[1]), key[1:]
 
 
@@ -79,7 +80,7 @@ class Verifier:
     @classmethod
     def parse(cls, vkey: str) -> Verifier:
         """Read a verifier key. Raises NoteError when it is malformed or its id is not its own."""
-        name, id_, public = _split_key(vkey)
+        name, id_, public = split_key(vkey)
         if key_id(name, ED25519 + public) != id_:
             raise NoteError("the id of the verifier key does not belong to it")
         return cls(name, public)
@@ -106,7 +107,7 @@ class Verifier:
         return True
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.id.hex()}+{_encode(ED25519 + self.public)}"
+        return f"{self.name}+{self.id.hex()}+{encode(ED25519 + self.public)}"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Signer:
         """Read a signer key as Go's note package writes it. Raises NoteError, never with the key in it."""
         if not skey.startswith(_PRIVATE):
             raise NoteError("a signing key starts with PRIVATE+KEY+")
-        name, id_, seed = _split_key(skey[len(_PRIVATE) :])
+        name, id_, seed = split_key(skey[len(_PRIVATE) :])
         signer = cls(name, seed)
         if signer.verifier.id != id_:
             raise NoteError("the id of the signing key does not belong to it")
@@ -140,7 +141,7 @@ class Signer:
 
     def secret(self) -> str:
         """Return the key as it stands in its file."""
-        return f"{_PRIVATE}{self.name}+{self.verifier.id.hex()}+{_encode(ED25519 + self.seed)}"
+        return f"{_PRIVATE}{self.name}+{self.verifier.id.hex()}+{encode(ED25519 + self.seed)}"
 
     def sign(self, text: str) -> str:
         """Return the note: the text, an empty line, one signature. Raises NoteError for an unfit text."""
@@ -148,7 +149,7 @@ class Signer:
         if not text.endswith("\n"):
             raise NoteError("the text of a note ends with a newline")
         signature = self._key.sign(text.encode())
-        return f"{text}\n— {self.name} {_encode(self.verifier.id + signature)}\n"
+        return f"{text}\n— {self.name} {encode(self.verifier.id + signature)}\n"
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,24 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     match = _SIGNATURE.fullmatch(line)
     if match is None:
         raise NoteError("a signature line of the note is malformed")
-    blob = _decode(match[2])
+    blob = decode(match[2])
     if len(blob) < 5:
         raise NoteError("a signature of the note is too short")
     return check_name(match[1]), blob[:4], blob[4:]
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    """Take a signed note apart: its text, and of each signature name, key id and bytes. Raises NoteError."""
+    if len(note) > LONGEST_NOTE:
+        raise NoteError("the note is too long")
+    _check_text(note)
+    text, gap, rest = note.rpartition("\n\n")
+    if not gap or not rest.endswith("\n"):
+        raise NoteError("the note has no signatures")
+    lines = rest[:-1].split("\n")
+    if len(lines) > MOST_SIGNATURES:
+        raise NoteError("the note has too many signatures")
+    return text + "\n", [_signature(line) for line in lines]
 
 
 def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
@@ -180,19 +195,10 @@ def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
     Signatures by unknown keys are passed over; one bad signature by a known key refuses the note, and so does
     the lack of any known one. Raises NoteError.
     """
-    if len(note) > LONGEST_NOTE:
-        raise NoteError("the note is too long")
-    _check_text(note)
-    text, gap, rest = note.rpartition("\n\n")
-    if not gap or not rest.endswith("\n"):
-        raise NoteError("the note has no signatures")
-    text += "\n"
-    lines = rest[:-1].split("\n")
-    if len(lines) > MOST_SIGNATURES:
-        raise NoteError("the note has too many signatures")
+    text, lines = split_note(note)
     known = {(verifier.name, verifier.id): verifier for verifier in verifiers}
     signers: dict[str, None] = {}
-    for name, id_, signature in map(_signature, lines):
+    for name, id_, signature in lines:
         verifier = known.get((name, id_))
         if verifier is None:
             continue
@@ -215,7 +221,7 @@ class Checkpoint:
 
     def text(self) -> str:
         """Return the three lines that get signed."""
-        return f"{self.origin}\n{self.size}\n{_encode(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{encode(self.root)}\n"
 
     def signed(self, signer: Signer) -> Checkpoint:
         """Return the checkpoint with its signed note."""
@@ -232,7 +238,7 @@ class Checkpoint:
             or not re.fullmatch("0|[1-9][0-9]{0,18}", lines[1])
         ):
             raise NoteError("a checkpoint is three lines: origin, size, root")
-        root = _decode(lines[2])
+        root = decode(lines[2])
         if len(root) != 32:
             raise NoteError("the root of a checkpoint has 32 bytes")
         return cls(lines[0], int(lines[1]), root, note)

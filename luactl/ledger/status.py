@@ -8,6 +8,7 @@ from datetime import datetime
 from ..db import Session, queries
 from ..errors import RefusedError
 from .anchor import reached
+from .cosigned import CosignerState, agreed, states
 from .note import NoteError, Verifier
 from .origin import current
 from .place import Anchor, AnchorError
@@ -47,6 +48,9 @@ class Status:
     signs_here: bool
     """Whether this is the ledger host: the signing key is here."""
     anchors: tuple[AnchorState, ...]
+    cosigners: tuple[CosignerState, ...] = ()
+    cosigned: int | None = None
+    """Entries that as many cosigners have seen as the profile asks for; None when it asks for none."""
 
 
 def waiting(session: Session) -> datetime | None:
@@ -63,6 +67,7 @@ def status(session: Session) -> Status:
     pending, oldest = queries("ledger").waiting(session.conn)
     newest = queries("ledger").newest_checkpoint(session.conn)
     size = 0 if newest is None else newest[0]
+    seen, needed = states(session, size), session.profile.cosigners_needed
     lag = 0.0 if oldest is None else max(0.0, (session.clock.now() - oldest).total_seconds())
     return Status(
         origin=origin.origin,
@@ -74,6 +79,8 @@ def status(session: Session) -> Status:
         signed_at=None if newest is None else newest[3],
         signs_here=session.profile.signing_key.exists(),
         anchors=tuple(_state(anchor, origin.vkey, size) for anchor in reached(session.profile)),
+        cosigners=seen,
+        cosigned=agreed(seen, needed) if needed else None,
     )
 
 

@@ -18,6 +18,7 @@ from ..errors import RefusedError, UsageError
 from .anchor import reached
 from .claim import Source, anchored, given, stored, unexplained
 from .columns import check_entry
+from .cosigned import claims as cosigned_claims
 from .fork import read_forks
 from .integrate import edge
 from .merkle import CompactRange
@@ -132,6 +133,8 @@ class _Check:
         if kept is not None:
             claims = unexplained(report, given(kept, report, keys))
             self.sources.append(Source("the given checkpoint", report, claims, begin))
+        seen = cosigned_claims(self.session, report)
+        self.sources.append(Source("a cosigner", report, iter(seen), begin))
         if base is None or self._begin_at(base):
             self._grow()
         self._check_queue()
@@ -178,12 +181,15 @@ class _Check:
 
     def _meet(self) -> int | None:
         """Compare all checkpoints of the present size; return the next size that one speaks of."""
-        sizes = []
-        for source in self.sources:
-            source.meet(self.tree)
-            if source.size is not None:
-                sizes.append(source.size)
-        return min(sizes, default=None)
+        size = self.tree.size
+        own = self.sources[0].meet(self.tree)
+        for source in self.sources[1:]:
+            if source.meet(self.tree) and not own:
+                self.report.add(
+                    f"{source.name}: {size:,} entries were signed, and the database has no such checkpoint",
+                    size - 1,
+                )
+        return min((one.size for one in self.sources if one.size is not None), default=None)
 
     def _window(self, end: int) -> bool:
         """Check the leaves up to `end`; False at a gap."""

@@ -47,6 +47,10 @@ SELECT ledger.fork_origin(:old::text, :others::text[], :other_keys::text[], :new
 -- The bodies of the entries that tell where the log lost its end in a restore and went on under another name.
 SELECT body FROM ledger.entry WHERE action = 'ledger.origin.fork' ORDER BY at, id;
 
+-- name: cosigned
+-- The bodies of the entries that hold checkpoints which somebody cosigned.
+SELECT body FROM ledger.entry WHERE action = 'ledger.cosign' ORDER BY at, id;
+
 -- name: checkpoint_sizes
 -- Size and root of every checkpoint, smallest first.
 SELECT size, root FROM ledger.checkpoint ORDER BY size;
