@@ -154,7 +154,12 @@ def test_no_literal_survives(before: str, secret: str) -> None:
         (Record(AT, "connection authorized: user=anna database=lua SSL enabled"), "login", "done", None),
         (Record(AT, "disconnection: session time: 0:00:01.000 user=anna"), "logout", "done", None),
         (Record(AT, "authentication failed", "FATAL", code="28P01"), "login.failed", "refused", None),
+        (Record(AT, 'password authentication failed for user "x"', "FATAL"), "login.failed", "refused", None),
+        (Record(AT, 'database "x" does not exist', "FATAL"), "login.failed", "refused", None),
+        (Record(AT, "terminating connection due to timeout", "FATAL"), "error", "failed", None),
+        (Record(AT, "permission denied for table people", "ERROR"), "error", "refused", None),
         (Record(AT, "permission denied for table people", "ERROR", code="42501"), "error", "refused", None),
+        (Record(AT, 'connection authenticated: identity="x" method=scram'), "line", "done", None),
         (Record(AT, "statement: DELETE FROM people"), "statement.write", "done", None),
         (Record(AT, "duration: 1.5 ms  execute <unnamed>: SELECT 1"), "statement.read", "done", None),
         (Record(AT, f"{AUDIT},READ,SELECT,TABLE,public.x,select,<none>"), "statement.read", "done", "table:public.x"),  # noqa: E501

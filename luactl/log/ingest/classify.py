@@ -26,7 +26,7 @@ _AUDIT = {
     "READ": "statement.read", "WRITE": "statement.write", "DDL": "statement.ddl", "ROLE": "statement.role",
 }  # fmt: skip
 _EVENTS = (
-    (re.compile(r"connection authorized|connection authenticated"), "login"),
+    (re.compile(r"(?:replication )?connection authorized"), "login"),
     (re.compile(r"disconnection: "), "logout"),
     (re.compile(r"database system is ready|starting PostgreSQL"), "server.start"),
     (
@@ -35,6 +35,15 @@ _EVENTS = (
     ),
     (re.compile(r"received SIGHUP"), "server.reload"),
     (re.compile(r'parameter "[^"]*" (?:changed to|removed from|cannot be changed)'), "server.setting"),
+)
+# Where log_line_prefix has no %e, the sentence says it.
+_NO_ENTRY = re.compile(
+    r"(?:\w+ )?authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects"
+    r'|role "[^"]*" (?:does not exist|is not permitted)|database "[^"]*" does not exist'
+    r"|sorry, too many clients|remaining connection slots|too many connections for"
+)
+_NO_RIGHT = re.compile(
+    r"permission denied|must be (?:owner|superuser|member)|new row violates row-level security"
 )
 REFUSALS = ("28", "42501")
 FAILURES = ("ERROR", "FATAL", "PANIC")
@@ -85,17 +94,24 @@ def classify(record: Record) -> Kind:
 def _outcome(record: Record) -> str:
     if record.severity not in FAILURES:
         return "done"
-    return "refused" if record.code and record.code.startswith(REFUSALS) else "failed"
+    if record.code is not None:
+        return "refused" if record.code.startswith(REFUSALS) else "failed"
+    refused = (
+        _NO_ENTRY.match(record.message) if record.severity == "FATAL" else _NO_RIGHT.match(record.message)
+    )
+    return "refused" if refused else "failed"
 
 
 def _event(record: Record) -> str:
     if record.severity in FAILURES:
-        return (
-            "login.failed"
-            if record.severity == "FATAL" and (record.code or "")[:2] in ("28", "3D", "53")
-            else "error"
-        )
+        return "login.failed" if record.severity == "FATAL" and _is_login(record) else "error"
     return next((action for pattern, action in _EVENTS if pattern.match(record.message)), "line")
+
+
+def _is_login(record: Record) -> bool:
+    if record.code is not None:
+        return record.code[:2] in ("28", "3D", "53")
+    return _NO_ENTRY.match(record.message) is not None
 
 
 def _whole(record: Record, said: str) -> str:

@@ -19,6 +19,7 @@ Lookup = Mapping[tuple[str, Value], Sequence[Any]]
 """What names mean: (field, value) to numbers of tenants or ids of sources."""
 LOOKED_UP = ("tenant", "source")
 _ABOUT = "(subject = ANY ({ids}::uuid[]) OR touched && {ids}::uuid[])"
+_WORDS = "phraseto_tsquery('simple', translate({}::text, './@:_-', '      '))"
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -85,7 +86,7 @@ class Condition:
             yield SQL("lua.address({}) <<= ANY ({}::inet[])").format(column, self.bind(ranges))
 
     def _text(self, node: Text) -> Composed:
-        words = SQL("phraseto_tsquery('simple', {}::text)").format(self.bind(node.words))
+        words = SQL(_WORDS).format(self.bind(node.words))
         if node.is_prefix:
             words = SQL("({}::text || ':*')::tsquery").format(words)
         return SQL("(words @@ {})").format(words)
