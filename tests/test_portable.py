@@ -264,6 +264,16 @@ def test_a_full_disk_leaves_nothing(
     assert [one.name for one in tmp_path.iterdir() if "out" in one.name] == []
 
 
+def test_what_a_killed_run_left_goes_when_it_is_run_again(session: Session, tmp_path: Path) -> None:
+    """Also where that run had come to its end, so that this one is refused."""
+    smile = practice(session)
+    portable.export(session, smile, tmp_path / "out")
+    (tmp_path / ".out.4194305.data").mkdir()  # of a process whose number no system gives
+    with pytest.raises(RefusedError, match="holds"):
+        portable.export(session, smile, tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir() if "out" in one.name] == ["out"]
+
+
 def rewrite(folder: Path, name: str, change: Callable[[str], str]) -> None:
     """Change a file and the manifest with it, as somebody would who forges an export."""
     from hashlib import sha256

@@ -79,6 +79,8 @@ def export(
     """
     from ..ledger import new_id
 
+    if not dry_run and folder.resolve().parent.is_dir():
+        sweep(folder.resolve())  # what a killed run left, also where it had come to its end
     certificate.check_free(folder, None)
     with transaction(session, tenant.tenant_id) as conn:
         _demand_rights(queries("portable").may(conn))
@@ -123,7 +125,6 @@ def _beside(folder: Path) -> Iterator[Path]:
     place = aside(resolved, "data")
     try:
         resolved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sweep(resolved)
         place.mkdir(mode=0o700)
         yield place
     except OSError as error:
