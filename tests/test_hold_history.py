@@ -161,7 +161,7 @@ def tell(w: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(3), *(pytest.param(n, marks=pytest.mark.exhaustive) for n in range(3, 25))]
+    "seed", [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 25))]
 )
 def test_nothing_held_ever_goes(
     session: Session, admin: psycopg.Connection[Any], tmp_path: Path, seed: int

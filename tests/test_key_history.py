@@ -401,7 +401,7 @@ def test_what_an_attacker_reaches(
     run(server, tmp_path, monkeypatch, 6, 14)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.long
 def test_what_an_attacker_reaches_in_many_histories(
     server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
