@@ -23,6 +23,7 @@ from luactl.config import Profile, find_paths, save_profile
 Change = Callable[[Profile], Profile]
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+EPOCH_TEXT = re.compile(r"[0-9]{20}")
 PASSING = re.compile(r"\d{4}-\d\d-\d\d[T ].*|\\x[0-9a-f]*|[0-9a-f]{64}")
 # Numbers that were handed out are never given back; a prefix is random.
 NUMBER = re.compile("_id$|_no$|^epoch$|^prefix$")
@@ -116,8 +117,9 @@ class Stage:
             patch.setenv(key, value)
 
     def files(self) -> Counter[str]:
-        """Return the files and folders of the home, with ids left out of their names."""
-        return Counter(UUID_TEXT.sub("ID", str(one.relative_to(self.home))) for one in self.home.rglob("*"))
+        """Return the files and folders of the home, with ids and epochs left out of their names."""
+        names = (str(one.relative_to(self.home)) for one in self.home.rglob("*"))
+        return Counter(EPOCH_TEXT.sub("EPOCH", UUID_TEXT.sub("ID", name)) for name in names)
 
 
 def roles(conn: Connection) -> frozenset[str]:
