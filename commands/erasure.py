@@ -205,6 +205,11 @@ def _outcome(done: ErasureResult) -> list[str]:
         "already erased": ["was erased before; the certificate was written anew"],
         "finished": ["an earlier run was cut short; it is complete now"],
     }.get(done.outcome, [])
+    if done.unconfirmed:
+        notes.append(
+            f"{done.unconfirmed} processors have not confirmed that they erased too: "
+            "`luactl processor notice list`"
+        )
     if done.pending:
         notes.append(f"the certificate is pending, without signature or proof: {done.pending}")
     return notes

@@ -38,6 +38,7 @@ NOUNS = {
     "approval": "Four eyes: requests for approval, and the answers that others sign.",
     "hold": "Legal holds: what may not be erased or purged while a matter is pending.",
     "erasure": "Erase people so that nobody can read them again.",
+    "processor": "Companies that process for tenants in Lua CRM's place, and what they are told.",
     "restore": "After a restore: keys from the book, what was erased goes again, the log goes on.",
     "promise": "What the Data Protection page promises, and proof by trying to break it.",
     "key": "The key tree: state, rotation, recovery, holders, books, releases to persons.",

@@ -14,6 +14,7 @@ from .options import DryRun, Yes
 from .output import show, show_plan
 
 if TYPE_CHECKING:
+    from luactl.erasure import Unfinished
     from luactl.restore import RestorePlan
 
 app = group("After a restore: keys from the book, what was erased goes again, the log goes on.")
@@ -27,6 +28,10 @@ class Line:
 
     what: str
     does: str
+
+
+def _advice(one: Unfinished) -> str:
+    return "see `luactl processor notice list`" if one.kind == "notice" else "run it again"
 
 
 def _lines(plan: RestorePlan) -> list[Line]:
@@ -57,7 +62,7 @@ def _lines(plan: RestorePlan) -> list[Line]:
             )
         )
     found += [Line(f"tenant {slug}, which had ended", "end it again") for slug in plan.ended or ()]
-    found += [Line(f"{one.kind} {one.id} of {one.tenant}", "run it again") for one in plan.unfinished]
+    found += [Line(f"{one.kind} {one.id} of {one.tenant}", _advice(one)) for one in plan.unfinished]
     return found
 
 
@@ -94,7 +99,7 @@ def check(dry_run: DryRun = False, yes: Yes = False) -> None:
     if done.origin:
         notes.append(f"the log goes on as {done.origin}; give its verifier key to whoever checks checkpoints")
     notes += [
-        f"{one.kind} {one.id} of {one.tenant} is unfinished: run it again" for one in done.plan.unfinished
+        f"{one.kind} {one.id} of {one.tenant} is unfinished: {_advice(one)}" for one in done.plan.unfinished
     ]
     outcome = Exit.DONE if done.ok else Exit.FINDINGS
     if is_json():

@@ -18,6 +18,7 @@ from .settings import is_json
 if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.tenant import Tenant
+    from luactl.termination import TerminationPlan, TerminationResult
 
 TENANT = (
     ("slug", "SLUG"),
@@ -94,7 +95,8 @@ def terminate(
         export = identifier(returned, "export", "tenant export") if returned else None
         plan = termination.plan(s, found, returned=export, unwanted=not_wanted)
         if dry_run:
-            show_plan(plan if is_json() else plan.going, GOING, [f"state: {plan.state}"])
+            notes = [f"state: {plan.state}", *_going_besides(plan)]
+            show_plan(plan if is_json() else plan.going, GOING, notes)
             return
         if plan.state == "none":
             _announce(s, found, instruction, grace, yes)
@@ -103,11 +105,30 @@ def terminate(
             rows = sum(one.rows for one in plan.going)
             confirm(f"Erase all {rows:,} rows and all keys of {slug}, for good?", yes=yes, retype=slug)
         done = termination.run(s, found, plan, find_paths().certificates, certificate)
-    show(done, ENDED, _pending(done.pending))
+    show(done, ENDED, _left(done))
 
 
-def _pending(reason: str | None) -> list[str]:
-    return [f"the certificate is pending, without signature or proof: {reason}"] if reason else []
+def _left(done: TerminationResult) -> list[str]:
+    """Say what is still to be done after the end."""
+    notes = []
+    if open_ := [one.name for one in done.processors if one.confirmed_at is None]:
+        notes.append(
+            f"processors that have not confirmed: {', '.join(open_)}; `luactl processor notice list --tenant "
+            f"{done.tenant}`, and this command again once they have"
+        )
+    if done.pending:
+        notes.append(f"the certificate is pending, without signature or proof: {done.pending}")
+    return notes
+
+
+def _going_besides(plan: TerminationPlan) -> list[str]:
+    """Say what goes besides rows, and who is told."""
+    notes = []
+    if plan.own:
+        notes.append(f"tables and roles of its own that go: {', '.join(plan.own)}")
+    if plan.processors:
+        notes.append(f"processors that are told: {', '.join(plan.processors)}")
+    return notes
 
 
 def _announce(s: Session, found: Tenant, instruction: str | None, grace: int, yes: bool) -> None:

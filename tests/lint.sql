@@ -19,10 +19,11 @@ LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] A
 WHERE a.attname IS DISTINCT FROM 'tenant_id';
 
 -- name: foreign_keys
--- Keys between tenant tables carry tenant_id in the same position; from one to another table only to a directory.
+-- Keys between tenant tables carry tenant_id in the same position; from one to another table only to a directory, or to the
+-- register of processors (a reference table on Citus).
 SELECT c.conrelid::regclass || '.' || c.conname
 FROM pg_constraint c JOIN lint_tenant_table f ON f.t = c.conrelid
-WHERE c.contype = 'f'
+WHERE c.contype = 'f' AND c.confrelid <> 'lua.processor'::regclass
   AND NOT EXISTS (SELECT FROM unnest(c.conkey, c.confkey) AS k(here, there)
                   JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.here AND a.attname = 'tenant_id'
                   JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = k.there AND b.attname = 'tenant_id');

@@ -16,6 +16,7 @@ from support_story_ask import ASKED
 from support_story_cosign import COSIGNED
 from support_story_eyes import EYES
 from support_story_plans import PLANS
+from support_story_processor import NOTICES, REGISTER
 
 from luactl import embedded, key
 from luactl.connect import open_session
@@ -230,6 +231,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             (Rule("lua.approval_rule", "update", "approval.rule-set"),),
         ),
     ),
+    **REGISTER,
     "tenant terminate": (
         Case(
             lambda w: ("twin", "--instruction", "letter", "--grace", "0"),
@@ -242,6 +244,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             (
                 Rule("lua.termination", "update", "tenant.terminate", ("intent", "done")),
                 *(Rule(name, "delete", "tenant.take-rows", by="tenant_id") for name in PROCESSED),
+                Rule("lua.processor_notice", "insert", "processor.notify", by="tenant_id"),
             ),
             covering(
                 {("lua.tenant", "update"), ("vault.node", "delete")},
@@ -251,6 +254,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             ),
         ),
     ),
+    **NOTICES,
     **ASKED,
     "secret put": (
         Case(

@@ -99,7 +99,8 @@ def unfinished(session: Session) -> list[Deadline]:
 
     oldest: dict[str, Deadline] = {}
     for one in cut_short(session):
-        oldest.setdefault(one.kind, Deadline(f"{one.kind} cut short", one.since, timedelta(), up=True))
+        what = "notice unconfirmed" if one.kind == "notice" else f"{one.kind} cut short"
+        oldest.setdefault(one.kind, Deadline(what, one.since, timedelta(), up=True))
     return list(oldest.values())
 
 

@@ -88,7 +88,7 @@ def unfinished(session: Session) -> Matter:
         return Matter("unfinished", "nothing was cut short", "good")
     oldest = found[0]
     which = f"{oldest.kind} at {oldest.tenant}, {oldest.since:%Y-%m-%d %H:%M}"
-    return Matter("unfinished", f"{len(found):,} cut short; the oldest: {which}", "bad")
+    return Matter("unfinished", f"{len(found):,} unfinished; the oldest: {which}", "bad")
 
 
 def retention(session: Session) -> Matter:

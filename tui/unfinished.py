@@ -22,6 +22,7 @@ VERBS = {
     "erasure": "erasure run --tenant {} --resume",
     "purge": "retention purge --tenant {}",
     "termination": "tenant terminate {}",
+    "notice": "processor notice list --tenant {}",
 }
 """What shows or finishes work of each kind."""
 
@@ -35,6 +36,8 @@ class Listed(Message, bubble=False):
 
 class Unfinished(Frame):
     """Erasures, purges and ends of tenants that were cut short, oldest first. Run again, each is finished.
+
+    Besides, notices that their processors have not confirmed for 14 days.
 
     Enter opens where that is done: what is due at the tenant, the erasure, or the tenant that ends.
     """

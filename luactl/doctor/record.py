@@ -14,8 +14,9 @@ FINISHED_BY = {
     "erasure": "erasure run --resume --tenant {}",
     "purge": "retention purge --tenant {}",
     "termination": "tenant terminate {}",
+    "notice": "processor notice list --tenant {}",
 }
-"""What finishes work of each kind that was cut short."""
+"""What finishes work of each kind that was cut short, or shows whom to remind."""
 
 
 def ledger(look: Look) -> Iterator[Finding]:
@@ -47,9 +48,13 @@ def anchors(look: Look) -> Iterator[Finding]:
 
 
 def unfinished(look: Look) -> Iterator[Finding]:
-    """Yield erasures, purges and ends of tenants that were cut short."""
+    """Yield erasures, purges and ends of tenants that were cut short, and notices that nobody confirmed."""
     for one in unfinished_work(look.opened):
-        yield Finding(
-            f"{one.kind} {one.id} of tenant {one.tenant} was cut short at {one.since:%Y-%m-%d %H:%M} UTC",
-            f"run `luactl {FINISHED_BY[one.kind].format(one.tenant)}`: it finishes what was begun",
-        )
+        what, since = f"{one.kind} {one.id} of tenant {one.tenant}", f"{one.since:%Y-%m-%d %H:%M} UTC"
+        command = f"`luactl {FINISHED_BY[one.kind].format(one.tenant)}`"
+        if one.kind == "notice":
+            yield Finding(
+                f"{what} has not been confirmed since {since}", f"{command} says who must be told or reminded"
+            )
+        else:
+            yield Finding(f"{what} was cut short at {since}", f"run {command}: it finishes what was begun")

@@ -25,7 +25,7 @@ from ..ledger import Entry
 from . import facts as statement
 from .planning import PERSON, TABLES, Dropping, ErasurePlan, Going, Staying, billed, classes, weigh
 
-KIND = "erasure"
+KIND: Literal["erasure"] = "erasure"
 PEOPLE = 2_500
 ROWS = 100_000
 ORDINARY = 20

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..approval.checking import said
 from ..certificate.markdown import cell
+from ..processor.certified import section as processors
 
 CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
 _RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
@@ -15,7 +16,7 @@ _PLACES = "| Place | What | Method | Level | State | Ordered | Effective | Why |
 
 def document(stated: dict[str, Any]) -> str:
     """Return certificate.md: the same facts, for people."""
-    sections = (_head, _erased, _places, _holders_text, _retained, _rest)
+    sections = (_head, _erased, _places, _holders_text, processors, _retained, _rest)
     parts = [section(stated) for section in sections]
     return "\n".join(line for part in parts for line in part) + "\n"
 

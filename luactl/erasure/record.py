@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
+from ..tenant.view import overdue
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
@@ -75,7 +76,7 @@ class Unfinished:
     """Work on keys that was cut short: run again, it is finished."""
 
     kind: str
-    """erasure, purge or termination."""
+    """erasure, purge, termination, or notice: one that its processor has not confirmed for 14 days."""
     tenant: str
     """Slug."""
     id: UUID
@@ -83,8 +84,12 @@ class Unfinished:
 
 
 def unfinished(session: Session) -> tuple[Unfinished, ...]:
-    """Return the erasures, purges and ends of tenants that were begun and not finished, oldest first."""
-    return tuple(Unfinished(*row) for row in queries("erasure").unfinished(session.conn))
+    """Return what was begun at any tenant and not finished, and notices that nobody confirmed for long.
+
+    Oldest first.
+    """
+    rows = queries("erasure").unfinished(session.conn, before=overdue(session))
+    return tuple(Unfinished(*row) for row in rows)
 
 
 def read(conn: Any, tenant_id: int, erasure_id: UUID | None) -> Erasure | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from .. import approval, certificate, hold, schema
+from .. import approval, certificate, hold, processor, schema
 from ..certificate import archive
 from ..certificate.evidence import issue
 from ..db import Session, queries, transaction
@@ -60,6 +60,8 @@ class ErasureResult:
     """How many people it erased."""
     epoch_to: int
     """Epoch of the last batch."""
+    unconfirmed: int
+    """Processors that have not confirmed yet that they erased too."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,9 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
         _settle(conn, found)
     checks = _demand_gone(session, found)
     at = session.clock.now()
+    notices = processor.due(session, found.tenant_id)
     stated = statement.facts(session, tenant, found, checks, at)
+    stated["processors"] = [one.stated() for one in notices]
     digest = sha256(certificate.canonical(stated)).hexdigest()
     act = Act(found.tenant_id, tenant, found.erasure_id, found.scope, None)
     with transaction(session, found.tenant_id) as conn:
@@ -257,6 +261,7 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
             raise BusyError(
                 "another run is finishing this erasure", hint="run it again to get the certificate"
             )
+        processor.notify(session, found.tenant_id, KIND, found.erasure_id, notices)
     return record.find(session, found.erasure_id)
 
 
@@ -315,4 +320,5 @@ def _result(
         pending=pending,
         people=sum(one.people for one in batches),
         epoch_to=done.epoch_to,
+        unconfirmed=sum(one.confirmed_at is None for one in processor.about(session, done.erasure_id)),
     )

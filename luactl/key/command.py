@@ -7,34 +7,24 @@ than answer as it must is a HolderError, which names it and says what it did.
 from __future__ import annotations
 
 import base64
-import os
-import re
-import selectors
 import shlex
-import signal
-import subprocess
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
-from ..config import demand_trusted
 from ..errors import Exit
+from ..program import NOT_NOW, REFUSED, plain, run
 from .holder import Destroyed, HolderError, Medium, pack, unpack
 
 GREETING = "luactl-holder 1"
 SECONDS = 30.0
-LONGEST = 64 * 1024
 MOST_EPOCHS = 1_000
-NOT_THERE, THERE_ALREADY, BUSY, REFUSED = 10, 11, 12, 13
+NOT_THERE, THERE_ALREADY = 10, 11
 LEVELS = {"clear": "clear", "purge": "purge", "none": None}
 HINT = "docs/reference/holder-protocol.md says what it must do; `luactl key status` asks all holders"
-_WITHHELD = ("PG", "LUACTL_")
-_LONG_WORD = re.compile(r"[A-Za-z0-9+/=]{40,}")
 
 
 class HolderBusyError(HolderError):
@@ -137,7 +127,7 @@ class CommandHolder:
 
     def _garbage(self, said: str) -> HolderError:
         return HolderError(
-            f"{self.noun} {self.name} answered with what the protocol does not know: {_plain(said)!r}",
+            f"{self.noun} {self.name} answered with what the protocol does not know: {plain(said)!r}",
             hint=HINT,
         )
 
@@ -145,7 +135,7 @@ class CommandHolder:
         """Run the program once and return the lines of its answer."""
         sent = "\n".join((GREETING, *request, "end", "")).encode()
         code, said, complaint = self.run(sent)
-        self._demand_success(request[0], code, _plain("".join(complaint.strip().splitlines()[-1:])))
+        self._demand_success(request[0], code, complaint)
         lines = said.split("\n")
         if lines[0] != GREETING or lines[-2:] != ["end", ""]:
             raise HolderError(
@@ -160,7 +150,7 @@ class CommandHolder:
             raise FileNotFoundError(f"{self.noun} {self.name} has no such root")
         if code == THERE_ALREADY:
             raise FileExistsError(f"{self.noun} {self.name} has a root of that epoch")
-        if code == BUSY:
+        if code == NOT_NOW:
             raise HolderBusyError(
                 f"{self.noun} {self.name} cannot {verb} now{because}", hint="try again when it can"
             )
@@ -173,80 +163,23 @@ class CommandHolder:
             raise HolderError(f"{self.noun} {self.name} {how} when asked to {verb}{because}", hint=HINT)
 
     def run(self, sent: bytes) -> tuple[int, str, str]:
-        """Run the program with that input; return exit code, standard output and standard error."""
-        demand_trusted(Path(self.words[0]))
+        """Run the program with that input; return exit code, standard output and last line of its errors."""
         try:
-            program = subprocess.Popen(
-                self.words,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd="/",
-                env=_environment(os.environ),
-                start_new_session=True,
-            )
+            answer = run(self.words, sent, self.seconds)
+            return answer.code, answer.said.decode("ascii"), answer.complaint
+        except TimeoutError:
+            raise HolderBusyError(
+                f"{self.noun} {self.name} did not answer within {self.seconds:g} s",
+                hint="it was stopped; is what it talks to reachable? then try again",
+            ) from None
         except OSError as problem:
             raise HolderError(
                 f"{self.noun} {self.name} cannot be started: {problem.strerror}",
                 hint="install the program, make it executable, or correct the profile",
             ) from None
-        with program:
-            try:
-                return _talk(program, sent, time.monotonic() + self.seconds)
-            except (TimeoutError, subprocess.TimeoutExpired):
-                _stop(program)
-                raise HolderBusyError(
-                    f"{self.noun} {self.name} did not answer within {self.seconds:g} s",
-                    hint="it was stopped; is what it talks to reachable? then try again",
-                ) from None
-            except ValueError as problem:
-                _stop(program)
-                raise HolderError(f"{self.noun} {self.name} {problem}", hint=HINT) from None
-            except BaseException:
-                _stop(program)
-                raise
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what a program may see: its own settings, nothing of the database's or of luactl's."""
-    return {name: value for name, value in environ.items() if not name.startswith(_WITHHELD)}
-
-
-def _plain(said: str) -> str:
-    """Return what a program said, fit for one line of a message and without what could be a secret."""
-    return _LONG_WORD.sub("…", "".join(c for c in said if c.isprintable()))[:200]
-
-
-def _talk(program: subprocess.Popen[bytes], sent: bytes, deadline: float) -> tuple[int, str, str]:
-    """Send, then read both outputs to their ends. Raises TimeoutError, ValueError for too much of them."""
-    if program.stdin is None or program.stdout is None or program.stderr is None:
-        raise ValueError("has no pipes")
-    with suppress(BrokenPipeError):  # it may have answered without reading
-        program.stdin.write(sent)  # less than a pipe holds: this cannot hang
-        program.stdin.close()
-    said, complaint = bytearray(), bytearray()
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(program.stdout, selectors.EVENT_READ, said)
-        waiting.register(program.stderr, selectors.EVENT_READ, complaint)
-        while waiting.get_map():
-            ready = waiting.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            for one, _events in ready:
-                piece = os.read(one.fd, LONGEST)
-                one.data.extend(piece)
-                if not piece:
-                    waiting.unregister(one.fileobj)
-                elif len(one.data) > LONGEST:
-                    raise ValueError("says more than 64 KiB")
-    code = program.wait(max(0.0, deadline - time.monotonic()))
-    try:
-        return code, said.decode("ascii"), complaint.decode("utf-8", "replace")
-    except UnicodeDecodeError:
-        raise ValueError("answered with bytes that are no ASCII") from None
-
-
-def _stop(program: subprocess.Popen[bytes]) -> None:
-    """End the program and whatever it started, if they still run."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(program.pid, signal.SIGKILL)
+        except UnicodeDecodeError:
+            raise HolderError(
+                f"{self.noun} {self.name} answered with bytes that are no ASCII", hint=HINT
+            ) from None
+        except ValueError as problem:
+            raise HolderError(f"{self.noun} {self.name} {problem}", hint=HINT) from None

@@ -105,7 +105,8 @@ def _pair(session: Session, conn: Connection, look: Look) -> tuple[int, int] | N
 def _plant(conn: Connection, tenant_id: int) -> None:
     conn.execute(SQL("SET LOCAL lua.tenant_id = {}").format(Literal(tenant_id)))
     plant, id = statements("isolation"), UUID(bytes=secrets.token_bytes(16))
-    plant.plant_tenant(conn, tenant_id=tenant_id, slug=f"probe-{secrets.token_hex(8)}")
+    slug = f"probe-{secrets.token_hex(8)}"
+    plant.plant_tenant(conn, tenant_id=tenant_id, slug=slug)
     plant.plant_rules(conn, tenant_id=tenant_id)
     plant.plant_subject(conn, tenant_id=tenant_id, id=id)
     plant.plant_rows(conn, tenant_id=tenant_id, id=id)
@@ -115,6 +116,8 @@ def _plant(conn: Connection, tenant_id: int) -> None:
     plant.plant_release(conn, tenant_id=tenant_id, id=id)
     plant.plant_hold(conn, tenant_id=tenant_id, id=id)
     plant.plant_end(conn, tenant_id=tenant_id, id=id)
+    plant.plant_processor(conn, slug=slug, id=id)
+    list(plant.plant_notices(conn, tenant_id=tenant_id, id=id))
 
 
 def _try_all(conn: Connection, pair: tuple[int, int], as_whom: list[str | None], look: Look) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -26,6 +26,8 @@ TABLES = (
     "vault.period",
 )
 """What sizes are told of, in the order of their counts."""
+UNCONFIRMED = timedelta(days=14)
+"""A notice that its processor has not confirmed for so long is told as unfinished work."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ class OpenWork:
     """Work on keys that was cut short: run again, it is finished."""
 
     kind: str
-    """erasure, purge or termination."""
+    """erasure, purge, termination, or notice: one that its processor has not confirmed for 14 days."""
     id: UUID
-    """Of the erasure, purge or termination."""
+    """Of the erasure, purge, termination or notice."""
     since: datetime
     """When it was begun."""
 
@@ -116,13 +118,18 @@ class Detail:
     newest: Activity | None
     """The newest ledger entry about the tenant that the login may read; None without any."""
     unfinished: tuple[OpenWork, ...]
-    """Erasures, purges and an end that were begun and not finished, oldest first."""
+    """What was begun and not finished, and notices that nobody confirmed, oldest first."""
     login: str | None
     """The login of the CRM for a dedicated tenant; None for a pooled one."""
     staff: tuple[str, ...]
     """Logins that may work on a dedicated tenant; empty for a pooled one, which group roles alone open."""
     partitions: tuple[Partition, ...]
     """A dedicated tenant's own tables; empty for a pooled one."""
+
+
+def overdue(session: Session) -> datetime:
+    """Return the instant of which notices to processors should be confirmed by now."""
+    return session.clock.now() - UNCONFIRMED
 
 
 def show(session: Session, slug: str) -> Detail:
@@ -141,7 +148,8 @@ def show(session: Session, slug: str) -> Detail:
         subjects, erased, contacts, interactions, *others = map(int, q.counts(conn, tenant_id=tenant_id))
         people, duties, periods, dropped = q.key_counts(conn, tenant_id=tenant_id)
         newest = q.newest_entry(conn, tenant_id=tenant_id)
-        unfinished = tuple(OpenWork(*row) for row in q.open_work(conn, tenant_id=tenant_id))
+        work = q.open_work(conn, tenant_id=tenant_id, before=overdue(session))
+        unfinished = tuple(OpenWork(*row) for row in work)
         rows = (subjects + erased, contacts, interactions, *others, people + duties, periods)
         sizes = _sizes(conn, tenant_id, rows)
         staff = tuple(row[0] for row in q.staff(conn, tenant_id=tenant_id))

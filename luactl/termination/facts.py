@@ -15,11 +15,13 @@ from ..certificate.markdown import cell, table
 from ..certificate.system import system
 from ..clock import instant
 from ..db import Session
+from ..processor.certified import section
 from ..tenant import own
 from .planning import STAYING
 from .record import Termination
 
 if TYPE_CHECKING:
+    from ..processor import Due, Notice
     from ..tenant import Tenant
 
 METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2): the tenant's whole part of the key tree"
@@ -44,9 +46,14 @@ class Check:
 
 
 def facts(
-    session: Session, tenant: Tenant, known: Termination, checks: Sequence[Check], at: datetime
+    session: Session,
+    tenant: Tenant,
+    known: Termination,
+    checks: Sequence[Check],
+    notices: Sequence[Due],
+    at: datetime,
 ) -> dict[str, Any]:
-    """Return certificate.json as a mapping."""
+    """Return certificate.json as a mapping; `notices` are made with the outcome."""
     epoch, plan = known.epoch or 0, known.plan or {}
     return {
         "v": 1,
@@ -69,10 +76,20 @@ def facts(
         "keys": plan.get("keys", 0),
         "holders": _holders(session, epoch - 1),
         "books": [str(book) for book in session.profile.books],
+        "processors": [one.stated() for one in notices],
+        "processors_at": instant(at),
         "kept": [{"what": what, "ground": ground} for what, ground in STAYING],
         "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
         "remaining_exposure": list(EXPOSURE),
     }
+
+
+def restated(stated: dict[str, Any], told: Sequence[Notice], at: datetime) -> dict[str, Any]:
+    """Return the same facts with what processors were told and confirmed by now; unchanged where that is."""
+    now = [one.stated() for one in told]
+    if now == sorted(stated.get("processors", []), key=lambda one: str(one["processor"])):
+        return stated
+    return {**stated, "processors": now, "processors_at": instant(at)}
 
 
 def _holders(session: Session, epoch: int) -> list[dict[str, Any]]:
@@ -131,6 +148,7 @@ def document(stated: dict[str, Any]) -> str:
                 [(h["holder"], h["old_root"], h["level"] or "none claimed", h["effective_at"] or "at once")
                  for h in stated["holders"]],
             ),
+            *section(stated),
             "## What stays, and why",
             "",
             *table(("What", "Ground"), [(one["what"], one["ground"]) for one in stated["kept"]]),

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from .. import processor
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
 from ..tenant import own
@@ -24,6 +25,10 @@ STAYING = (
     (
         "lua.erasure, lua.purge, lua.termination",
         "evidence of erasures: random ids and counts, no personal data",
+    ),
+    (
+        "lua.processor_tenant, lua.processor_notice",
+        "who processed for the tenant, and what they were told: evidence under Art. 28(3)(g) GDPR",
     ),
     ("vault.tombstone", "keyed marks, by which a restored backup is erased again"),
     ("ledger.entry", "the log: random references, whose way to people ended with their keys"),
@@ -70,6 +75,8 @@ class TerminationPlan:
     """Legal holds in force: while there is one nothing goes."""
     own: tuple[str, ...]
     """Tables and roles that a dedicated tenant has to itself, which go with it; empty for a pooled one."""
+    processors: tuple[str, ...]
+    """Who works for the tenant now, and is told when it ends; of one that has ended empty."""
 
     @property
     def left_over(self) -> bool:
@@ -103,6 +110,7 @@ def plan(
         tuple(Kept(*one) for one in STAYING),
         held,
         own(session, tenant.tenant_id) if tenant.isolation == "dedicated" else (),
+        () if state == "done" else tuple(one.name for one in processor.due(session, tenant.tenant_id)),
     )
 
 

@@ -6,13 +6,14 @@ still stands in tables, backups and the write-ahead log.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
-from .. import approval, certificate
+from .. import approval, certificate, processor
 from ..certificate.evidence import issue
 from ..db import Session, in_context, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
@@ -26,9 +27,10 @@ from .planning import Rows, TerminationPlan
 from .record import Termination, current
 
 if TYPE_CHECKING:
+    from ..processor import Notice
     from ..tenant import Tenant
 
-KIND = "termination"
+KIND: Literal["termination"] = "termination"
 
 
 class RemainsError(LuactlError):
@@ -55,6 +57,8 @@ class TerminationResult:
     """Folder of the certificate."""
     pending: str | None
     """Why the certificate lacks signature or proof; None when it is complete."""
+    processors: tuple[Notice, ...]
+    """What was told to whoever processed for the tenant, and what they confirmed."""
 
 
 def run(
@@ -81,9 +85,11 @@ def run(
         known = _conclude(session, tenant, known)
     elif plan.left_over:
         _drop_left_over(session, tenant, known)
+    told = processor.about(session, known.termination_id)
+    known = _restate(session, tenant, known, told)
     place = folder or base / str(known.termination_id)
     pending = _certify(session, known, place)
-    return _result(tenant, known, outcome, place, pending)
+    return _result(tenant, known, outcome, place, pending, told)
 
 
 def _demand_ready(session: Session, tenant: Tenant, plan: TerminationPlan) -> Termination:
@@ -219,7 +225,8 @@ def _conclude(session: Session, tenant: Tenant, known: Termination) -> Terminati
             hint="`luactl key status`, then run it again",
         )
     at = session.clock.now()
-    stated = statement.facts(session, tenant, known, checks, at)
+    notices = processor.due(session, tenant.tenant_id)
+    stated = statement.facts(session, tenant, known, checks, notices, at)
     digest = sha256(certificate.canonical(stated)).hexdigest()
     with transaction(session, tenant.tenant_id) as conn:
         entry = _entry(
@@ -227,6 +234,7 @@ def _conclude(session: Session, tenant: Tenant, known: Termination) -> Terminati
         )
         entry_id = append(session, entry)
         result = Jsonb({"facts": stated, "entry": str(entry_id)})
+        processor.notify(session, tenant.tenant_id, KIND, known.termination_id, notices)
         if not queries("termination").finish(conn, tenant_id=tenant.tenant_id, result=result, at=at):
             raise BusyError("another run is finishing this", hint="run it again to get the certificate")
         if tenant.isolation == "dedicated":
@@ -244,6 +252,27 @@ def _drop_left_over(session: Session, tenant: Tenant, known: Termination) -> Non
         append(session, Entry("tenant.drop-own", tenant.tenant_id, about, detail=detail))
 
 
+def _restate(session: Session, tenant: Tenant, known: Termination, told: Sequence[Notice]) -> Termination:
+    """Certify anew what processors were told and confirmed, where that has changed since."""
+    from psycopg.types.json import Jsonb
+
+    from ..ledger import append
+
+    result = known.result or {}
+    stated = statement.restated(result["facts"], told, session.clock.now())
+    if stated == result["facts"]:
+        return known
+    digest = sha256(certificate.canonical(stated)).hexdigest()
+    with transaction(session) as conn:
+        entry = _entry(
+            tenant.tenant_id, known.termination_id, "done", epoch=known.epoch or 0, certificate=digest
+        )
+        again = Jsonb({"facts": stated, "entry": str(append(session, entry))})
+        if not queries("termination").restate(conn, termination_id=known.termination_id, result=again):
+            raise LuactlError("the certificate cannot be stated anew: its facts are not those on record")
+    return _reread(session, tenant)
+
+
 def _certify(session: Session, known: Termination, folder: Path) -> str | None:
     """Write the certificate; returns why it is pending, None when it is complete."""
     result = known.result or {}
@@ -255,7 +284,12 @@ def _certify(session: Session, known: Termination, folder: Path) -> str | None:
 
 
 def _result(
-    tenant: Tenant, known: Termination, outcome: str, place: Path, pending: str | None
+    tenant: Tenant,
+    known: Termination,
+    outcome: str,
+    place: Path,
+    pending: str | None,
+    told: tuple[Notice, ...],
 ) -> TerminationResult:
     rows = (known.plan or {}).get("rows", {})
     return TerminationResult(
@@ -267,4 +301,5 @@ def _result(
         known.returned or "",
         str(place),
         pending,
+        told,
     )

@@ -85,6 +85,16 @@ INSERT INTO lua.erasure_subject VALUES (:tenant_id::bigint, :id::uuid, :id::uuid
 -- A credential, which only a function writes.
 SELECT lua.put_credential(:tenant_id::bigint, :id::uuid, 'probe', decode('02' || repeat('00', 40), 'hex'), NULL, now(), :id::uuid, NULL);
 
+-- name: plant_processor$
+-- Somebody who works for that tenant alone, whom only a function registers.
+SELECT lua.put_processor(:id::uuid, :slug::text, 'Probe', 'cloud', 'DE', 'nobody', 'manual', (now() AT TIME ZONE 'UTC')::date, NULL,
+                         ARRAY[:slug::text], now(), :id::uuid);
+
+-- name: plant_notices
+-- What all who work for it are told of that erasure.
+SELECT lua.notify_processors(:tenant_id::bigint, 'erasure', :id::uuid,
+                             ARRAY(SELECT gen_random_uuid() FROM lua.processors_of(:tenant_id::bigint, now())), now());
+
 -- name: plant_release!
 -- Keys released to somebody, of whom nothing is known.
 WITH release AS (

@@ -213,9 +213,11 @@ FROM crm.subject
 WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
 -- name: unfinished
--- Erasures, purges and ends of all tenants that were begun and not finished, oldest first.
+-- Erasures, purges and ends of all tenants that were begun and not finished, and notices of before an instant that nobody
+-- confirmed; oldest first.
 SELECT kind, tenant, id, since
-FROM lua.unfinished();
+FROM lua.unfinished()
+WHERE kind <> 'notice' OR since <= :before::timestamptz;
 
 -- name: tenant_of_erasure$
 -- Which tenant an erasure belongs to.

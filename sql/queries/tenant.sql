@@ -178,13 +178,17 @@ ORDER BY at DESC, id DESC
 LIMIT 1;
 
 -- name: open_work
--- Erasures, purges and the end of a tenant that were begun and not finished, oldest first.
+-- Erasures, purges and the end of a tenant that were begun and not finished, and notices of before an instant that nobody
+-- confirmed; oldest first.
 SELECT 'erasure', erasure_id, created_at FROM lua.erasure WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
 UNION ALL
 SELECT 'purge', purge_id, created_at FROM lua.purge WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
 UNION ALL
 SELECT 'termination', termination_id, coalesce(begun_at, erase_from)
 FROM lua.termination WHERE tenant_id = :tenant_id::bigint AND state = 'intent'
+UNION ALL
+SELECT 'notice', notice_id, created_at FROM lua.processor_notice
+WHERE tenant_id = :tenant_id::bigint AND confirmed_at IS NULL AND created_at <= :before::timestamptz
 ORDER BY 3, 2;
 
 -- name: table_sizes

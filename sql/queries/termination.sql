@@ -39,6 +39,10 @@ FROM lua.ended(:tenant_id::bigint);
 -- Writes down what came of it, once no row is left.
 SELECT lua.finish_end(:tenant_id::bigint, :result::jsonb, :at::timestamptz);
 
+-- name: restate$
+-- Writes down what processors said since; nothing else of the facts changes.
+SELECT lua.restate_end(:termination_id::uuid, :result::jsonb);
+
 -- name: export_made^
 -- When all data of a tenant were handed over by an export of that id, as the ledger says; and by whom.
 SELECT at, actor FROM ledger.entry
