@@ -1,4 +1,4 @@
-"""A person's own key pair (X25519, RFC 7748), and node keys sealed to it (formats.md, 2.7).
+"""A person's own key pair (X25519, RFC 7748), and node keys (formats.md, 2.7) and credentials sealed to it.
 
 The secret stays in one file of mode 0600 with its person; the public key travels in a file of one line.
 """
@@ -20,7 +20,10 @@ from .derive import hkdf
 PUBLIC = "luactl-person-1"
 SECRET = "luactl-person-secret-1"
 FRAME = b"\x01"
-SEALED_SIZE = 1 + 32 + 12 + 32 + 16
+OVERHEAD = 1 + 32 + 12 + 16
+SEALED_SIZE = OVERHEAD + 32
+RELEASED, RETURNED = b"luactl/1|release|", b"luactl/1|return|"
+"""What is sealed to a person for one use never opens as the other."""
 _PUBLIC_TEXT = re.compile(PUBLIC + r" ([A-Za-z0-9+/]{43}=)")
 
 
@@ -137,6 +140,15 @@ def bound(tree_id: bytes, release_id: bytes, path: bytes, version: int) -> bytes
 
 def seal_to(public: bytes, node_key: bytes, place: bytes) -> bytes:
     """Return a node key sealed to a person: 93 bytes. Raises UsageError for a public key that is none."""
+    return _seal(public, node_key, place, RELEASED)
+
+
+def seal_value_to(public: bytes, value: bytes, place: bytes) -> bytes:
+    """Return a value of a tenant sealed to a person: 61 bytes more. Raises UsageError as `seal_to`."""
+    return _seal(public, value, place, RETURNED)
+
+
+def _seal(public: bytes, plain: bytes, place: bytes, use: bytes) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -147,28 +159,48 @@ def seal_to(public: bytes, node_key: bytes, place: bytes) -> bytes:
     except ValueError:
         raise UsageError("that public key is no point that can be used", hint="ask for another one") from None
     nonce = os.urandom(12)
-    return FRAME + once + nonce + AESGCM(_key(shared, once, public)).encrypt(nonce, node_key, place)
+    return FRAME + once + nonce + AESGCM(_key(shared, once, public, use)).encrypt(nonce, plain, place)
 
 
 def open_sealed(person: PersonKey, sealed: bytes, place: bytes) -> bytes:
     """Return the node key that was sealed to a person. Raises SealError."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     if len(sealed) != SEALED_SIZE or sealed[:1] != FRAME:
         raise SealError("a released key of unknown form")
-    once, nonce, rest = sealed[1:33], sealed[33:45], sealed[45:]
     try:
-        shared = X25519PrivateKey.from_private_bytes(person.secret).exchange(
-            X25519PublicKey.from_public_bytes(once)
-        )
-        return AESGCM(_key(shared, once, person.public)).decrypt(nonce, rest, place)
-    except (InvalidTag, ValueError):
+        return _open(person, sealed, place, RELEASED)
+    except ValueError:
         raise SealError(
             "a released key does not open", hint="was it released to another key pair of yours?"
         ) from None
 
 
-def _key(shared: bytes, once: bytes, public: bytes) -> bytes:
-    return hkdf(shared, once + public, b"luactl/1|release|")
+def open_value(person: PersonKey, sealed: bytes, place: bytes) -> bytes:
+    """Return the value that was sealed to a person. Raises SealError."""
+    if len(sealed) <= OVERHEAD or sealed[:1] != FRAME:
+        raise SealError("a returned credential of unknown form")
+    try:
+        return _open(person, sealed, place, RETURNED)
+    except ValueError:
+        raise SealError(
+            "a returned credential does not open", hint="was it sealed to another key pair, or altered?"
+        ) from None
+
+
+def _open(person: PersonKey, sealed: bytes, place: bytes, use: bytes) -> bytes:
+    """Return what was sealed to a person for a use. Raises ValueError."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    once, nonce, rest = sealed[1:33], sealed[33:45], sealed[45:]
+    try:
+        shared = X25519PrivateKey.from_private_bytes(person.secret).exchange(
+            X25519PublicKey.from_public_bytes(once)
+        )
+        return AESGCM(_key(shared, once, person.public, use)).decrypt(nonce, rest, place)
+    except InvalidTag:
+        raise ValueError from None
+
+
+def _key(shared: bytes, once: bytes, public: bytes, use: bytes) -> bytes:
+    return hkdf(shared, once + public, use)

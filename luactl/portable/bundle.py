@@ -16,7 +16,7 @@ from uuid import UUID
 
 from ..certificate import manifest as man
 from ..errors import LuactlError, UsageError
-from . import form
+from . import form, secrets
 from .form import Row
 
 CHUNK = 1 << 20
@@ -62,6 +62,8 @@ class Bundle:
     """Lines by file."""
     subjects: dict[UUID, bool] = field(repr=False)
     """Everybody in it, and whether they are erased."""
+    secrets: tuple[Row, ...] = field(default=(), repr=False)
+    """Credentials, sealed to whoever got the export."""
 
     def read(self, file: str) -> Iterator[Row]:
         """Yield the rows of a file. Raises ValueError, OSError for what changed since the check."""
@@ -85,9 +87,23 @@ def read_bundle(folder: Path) -> Bundle:
     rows = {}
     for name in ("subjects.jsonl", "contacts.jsonl", "interactions.jsonl", "invoices.jsonl"):
         rows[name] = _check_file(folder, name, subjects, faults)
+    sealed = _secrets(folder, faults) if secrets.FILE in found.files else ()
     if faults:
         raise FaultyError(folder, faults)
-    return Bundle(folder, UUID(found.id), tenant, rows, subjects)
+    return Bundle(folder, UUID(found.id), tenant, rows, subjects, sealed)
+
+
+def _secrets(folder: Path, faults: list[Fault]) -> tuple[Row, ...]:
+    """Return the credentials of an export, each name once."""
+    names: dict[str, Row] = {}
+    for number, row in secrets.as_lines((folder / secrets.FILE).read_bytes()):
+        if isinstance(row, str):
+            faults.append(Fault(secrets.FILE, number, row))
+        elif row["name"] in names:
+            faults.append(Fault(secrets.FILE, number, "name stands on an earlier line already"))
+        else:
+            names[row["name"]] = row
+    return tuple(names.values())
 
 
 def _manifest(folder: Path) -> man.Manifest:

@@ -7,7 +7,7 @@ rest was written is noticed: then nothing is handed over.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,12 +22,13 @@ from ..db import Session, queries, transaction
 from ..disk import aside, sweep
 from ..errors import BusyError, LuactlError, RefusedError
 from ..table import Progress, nothing
-from . import pages, receipt
+from . import pages, receipt, secrets
 from .sheet import Sheet
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
 
+Source = Callable[[], Iterable[dict[str, Any]]]
 KIND = "export"
 PURPOSE = "return of the tenant's data"
 NEEDED = (("contacts", "lua_operator"), ("interactions", "lua_operator"), ("invoices", "lua_accounting"))
@@ -60,6 +61,13 @@ class Export:
     files: tuple[File, ...]
     pending: str | None
     """Why the receipt lacks signature or proof; None when it is complete."""
+    secrets: dict[str, Any]
+    """How many `credentials` and API `tokens` work, and whether the credentials are `included`."""
+
+    @property
+    def about_secrets(self) -> list[str]:
+        """The same in words, where there are any."""
+        return secrets.texts(self.secrets) if self.secrets["credentials"] or self.secrets["tokens"] else []
 
 
 def export(
@@ -68,11 +76,13 @@ def export(
     folder: Path,
     purpose: str = PURPOSE,
     *,
+    secrets_to: bytes | None = None,
     dry_run: bool = False,
     progress: Progress = nothing,
 ) -> Export:
     """Write everything that the tenant keeps into a new folder of mode 0700; `progress` is told rows.
 
+    `secrets_to` is the X25519 key of whoever gets the tenant's credentials; without it they are left out.
     Every value is opened after its reading was recorded. Raises RefusedError when the login may not read all
     of it, off a key host, or when something stands in the folder's place; BusyError when somebody was erased
     meanwhile; LuactlError when the disk does not take it. Whatever it raises, no folder is left.
@@ -86,20 +96,31 @@ def export(
         _demand_rights(queries("portable").may(conn))
         counts = queries("portable").counts(conn, tenant_id=tenant.tenant_id)
         erased = queries("portable").erased(conn, tenant_id=tenant.tenant_id)
+    known = secrets.standing(session, tenant)
     if dry_run:
-        return Export(None, tenant.slug, str(folder), purpose, _planned(counts), None)
+        planned = _planned(counts)
+        if secrets_to is not None:
+            planned += (File(secrets.FILE, len(known.credentials), 0, ""),)
+        return Export(None, tenant.slug, str(folder), purpose, planned, None, known.stated(secrets_to))
     export_id = new_id(session.clock.now())
     with _beside(folder) as place:
-        files = _write_files(session, tenant, place, purpose, progress)
+        sources = _sources(session, tenant, purpose)
+        if secrets_to is not None:
+            to = secrets_to
+            sources[secrets.FILE] = lambda: secrets.rows(session, tenant, export_id, to, purpose)
+        files = _write_files(place, sources, progress)
         with transaction(session, tenant.tenant_id) as conn:
             if queries("portable").erased(conn, tenant_id=tenant.tenant_id) != erased:
                 raise BusyError(
                     "somebody was erased while their data were written; nothing was handed over",
                     hint="run it again",
                 )
-        stated = receipt.facts(session, tenant, export_id, purpose, files)
+        handed = {file.name: file.rows for file in files}
+        said = known.stated(secrets_to)
+        said["credentials"] = handed.get(secrets.FILE, said["credentials"])
+        stated = receipt.facts(session, tenant, export_id, purpose, files, said)
         pending = _hand_over(session, tenant, export_id, stated, files, place, folder)
-    return Export(export_id, tenant.slug, str(folder), purpose, files, pending)
+    return Export(export_id, tenant.slug, str(folder), purpose, files, pending, said)
 
 
 def _demand_rights(may: tuple[bool, ...]) -> None:
@@ -136,18 +157,21 @@ def _beside(folder: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _write_files(
-    session: Session, tenant: Tenant, place: Path, purpose: str, progress: Progress
-) -> tuple[File, ...]:
-    sources: tuple[Callable[[], Iterable[dict[str, Any]]], ...] = (
+def _sources(session: Session, tenant: Tenant, purpose: str) -> dict[str, Source]:
+    """Return what gives the rows of each file, in the order in which they are written."""
+    sources: tuple[Source, ...] = (
         lambda: pages.contacts(session, tenant, purpose),
         lambda: pages.interactions(session, tenant, purpose),
         lambda: pages.invoices(session, tenant, purpose),
         lambda: pages.subjects(session, tenant),
         lambda: [receipt.register(session, tenant)],
     )
+    return dict(zip(FILES, sources, strict=True))
+
+
+def _write_files(place: Path, sources: Mapping[str, Source], progress: Progress) -> tuple[File, ...]:
     written = []
-    for name, rows in zip(FILES, sources, strict=True):
+    for name, rows in sources.items():
         with Sheet(place / name) as sheet:
             for row in rows():
                 sheet.add(row)

@@ -22,13 +22,16 @@ from ..key.seal import Sealer
 from ..ledger import Entry, append
 from ..ledger.entry import new_id
 from ..table import Progress, nothing
+from . import secrets
 from .bundle import Bundle
 from .form import Row
 from .setting import Setting, plan_setting, set_up
 
 if TYPE_CHECKING:
     from ..key import TenantKeys
+    from ..key.person import PersonKey
     from ..tenant import Tenant
+    from .secrets import Opened, Taken
 
 BATCH = 1_000
 ACTION = "tenant.import-data"
@@ -51,6 +54,8 @@ class DataImport:
     """Rows that went in by file; of a plan those that would."""
     left_out: int
     """Rows of people who are erased in this tenant by now."""
+    secrets: Taken | None
+    """What became of the credentials; None when nobody asked for them."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,16 @@ def import_data(
     bundle: Bundle,
     slug: str,
     *,
+    person: PersonKey | None = None,
     dry_run: bool = False,
     progress: Progress = nothing,
 ) -> DataImport:
     """Fill the tenant of that slug, made from the export if there is none; `progress` is told rows.
 
+    With `person`, the key pair that the export's credentials were sealed to, these go in too.
+
     Raises RefusedError when the login may not write all of it, when the tenant holds people that are not in
-    the export or is not active, and off a key host.
+    the export or is not active, and off a key host; SealError when a credential does not open.
     """
     with transaction(session) as conn:
         if not all(queries("portable").may(conn)):
@@ -93,8 +101,10 @@ def import_data(
             )
     setting = plan_setting(session, bundle.tenant, slug)
     erased_here = _compare(session, setting, bundle)
+    credentials = None if person is None else secrets.opened(bundle.export_id, bundle.secrets, person)
     if dry_run:
-        return _report(bundle, setting, bundle.rows, 0)
+        planned = _take_secrets(session, setting.tenant, credentials, dry_run=True)
+        return _report(bundle, setting, bundle.rows, 0, planned)
     tenant = set_up(session, setting)
     from ..key import open_tenant
     from ..tenant import active
@@ -118,10 +128,18 @@ def import_data(
             written[name] += step(batch)
             seen += sum(row["subject_id"] in erased_here for row in batch) if name != "subjects.jsonl" else 0
             progress(len(batch))
-    return _report(bundle, setting, written, seen)
+    return _report(bundle, setting, written, seen, _take_secrets(session, tenant, credentials))
 
 
-def _report(bundle: Bundle, setting: Setting, written: dict[str, int], left_out: int) -> DataImport:
+def _take_secrets(
+    session: Session, tenant: Tenant | None, found: Sequence[Opened] | None, *, dry_run: bool = False
+) -> Taken | None:
+    return None if found is None else secrets.take_in(session, tenant, found, dry_run=dry_run)
+
+
+def _report(
+    bundle: Bundle, setting: Setting, written: dict[str, int], left_out: int, taken: Taken | None
+) -> DataImport:
     return DataImport(
         bundle.export_id,
         setting.slug,
@@ -130,6 +148,7 @@ def _report(bundle: Bundle, setting: Setting, written: dict[str, int], left_out:
         bundle.rows,
         written,
         left_out,
+        taken,
     )
 
 

@@ -14,6 +14,7 @@ from ..certificate.markdown import cell
 from ..clock import instant
 from ..db import Session, queries, transaction
 from ..retention.register import read as read_rules
+from . import secrets
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 FORMAT = "luactl/portable/1"
 NOT_INCLUDED = (
-    "Credentials and access tokens: their values are for the services they open, not for keeping.",
     "The record of who read or changed the data: it is the operator's log, which names its staff. "
     "`luactl log search --tenant` answers questions about it.",
     "What was erased or purged before: nobody can read it any more.",
@@ -65,9 +65,14 @@ def register(session: Session, tenant_: Tenant) -> dict[str, Any]:
 
 
 def facts(
-    session: Session, tenant_: Tenant, export_id: UUID, purpose: str, files: Sequence[File]
+    session: Session,
+    tenant_: Tenant,
+    export_id: UUID,
+    purpose: str,
+    files: Sequence[File],
+    said: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return certificate.json as a mapping."""
+    """Return certificate.json as a mapping; `said` is about secrets."""
     return {
         "v": 1,
         "kind": "export",
@@ -81,6 +86,7 @@ def facts(
             {"name": file.name, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
             for file in files
         ],
+        "secrets": said,
         "not_included": list(NOT_INCLUDED),
     }
 
@@ -114,6 +120,10 @@ def document(stated: dict[str, Any]) -> str:
             *rows,
             "",
             *HOW_TO_READ,
+            "",
+            "## Credentials and API tokens",
+            "",
+            *(f"- {text}" for text in secrets.texts(stated["secrets"])),
             "",
             "## Not included",
             "",
