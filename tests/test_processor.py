@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -312,6 +313,29 @@ def at_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process has the home that commands have."""
     for name, value in home.environ.items():
         monkeypatch.setenv(name, value)
+
+
+def test_the_example_sends_a_mail(
+    session: Session, tmp_path: Path, at_home: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notice = a_notice(session, tmp_path, "command:post")
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text(f'#!/bin/sh\ncat >> {tmp_path}/outbox\nexit "$(cat {tmp_path}/code)"\n')
+    sendmail.chmod(0o700)
+    monkeypatch.setenv("NOTICE_SENDMAIL", str(sendmail))
+    example = Path(__file__).parent.parent / "docs" / "how-to" / "processors" / "by-mail"
+    programs().mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copy(example, programs() / "post")
+    (programs() / "post").chmod(0o700)
+    (tmp_path / "code").write_text("75")
+    later = processor.tell(session, notice)
+    assert (later.outcome, "cannot reach" in str(later.problem)) == ("not sent", True)
+    (tmp_path / "code").write_text("0")
+    assert processor.tell(session, notice).outcome == "sent"
+    text = (tmp_path / "outbox").read_text()
+    assert "To: dpo@post.example" in text
+    assert text.count(f"Message-ID: <{notice.notice_id}@luactl.invalid>") == 2
+    assert str(processor.compose(session, notice).subjects[0]) in text
 
 
 def test_a_program_of_somebody_else_is_not_run(session: Session, tmp_path: Path, at_home: None) -> None:
