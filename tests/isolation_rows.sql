@@ -33,7 +33,7 @@ INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now());
 INSERT INTO lua.log_source VALUES (md5('s' || %(tenant)s)::uuid, 'source-' || %(tenant)s, 'jsonl', '/var/log/crm.json', 'crm.example', 'UTC', NULL, '0', now(), 'somebody');
 INSERT INTO lua.log_line (id, at, source_id, file_no, place, actor, tenant_id, action, outcome, severity, message, ingested_at)
     SELECT (lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0') || substr(md5(%(tenant)s::text), 13))::uuid, now(),
-           md5('s' || %(tenant)s)::uuid, 1, 0, 'somebody', %(tenant)s, 'line', 'done', 'LOG', 'hello', now()
+           md5('s' || %(tenant)s)::uuid, 1, 0, 'somebody', %(tenant)s, 'line', 'done', 'LOG', 'hello', now();
 INSERT INTO lua.processor VALUES (md5('p')::uuid, 'post', 'Post', 'communication', 'DE', 'dpo@post.example', 'manual', true, '2026-01-01', NULL, 'somebody', now(), gen_random_uuid())
     ON CONFLICT DO NOTHING;
 INSERT INTO lua.processor_tenant VALUES (%(tenant)s, md5('p')::uuid);

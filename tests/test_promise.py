@@ -380,8 +380,9 @@ def keeper_of_nothing(login: Login, admin: Connection) -> Session:
 
 
 UNWRITTEN = (
-    "lua.erasure", "lua.erasure_batch", "lua.erasure_plan", "lua.erasure_subject", "lua.hold", "lua.purge",
-    "lua.secret", "lua.termination", "vault.release", "vault.release_key",
+    "lua.erasure", "lua.erasure_batch", "lua.erasure_plan", "lua.erasure_subject", "lua.hold",
+    "lua.processor_notice", "lua.processor_tenant", "lua.purge", "lua.secret", "lua.termination",
+    "vault.release", "vault.release_key",
 )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ KEPT = {
     "lua.tenant", "lua.tenant_directory", "lua.instruction", "lua.retention_rule", "lua.erasure",
     "lua.erasure_batch",
     "lua.erasure_subject", "lua.purge", "lua.termination", "vault.tombstone", "vault.counter",
-    "lua.processor_tenant", "lua.processor_notice",
+    "lua.processor_tenant", "lua.processor_notice", "lua.log_line",
 }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ STAYING = (
     ),
     ("vault.tombstone", "keyed marks, by which a restored backup is erased again"),
     ("ledger.entry", "the log: random references, whose way to people ended with their keys"),
+    ("lua.log_line", "lines of servers and services, what people typed masked (Art. 32 GDPR)"),
 )
 
 
