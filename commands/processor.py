@@ -77,8 +77,8 @@ def add(
     """Register a processor: from its first day on it is told when data of its tenants must go.
 
     Examples:
-        luactl processor add post --name Post --service communication --country DE --contact dpo@post.example
-        luactl processor add pay --name Pay --service payment --country NL --contact Pay --channel command:pay
+        luactl processor add host --name Host --service cloud --country DE --contact dpo@host.example
+        luactl processor add pay --name Pay --service payment --country NL --contact dpo@pay.example
     """
     from luactl import processor
     from luactl.ledger import new_id
@@ -147,7 +147,7 @@ def change(
     """Write what is said of a processor anew; what is not given stays.
 
     Examples:
-        luactl processor change post --contact privacy@post.example
+        luactl processor change pay --channel command:pay
     """
     from dataclasses import replace
 

@@ -122,11 +122,11 @@ COMMENT ON FUNCTION lua.put_processor IS 'Adds a processor, or writes what is sa
 -- Who works for a tenant on the day of that instant, UTC.
 CREATE FUNCTION lua.processors_of(p_tenant bigint, p_at timestamptz) RETURNS SETOF uuid
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+    SELECT lua.require_tenant(p_tenant);
     SELECT p.processor_id FROM lua.processor p
-    WHERE lua.require_tenant(p_tenant)
-      AND p.used_since <= (p_at AT TIME ZONE 'UTC')::date AND (p.used_until IS NULL OR p.used_until >= (p_at AT TIME ZONE 'UTC')::date)
+    WHERE p.used_since <= (p_at AT TIME ZONE 'UTC')::date AND (p.used_until IS NULL OR p.used_until >= (p_at AT TIME ZONE 'UTC')::date)
       AND (p.every_tenant OR EXISTS (SELECT FROM lua.processor_tenant t WHERE t.tenant_id = p_tenant AND t.processor_id = p.processor_id))
-    ORDER BY p.slug
+    ORDER BY p.slug;
 $$;
 COMMENT ON FUNCTION lua.processors_of IS 'Processors in use for a tenant at an instant';
 

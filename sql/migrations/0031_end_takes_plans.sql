@@ -5,6 +5,7 @@ RESET ROLE;
 
 CREATE OR REPLACE FUNCTION lua.processed_rows(p_tenant bigint) RETURNS TABLE (table_name text, row_count bigint)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+    SELECT lua.require_tenant(p_tenant);
     SELECT r.table_name, r.row_count FROM (
         SELECT 1, 'crm.invoice_line', (SELECT count(*) FROM crm.invoice_line d WHERE d.tenant_id = p_tenant)
         UNION ALL SELECT 2, 'crm.invoice', (SELECT count(*) FROM crm.invoice d WHERE d.tenant_id = p_tenant)
@@ -18,7 +19,7 @@ CREATE OR REPLACE FUNCTION lua.processed_rows(p_tenant bigint) RETURNS TABLE (ta
         UNION ALL SELECT 10, 'lua.token_directory', (SELECT count(*) FROM lua.token_directory d WHERE d.tenant_id = p_tenant)
         UNION ALL SELECT 11, 'lua.erasure_plan', (SELECT count(*) FROM lua.erasure_plan d WHERE d.tenant_id = p_tenant)
     ) AS r (no, table_name, row_count)
-    WHERE lua.require_tenant(p_tenant) ORDER BY r.no
+    ORDER BY r.no;
 $$;
 
 CREATE OR REPLACE FUNCTION lua.take_rows(p_tenant bigint) RETURNS TABLE (table_name text, taken bigint)
