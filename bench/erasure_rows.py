@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .erasing import ground, ours, row_by_row, timed
+from .erasing import ground, ours, timed
+from .erasing_by_hand import row_by_row
 from .measure import Measure, Size
 
 LIMIT = {Size.FULL: 1 / 30, Size.SMALL: 1 / 10}

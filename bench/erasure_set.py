@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from .erasing import as_a_set, ground, ours, timed
+from .erasing import ground, ours, timed
+from .erasing_by_hand import as_a_set
 from .measure import Measure, Size
 
 LIMIT = 1.5

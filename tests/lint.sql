@@ -194,8 +194,8 @@ WHERE r.rolname ~ '^lua_t[0-9]'
           <> CASE WHEN r.rolcanlogin THEN ARRAY['lua_app'] ELSE '{}' END);
 
 -- name: partition_twins
--- A dedicated tenant's partition is as the pooled one: policies, foreign keys (to its own partitions), CHECKs, statistics;
--- and so is their parent, which has no foreign keys.
+-- A dedicated tenant's partition is as the pooled one: policies, foreign keys (to its own partitions), CHECKs, statistics,
+-- storage parameters; and so is their parent, which has no foreign keys and nothing stored.
 WITH part AS (
     SELECT i.inhrelid AS oid, p.partdefid AS pooled, coalesce(substring(c.relname FROM '_t[0-9]+$'), '_pooled') AS ending, false AS above
     FROM pg_partitioned_table p JOIN pg_inherits i ON i.inhparent = p.partrelid JOIN pg_class c ON c.oid = i.inhrelid
@@ -208,9 +208,10 @@ WITH part AS (
     WHERE c.contype IN ('f', 'c') AND c.conname <> 'pooled'
     UNION ALL SELECT a.attrelid, 'no statistics ' || a.attname FROM pg_attribute a WHERE a.attnum > 0 AND a.attstattarget = 0
     UNION ALL SELECT c.oid, concat_ws(' ', 'row security', c.relrowsecurity, c.relforcerowsecurity) FROM pg_class c
+    UNION ALL SELECT c.oid, 'storage ' || array_to_string(c.reloptions, ', ') FROM pg_class c WHERE c.reloptions IS NOT NULL
 )
 SELECT part.oid::regclass || ' ' || t.what FROM part JOIN thing t ON t.oid = part.pooled
-WHERE NOT (part.above AND t.what ~ 'FOREIGN KEY')
+WHERE NOT (part.above AND t.what ~ 'FOREIGN KEY|^storage ')
   AND NOT EXISTS (SELECT FROM thing o WHERE o.oid = part.oid AND o.what = replace(t.what, '_pooled(', part.ending || '('))
 UNION ALL
 SELECT k.conrelid::regclass || '.' || k.conname || ' knows people of pooled tenants alone' FROM pg_constraint k

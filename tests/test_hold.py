@@ -450,3 +450,49 @@ def test_a_hold_that_comes_while_people_are_erased_stops_it(
         name: before[name] for name in before if name != "ledger.entry"
     }
     assert status(session).state == "settled"
+
+
+def test_rows_move_batch_by_batch_until_none_is_left(
+    session: Session, tenant: Tenant, admin: psycopg.Connection[Any]
+) -> None:
+    """Batches of one row: each finds what the one before left, under the hold with the lowest number."""
+    first = put(session, tenant, person(session, tenant, "1"))
+    put(session, tenant)
+    heard: list[int] = []
+    now = session.clock.now()
+    moved = hold.move(session, tenant.tenant_id, now, heard.append, batch_rows=1)
+    assert moved == hold.Moved(interactions=2, invoices=2)
+    assert heard == [1, 1, 1, 1]
+    rows = admin.execute(
+        "SELECT subject_id, held_under FROM crm.interaction WHERE held_under IS NOT NULL"
+        " UNION ALL SELECT subject_id, held_under FROM crm.invoice WHERE held_under IS NOT NULL"
+    ).fetchall()
+    who = person(session, tenant, "1")
+    assert sorted(number == first.number for _, number in rows) == [False, False, True, True]
+    assert all((subject == who) == (number == first.number) for subject, number in rows)
+    assert hold.move(session, tenant.tenant_id, now) == hold.Moved(0, 0)
+
+
+def test_no_row_is_read_for_holds_that_are_not_there(
+    session: Session, tenant: Tenant, admin: psycopg.Connection[Any]
+) -> None:
+    """Every batch of an erasure asks who is held, three times: it must not cost a look at all they did."""
+
+    def read() -> int:
+        with admin.transaction():
+            admin.execute(
+                "SELECT FROM crm.subject s, lua.holds_on(%s, ARRAY[s.subject_id]) WHERE s.tenant_id = %s",
+                (tenant.tenant_id, tenant.tenant_id),
+            )
+            found = admin.execute(
+                "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+                " WHERE schemaname = 'crm' AND relname = 'interaction_pooled'"
+            ).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    put(session, tenant, person(session, tenant, "1"))
+    put(session, tenant, query="invoice year=2016")
+    assert read() == 0
+    put(session, tenant, query="interaction kind=note")
+    assert read() > 0

@@ -117,6 +117,7 @@ BREACHES = [
     ("partition_twins", "ALTER TABLE crm.interaction_pooled DROP CONSTRAINT pooled"),
     ("partition_twins", f"{BARE}; SELECT lua.imitate('crm.invoice', 'crm.x')"),
     ("partition_twins", "DROP POLICY retained ON crm.invoice"),
+    ("partition_twins", "ALTER TABLE crm.invoice_pooled SET (fillfactor = 70)"),
     (
         "partition_twins",
         "CREATE TABLE lua.x (t bigint, i uuid, FOREIGN KEY (t, i) REFERENCES crm.subject_pooled)",
