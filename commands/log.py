@@ -13,7 +13,7 @@ from .context import session
 from .log_query import app as query_app
 from .log_source import app as source_app
 from .log_source import ingest
-from .options import MOST_ROWS, AnyTenant, Limit
+from .options import MOST_ROWS, AnyTenant, Limit, Since, Until
 
 if TYPE_CHECKING:
     from luactl.db import Session
@@ -49,11 +49,6 @@ Subject = Annotated[
         "--subject", metavar="ID", help="Only what concerns this subject; needs --tenant and a key host."
     ),
 ]
-Since = Annotated[
-    str | None,
-    typer.Option("--since", metavar="TIME", help="From this time on: RFC 3339, a date, or -2h, -3d."),
-]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 Words = Annotated[
     list[str] | None,
     typer.Argument(
@@ -145,10 +140,7 @@ def search(
             since=query.since if since is None else log.parse_time(since, now),
             until=query.until if until is None else log.parse_time(until, now),
         )
-        notes = [
-            f"{gap.source} was silent from {gap.since.isoformat()} to {gap.until.isoformat()}: {gap.reason}"
-            for gap in log.gaps(s, query)
-        ]
+        notes = log.told(log.gaps(s, query))
         if count:
             output.show(log.count(s, query), notes=notes)
         elif histogram is not None:
@@ -168,6 +160,27 @@ def _lines(s: Session, query: Query, limit: int, before: UUID | None, context: i
         last = page.lines[-1].id
         notes.append(f"{limit:,} of >{limit:,}; go on with --before {last}, or --limit 0 for all")
     output.show(lines, COLUMNS, notes)
+
+
+@app.command("actor")
+def actor_(
+    name: Annotated[str, typer.Argument(metavar="LOGIN", help="Whose doings.")],
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="From this time on.")] = "-1d",
+    until: Until = None,
+) -> None:
+    """Show everything a login touched: people, tenants, addresses, against its usual day and that of others.
+
+    Examples:
+        luactl log actor anna --since -2d
+        luactl log actor anna --since 2026-03-01 --until 2026-03-08 -o json
+    """
+    from luactl import log
+
+    with session("log actor") as s:
+        now = s.clock.now()
+        end = None if until is None else log.parse_time(until, now)
+        found = log.actor(s, name, log.parse_time(since, now), end)
+    output.show(found)
 
 
 @app.command("tail")

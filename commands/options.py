@@ -24,6 +24,11 @@ AnyTenant = Annotated[
 Purpose = Annotated[
     str, typer.Option("--purpose", metavar="TEXT", help="Why the data are read; the ledger keeps it.")
 ]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="From this time on: RFC 3339, a date, or -2h, -3d."),
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 MOST_ROWS = 1_000_000_000
 Limit = Annotated[
     int, typer.Option("--limit", min=0, max=MOST_ROWS, metavar="N", help="At most N rows; 0 means all.")

@@ -18,7 +18,9 @@ from .options import (
     Name,
     Phone,
     Purpose,
+    Since,
     TenantSlug,
+    Until,
     Yes,
     identifier,
     one_of,
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 HELP = "People whose data a tenant keeps: find one, show where their data lie."
 app = group(HELP)
 
+Subject = Annotated[str, typer.Argument(metavar="ID", help="The subject's id.")]
+TIMELINE = (
+    ("at", "TIME"), ("actor", "ACTOR"), ("on_behalf", "FOR"), ("action", "ACTION"), ("outcome", "OUTCOME"),
+    ("purpose", "PURPOSE"), ("address", "ADDRESS"), ("id", "ID"),
+)  # fmt: skip
 FOUND = (
     ("subject_id", "SUBJECT"),
     ("status", "STATUS"),
@@ -78,9 +85,7 @@ def find(
 
 
 @app.command("show")
-def show(
-    subject: Annotated[str, typer.Argument(metavar="ID", help="The subject's id.")], tenant: TenantSlug
-) -> None:
+def show(subject: Subject, tenant: TenantSlug) -> None:
     """Show where a person's data lie: tables, counts, key classes, periods. Opens nothing.
 
     Examples:
@@ -92,6 +97,31 @@ def show(
     who = identifier(subject)
     with session("subject show") as s:
         show_result(show_subject(s, find_tenant(s, tenant), who))
+
+
+@app.command("timeline")
+def timeline(
+    subject: Subject, tenant: TenantSlug, purpose: Purpose, since: Since = None, until: Until = None
+) -> None:
+    """Show everything that anyone did to a person, oldest first; the look itself is recorded.
+
+    Erasure cuts the way from a person to their entries: then nothing leads there any more.
+
+    Examples:
+        luactl subject timeline 01990000-0000-7000-8000-000000000001 --tenant smile --purpose "request R-7"
+        luactl subject timeline ID --tenant smile --purpose "case 12" --since -30d -o csv
+    """
+    from luactl import log
+
+    with session("subject timeline") as s:
+        now = s.clock.now()
+        begin, end = (None if text is None else log.parse_time(text, now) for text in (since, until))
+        person = identifier(subject)
+        reference = log.reference_of(s, log.find_tenant(s, tenant), person, purpose)
+        query = log.narrowed(log.Query(log.EVERYTHING, begin, end), [("subject", str(reference))])
+        lines = log.search(s, query, 0).lines
+        notes = log.told(log.gaps(s, query))
+    show_result(tuple(reversed(lines)), TIMELINE, notes)
 
 
 @app.command("rectify")

@@ -54,6 +54,10 @@ ASKED: dict[str, tuple[Case, ...]] = {
     "log source end": (
         Case(lambda w: ("crm",), (Rule("lua.log_source", "update", "log.source.end"),), again=5),
     ),
+    "log actor": (Case(lambda w: (w.login,)),),
+    "subject timeline": (
+        Case(lambda w: (w.people["1"], *T, "--purpose", "request"), opens=lambda data: ["1"]),
+    ),
     "log query list": (Case(),),
     "log query save": (
         Case(

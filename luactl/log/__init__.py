@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .follow import Position, follow, start, tail
 from .line import Line
+from .pivot import Actor, actor
 from .query import Query, parse
 from .saved import Saved, forget, list_saved, save, saved
 from .search import (
+    EVERYTHING,
     Bin,
     Count,
     Gap,
@@ -20,10 +22,13 @@ from .search import (
     place_of,
     reference_of,
     search,
+    told,
 )
 from .when import parse_span, parse_time
 
 __all__ = [
+    "EVERYTHING",
+    "Actor",
     "Bin",
     "Count",
     "Gap",
@@ -32,6 +37,7 @@ __all__ = [
     "Position",
     "Query",
     "Saved",
+    "actor",
     "around",
     "count",
     "find_tenant",
@@ -51,4 +57,5 @@ __all__ = [
     "search",
     "start",
     "tail",
+    "told",
 ]

@@ -24,6 +24,9 @@ MOST_BINS = 10_000
 Place = tuple[datetime, UUID]
 
 
+EVERYTHING = Every(())
+
+
 @dataclass(frozen=True)
 class Page:
     """Lines, newest first."""
@@ -195,7 +198,7 @@ def around(session: Session, query: Query, found: Sequence[Line], width: int) ->
 
     Neighbours need not fit the query, but lie within its times.
     """
-    anything = Query(Every(()), query.since, query.until)
+    anything = Query(EVERYTHING, query.since, query.until)
     every = {one.id: one for one in found}
     for one in found:
         later = ask(session, "later", anything, after_at=one.at, after_id=one.id, limit=width)
@@ -212,3 +215,11 @@ def gaps(session: Session, query: Query) -> tuple[Gap, ...]:
     return tuple(
         Gap(name, since.astimezone(UTC), until.astimezone(UTC), why) for name, since, until, why in found
     )
+
+
+def told(found: Iterable[Gap]) -> list[str]:
+    """Say it in a sentence each."""
+    return [
+        f"{gap.source} was silent from {gap.since.isoformat()} to {gap.until.isoformat()}: {gap.reason}"
+        for gap in found
+    ]

@@ -178,3 +178,59 @@ SELECT key_no FROM lua.tenant_directory WHERE tenant_id = :tenant_id::bigint;
 -- The house's own place in the key tree, once.
 INSERT INTO lua.tenant_directory (tenant_id, slug, key_no) VALUES (:tenant_id::bigint, :slug::text, :key_no::bigint)
 ON CONFLICT DO NOTHING;
+
+-- name: actor_sum^
+-- What a login did within a time: entries, reads, people, people new to it since `before`, first and last.
+WITH here AS (
+    SELECT e.at, e.action, e.subject, e.touched FROM ledger.entry e
+    WHERE e.actor = :actor::text AND e.at >= :since::timestamptz AND e.at < :until::timestamptz
+), people AS (
+    SELECT DISTINCT p.person FROM here CROSS JOIN LATERAL unnest(here.touched || here.subject) AS p(person) WHERE p.person IS NOT NULL
+), known AS (
+    SELECT DISTINCT p.person FROM ledger.entry e CROSS JOIN LATERAL unnest(e.touched || e.subject) AS p(person)
+    WHERE e.actor = :actor::text AND e.at >= :before::timestamptz AND e.at < :since::timestamptz
+)
+SELECT (SELECT count(*) FROM here) AS entries, (SELECT count(*) FROM here WHERE action = 'read') AS reads,
+       (SELECT count(*) FROM people) AS people,
+       (SELECT count(*) FROM people WHERE person NOT IN (SELECT person FROM known WHERE person IS NOT NULL)) AS new_people,
+       (SELECT min(at) FROM here) AS first_at, (SELECT max(at) FROM here) AS last_at;
+
+-- name: actor_tenants
+-- At which tenants a login did so, most people first; `is_new`: it did nothing there since `before`.
+SELECT coalesce(d.slug, e.tenant_id::text) AS tenant, count(DISTINCT e.id) AS entries, count(DISTINCT p.person) AS people,
+       min(e.at) AS first_at, max(e.at) AS last_at,
+       NOT EXISTS (SELECT FROM ledger.entry o WHERE o.tenant_id = e.tenant_id AND o.actor = :actor::text
+                   AND o.at >= :before::timestamptz AND o.at < :since::timestamptz) AS is_new
+FROM ledger.entry e LEFT JOIN LATERAL unnest(e.touched || e.subject) AS p(person) ON true
+LEFT JOIN lua.tenant_directory d ON d.tenant_id = e.tenant_id
+WHERE e.actor = :actor::text AND e.at >= :since::timestamptz AND e.at < :until::timestamptz AND e.tenant_id > 0
+GROUP BY e.tenant_id, d.slug ORDER BY people DESC, entries DESC, 1;
+
+-- name: actor_addresses
+-- From where a login came, and whether it never had since `before`.
+WITH said AS (
+    SELECT convert_from(e.body, 'UTF8')::jsonb ->> 'address' AS address, e.at FROM ledger.entry e
+    WHERE e.actor = :actor::text AND e.at >= :before::timestamptz AND e.at < :until::timestamptz
+)
+SELECT s.address, count(*) AS entries, min(s.at) AS first_at, max(s.at) AS last_at,
+       s.address NOT IN (SELECT o.address FROM said o WHERE o.at < :since::timestamptz AND o.address IS NOT NULL) AS is_new
+FROM said s WHERE s.at >= :since::timestamptz AND s.address IS NOT NULL GROUP BY s.address ORDER BY entries DESC, 1;
+
+-- name: usual_day^
+-- Median of people a day, over days with any, since `before`: of this login, and of all others; null without such days.
+WITH days AS (
+    SELECT e.actor, date_trunc('day', e.at, 'UTC') AS day, count(DISTINCT p.person) AS people
+    FROM ledger.entry e CROSS JOIN LATERAL unnest(e.touched || e.subject) AS p(person)
+    WHERE e.at >= :before::timestamptz AND e.at < :since::timestamptz AND p.person IS NOT NULL
+    GROUP BY e.actor, 2
+)
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY people) FILTER (WHERE actor = :actor::text) AS own,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY people) FILTER (WHERE actor <> :actor::text) AS peers
+FROM days;
+
+-- name: busiest_day^
+-- The day within a time on which a login touched most people.
+SELECT date_trunc('day', e.at, 'UTC') AS day, count(DISTINCT p.person) AS people
+FROM ledger.entry e CROSS JOIN LATERAL unnest(e.touched || e.subject) AS p(person)
+WHERE e.actor = :actor::text AND e.at >= :since::timestamptz AND e.at < :until::timestamptz AND p.person IS NOT NULL
+GROUP BY 1 ORDER BY people DESC, 1 LIMIT 1;
