@@ -46,13 +46,11 @@ STATEMENTS = (
 @contextmanager
 def engine() -> Iterator[Session]:
     """Yield a session of a fresh home's own login."""
-    import psycopg
-
     from luactl.config import load_profile
-    from luactl.connect import admit, clock_of
+    from luactl.connect import admit, clock_of, dial
     from luactl.db import Session
 
-    with home() as env, closing(psycopg.connect(dsn(env), autocommit=True)) as conn:
+    with home() as env, closing(dial(dsn(env), passfile=None, profile="local", command="bench")) as conn:
         profile = load_profile(environ=env)
         yield Session(conn, admit(conn), clock_of(profile), profile, "tenant create")
 

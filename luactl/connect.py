@@ -23,6 +23,7 @@ from .config import Profile, find_paths, load_profile
 from .db import Session
 from .embedded import Server, bundled_binaries, running_port, start
 from .errors import BusyError, LuactlError, NoConnectionError, RefusedError
+from .exclusive import Paired
 
 CONNECT_TIMEOUT = 10
 RECOVERY_SECONDS = 30.0
@@ -119,7 +120,7 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
     try:
         if passfile is not None and "passfile" not in conninfo_to_dict(dsn):
             dsn = make_conninfo(dsn, passfile=str(passfile))
-        return psycopg.connect(
+        return Paired.connect(
             dsn,
             autocommit=True,
             prepare_threshold=None,  # until `admit` has seen that no pooler is between

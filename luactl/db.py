@@ -65,21 +65,23 @@ def queries(noun: str) -> Any:
 
 @contextmanager
 def transaction(
-    session: Session, tenant_id: int | None = None, *, lock_timeout: str | None = None
+    session: Session, tenant_id: int | None = None, *, lock_timeout: str | None = None, durable: bool = False
 ) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """Run one top-level transaction, in the context of a tenant if one is given.
 
+    `durable`: COMMIT is answered when it is on disk, whatever the login's or the server's settings say.
+
     The context is a SET LOCAL statement of its own at the top level, never set_config() and never
     nested: elsewhere policies would silently see nothing. Waits for locks as long as `lock_timeout` says,
-    LOCK_TIMEOUT without one; a time-out has a note of who may be in the way. Raises RuntimeError when nested,
-    NoConnectionError when the connection is lost before COMMIT is answered.
+    LOCK_TIMEOUT without one; a time-out has a note of who may be in the way. `psycopg.Rollback` ends it
+    without a change. Raises RuntimeError when nested, NoConnectionError when the connection is lost before
+    COMMIT is answered.
     """
     if session.conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise RuntimeError("a tenant's transaction must be a top-level one")
     committing = False
     try:
-        with session.conn.transaction():
-            session.conn.execute(_settings(tenant_id, lock_timeout or LOCK_TIMEOUT))
+        with _block(session.conn, _settings(tenant_id, lock_timeout or LOCK_TIMEOUT, durable)):
             yield session.conn
             session.step("about to commit")
             committing = True
@@ -96,11 +98,28 @@ def transaction(
     session.step("committed")
 
 
-def _settings(tenant_id: int | None, lock_timeout: str) -> sql.Composed:
-    settings = [
+@contextmanager
+def _block(conn: psycopg.Connection[tuple[Any, ...]], settings: sql.Composed) -> Iterator[None]:
+    """Begin and set in one round trip; commit at the end, or take back whatever went wrong."""
+    try:
+        conn.execute(sql.SQL("BEGIN; {}").format(settings))
+        yield
+    except BaseException as error:
+        with suppress(psycopg.Error):  # the other error is on its way already
+            conn.rollback()
+        if not isinstance(error, psycopg.Rollback):
+            raise
+    else:
+        conn.commit()
+
+
+def _settings(tenant_id: int | None, lock_timeout: str, durable: bool) -> sql.Composed:
+    settings: list[sql.Composable] = [
         sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)),
         sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
     ]
+    if durable:
+        settings.append(sql.SQL("SET LOCAL synchronous_commit = on"))
     if tenant_id is not None:
         settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
     return sql.SQL("; ").join(settings)
@@ -112,6 +131,11 @@ def in_the_way(conn: psycopg.Connection[tuple[Any, ...]], key: int | None = None
     with suppress(psycopg.Error):  # the one who asks is on the way to tell another error
         found = list(noun.writers(conn) if key is None else noun.holders(conn, key=key))
     return ", ".join(f"{login} ({name or 'no name'}, pid {pid})" for pid, login, name in found)
+
+
+def is_direct(conn: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    """Whether no pooler is between us and the server, as `connect.admit` has seen."""
+    return conn.prepare_threshold is not None
 
 
 @contextmanager

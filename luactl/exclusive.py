@@ -3,7 +3,8 @@
 A pooler in transaction mode hands the server's session to somebody else after every transaction, and with it
 whatever the session had locked. So the lock belongs to an open transaction of a second connection. If that
 one is lost, the lock is gone while the work goes on: `Hold.check` asks, on the connection of the work, before
-anything that cannot be taken back.
+anything that cannot be taken back. A `Paired` connection keeps its second one until it is closed itself: a
+login with TLS costs more than all else about a lock.
 """
 
 from __future__ import annotations
@@ -26,6 +27,47 @@ IDLE, UNKNOWN = psycopg.pq.TransactionStatus.IDLE, psycopg.pq.TransactionStatus.
 
 TRANSACTION_TIMEOUT_SINCE = 170000
 KEEPALIVE_SECONDS = 60
+
+
+class Paired(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that keeps the second one, on which its locks are held, and closes it with itself."""
+
+    _spare: Connection | None = None
+
+    @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """Yield the second connection, made at the first lock; another one for a lock within a lock.
+
+        Raises NoConnectionError.
+        """
+        kept, self._spare = self._spare, None
+        if kept is not None and not _answers(kept):
+            kept.close()
+            kept = None
+        found = kept or _dial_beside(self)
+        try:
+            yield found
+        finally:
+            if self.closed or self._spare or found.info.transaction_status != IDLE:
+                found.close()
+            else:
+                self._spare = found
+
+    def close(self) -> None:
+        """Close both."""
+        kept, self._spare = self._spare, None
+        if kept is not None:
+            kept.close()
+        super().close()
+
+
+def _answers(conn: Connection) -> bool:
+    """Whether a connection that lay idle is still there: servers and poolers end idle ones."""
+    try:
+        conn.execute("")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -56,12 +98,12 @@ def hold(
     """
     if conn.info.transaction_status not in (IDLE, UNKNOWN):
         raise RuntimeError("a lock over several transactions is taken outside of one")
-    with closing(_beside(conn)) as beside:
-        holder = _take(beside, key, lock_timeout or db.LOCK_TIMEOUT, wait)
-        if holder is None:
-            who = db.in_the_way(conn, key)
-            raise BusyError(f"{busy.what}: {who}" if who else busy.what, hint=busy.hint)
+    with _beside(conn) as beside:
         try:
+            holder = _take(beside, key, lock_timeout or db.LOCK_TIMEOUT, wait)
+            if holder is None:
+                who = db.in_the_way(conn, key)
+                raise BusyError(f"{busy.what}: {who}" if who else busy.what, hint=busy.hint)
             yield Hold(key, holder)
         finally:
             # If this connection is gone, then so is the lock.
@@ -88,7 +130,18 @@ def _take(beside: Connection, key: int, lock_timeout: str, wait: bool) -> str | 
     return str(noun.holder(beside, key=key)) if taken else None
 
 
-def _beside(conn: Connection) -> Connection:
+@contextmanager
+def _beside(conn: Connection) -> Iterator[Connection]:
+    """Yield a second connection, which a pair keeps for its next lock."""
+    if isinstance(conn, Paired):
+        with conn.beside() as kept:
+            yield kept
+    else:
+        with closing(_dial_beside(conn)) as beside:
+            yield beside
+
+
+def _dial_beside(conn: Connection) -> Connection:
     """Connect once more, as the same login to the very same server."""
     info = conn.info
     there = {"host": info.host, "port": str(info.port)}
