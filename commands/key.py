@@ -19,6 +19,7 @@ from .output import show, show_plan
 app = group("The key tree: state, rotation, recovery, holders, books, releases to persons.")
 app.add_typer(key_place.holders, name="holder")
 app.add_typer(key_place.books, name="book")
+app.add_typer(key_place.places, name="place")
 app.add_typer(key_release.releases, name="release")
 app.add_typer(key_release.persons, name="person")
 
@@ -62,7 +63,8 @@ def status_() -> None:
     with session("key status") as opened:
         found, age = key.status(opened), key.root_age(opened)
         old = [f"today's root is in use since {age.since:%Y-%m-%d %H:%M}", *age.told(opened.clock.now())]
-    outcome = Exit.DONE if found.state is key.State.SETTLED else Exit.FINDINGS
+    settled = found.state is key.State.SETTLED and not found.left_out
+    outcome = Exit.DONE if settled else Exit.FINDINGS
     hints = {
         key.State.UNFINISHED: ["a change of the tree was not finished: `luactl key recover`"],
         key.State.BEHIND: [

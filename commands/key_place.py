@@ -15,10 +15,13 @@ from .options import DryRun, Yes
 from .output import show, show_plan
 
 if TYPE_CHECKING:
-    from luactl.key.places import Kind, PlaceChange, Verb
+    from luactl.key import KeyStatus
+    from luactl.key.places import PlaceChange, Verb
+    from luactl.key.register import Kind
 
-holders = group("Holders of the root secret: list, add, remove.")
-books = group("Key books, which hold the sealed tree outside the database: list, add, remove.")
+holders = group("Holders of the root secret: list, add, remove, retire.")
+books = group("Key books, which hold the sealed tree outside the database: list, add, remove, retire.")
+places = group("The register of all holders and key books, those of other hosts among them: list.")
 
 HOLDERS = (
     ("name", "HOLDER"),
@@ -29,6 +32,26 @@ HOLDERS = (
 )
 BOOKS = (("name", "BOOK"), ("epoch", "EPOCH"), ("change", "CHANGE"), ("problem", "PROBLEM"))
 CHANGE = (("verb", "VERB"), ("name", "NAME"), ("epoch", "EPOCH"), ("steps", "STEPS"))
+RETIREMENT = (
+    ("kind", "KIND"),
+    ("name", "NAME"),
+    ("host", "HOST"),
+    ("place_id", "PLACE"),
+    ("epoch", "EPOCH"),
+    ("reason", "REASON"),
+)
+PLACES = (
+    ("kind", "KIND"),
+    ("name", "NAME"),
+    ("host", "HOST"),
+    ("place_id", "PLACE"),
+    ("registered_at", "SINCE"),
+    ("registered_by", "BY"),
+    ("retired_at", "RETIRED"),
+    ("reason", "REASON"),
+)
+Which = Annotated[str, typer.Argument(metavar="NAME", help="Its name in the register, or its id.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it is gone for ever.")]
 HolderName = Annotated[
     str, typer.Argument(metavar="HOLDER", help="file:/folder, or `command:/program ARGUMENT …` as one word.")
 ]
@@ -46,8 +69,9 @@ def list_holders() -> None:
 
     with session("key holder list") as opened:
         found = key.status(opened, count=False)
-    wrong = [one for one in found.holders if one.problem or one.epochs != (found.epoch,)]
-    notes = [f"the tree stands at epoch {found.epoch}"]
+    wrong: list[object] = [one for one in found.holders if one.problem or one.epochs != (found.epoch,)]
+    wrong += (left := _left_out(found, "holder"))
+    notes = [f"the tree stands at epoch {found.epoch}", *left]
     show(found.holders, HOLDERS, notes, outcome=Exit.FINDINGS if wrong else Exit.DONE)
 
 
@@ -88,6 +112,18 @@ def remove_holder(
     _change("holder", "remove", name, dry_run, yes, question, lost)
 
 
+@holders.command("retire")
+def retire_holder(which: Which, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Turn epochs without a holder that is gone for ever, and that no profile here names.
+
+    Its root is not destroyed: certificates of what goes next say so. Rotate afterwards.
+
+    Examples:
+        luactl key holder retire file:/mnt/b/holder --reason 'host alpha burnt down'
+    """
+    _retire("holder", which, reason, dry_run, yes)
+
+
 @books.command("list")
 def list_books() -> None:
     """List the key books: how far each has come, and what is wrong with it.
@@ -99,8 +135,9 @@ def list_books() -> None:
 
     with session("key book list") as opened:
         found = key.status(opened, count=False)
-    wrong = [one for one in found.books if one.problem or one.epoch != found.epoch]
-    notes = [f"the tree stands at epoch {found.epoch}"]
+    wrong: list[object] = [one for one in found.books if one.problem or one.epoch != found.epoch]
+    wrong += (left := _left_out(found, "book"))
+    notes = [f"the tree stands at epoch {found.epoch}", *left]
     show(found.books, BOOKS, notes, outcome=Exit.FINDINGS if wrong else Exit.DONE)
 
 
@@ -122,6 +159,53 @@ def remove_book(folder: BookFolder, dry_run: DryRun = False, yes: Yes = False) -
         luactl key book remove /mnt/c/book --yes
     """
     _change("book", "remove", folder, dry_run, yes, f"Write to the key book {folder} no more?")
+
+
+@books.command("retire")
+def retire_book(which: Which, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Turn epochs without a key book that is gone for ever, and that no profile here names.
+
+    Examples:
+        luactl key book retire /mnt/c/book --reason 'disk broken'
+    """
+    _retire("book", which, reason, dry_run, yes)
+
+
+@places.command("list")
+def list_places() -> None:
+    """List every holder and key book that was ever registered, on whatever host, and which are retired.
+
+    Examples:
+        luactl key place list
+        luactl key place list -o json
+    """
+    from luactl.key import register
+
+    with session("key place list") as opened:
+        found = register.list_(opened)
+    show(found, PLACES)
+
+
+def _left_out(found: KeyStatus, kind: Kind) -> list[str]:
+    return [f"{one.said} is registered, and left out here" for one in found.left_out if one.kind == kind]
+
+
+def _retire(kind: Kind, which: str, reason: str, dry_run: bool, yes: bool) -> None:
+    from luactl.key import retire
+
+    with session(f"key {kind} retire") as opened:
+        wanted = retire.plan(opened, kind, which, reason)
+        if dry_run:
+            show_plan(wanted, RETIREMENT)
+            return
+        confirm(
+            f"Turn epochs without {kind} {wanted.name} of {wanted.host}, for ever?",
+            yes=yes,
+            name=opened.profile.name,
+        )
+        done = retire.retire(opened, wanted)
+    lost = ["its root must be taken for stolen: `luactl key rotate` now"] if kind == "holder" else []
+    show(done, RETIREMENT, lost)
 
 
 def _change(

@@ -12,11 +12,10 @@ from uuid import UUID
 
 from .db import Session, queries, transaction
 from .errors import LuactlError, NotFoundError, UsageError
+from .line import checked as checked  # who takes an instruction checks other lines likewise
 
 if TYPE_CHECKING:
     from .tenant.register import Tenant
-
-LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -39,19 +38,6 @@ class Instruction:
     def in_force(self, at: datetime) -> bool:
         """Say whether it holds at an instant; the end itself no longer counts."""
         return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
-
-
-def checked(what: str, value: str) -> str:
-    """Return a line of text without spaces at its ends.
-
-    Raises UsageError when nothing is left, when it has more than 200 characters, or what no line has.
-    """
-    text = value.strip()
-    if not text or len(text) > LONGEST:
-        raise UsageError(f"the {what} must have 1 to {LONGEST} characters, not {len(text)}")
-    if not text.isprintable():
-        raise UsageError(f"the {what} has characters that cannot be printed", hint="write it on one line")
-    return text
 
 
 def prepare(

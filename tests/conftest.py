@@ -324,6 +324,8 @@ def home(bare_home: Home, admin: Connection, request: pytest.FixtureRequest) -> 
     if _has_usual_keys(request):
         keys = request.getfixturevalue("keyed")
         shutil.copytree(keys, bare_home.path / "keys", dirs_exist_ok=True)
+        moved = (str(keys), str(bare_home.path / "keys"))
+        admin.execute("UPDATE vault.place SET name = replace(name, %s, %s)", moved)
     else:
         make_keys(Session(admin, embedded.SUPERUSER, SystemClock(), bare_home.profile, "init"))
     return bare_home

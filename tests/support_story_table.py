@@ -5,8 +5,6 @@ A command that is not in it (or in one of the sets below it) fails tests/test_le
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +13,11 @@ from support_story import REFERENCE, Args, Case, Rule, T, World, covering, rows
 from support_story_ask import ASKED
 from support_story_cosign import COSIGNED
 from support_story_eyes import EYES
+from support_story_keys import KEYS, KEYS_DROPPED
 from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
 
-from luactl import embedded, key
-from luactl.connect import open_session
-from luactl.key.holder import open_holders
+from luactl import embedded
 
 
 def who(number: str) -> Args:
@@ -31,28 +28,8 @@ def remember_people(w: World, data: Any) -> None:
     w.people.update({one["external_id"]: one["subject_id"] for one in data})
 
 
-def leave_half_an_epoch(w: World) -> None:
-    """Leave what a crash leaves right at the beginning: the root of an epoch that never came."""
-    with open_session(command="test") as s:
-        for holder in open_holders(s.profile.holders):
-            now = key.status(s)
-            holder.put(now.tree_id, now.epoch + 1, secrets.token_bytes(32))
-
-
 def narrow(w: World) -> None:
     w.admin.execute("UPDATE crm.contact SET index_version = index_version + 1")
-
-
-def lose_books(w: World) -> None:
-    """Lose every key book, as with the disk that they were on."""
-    with open_session(command="test") as s:
-        for book in s.profile.books:
-            shutil.rmtree(book)
-
-
-def moved(action: str) -> Rule:
-    """What moves a holder or a book leaves intent and outcome, and changes files."""
-    return Rule("", "files", action, ("intent", "done"))
 
 
 def superuser(w: World) -> Sequence[str]:
@@ -65,7 +42,6 @@ def subjects(data: Any) -> list[str]:
 
 KEYS_MADE = {("vault.node", "insert"), ("vault.counter", "insert"), ("vault.counter", "update")}
 KEYS_CLAIMED = KEYS_MADE | {("vault.slot", "insert"), ("vault.period", "insert")}
-KEYS_DROPPED = {("vault.node", "update"), ("vault.tree", "update")} | rows("vault.tombstone", "vault.fate")
 READS = "read"
 TENANTS = "slug,name,country,contact\nkanzlei,Kanzlei,DE,office\nladen,Laden,FR,office\n"
 TENANT_ROWS = rows("lua.tenant_directory", "lua.retention_rule", "lua.instruction", "crm.role")
@@ -87,7 +63,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
                 Rule("vault.tree", "insert", "init"),
                 Rule("ledger.origin", "insert", "ledger.origin.create"),
             ),
-            covering(KEYS_MADE),
+            covering(KEYS_MADE, rows("vault.place")),
             actor=embedded.SUPERUSER,
         ),
     ),
@@ -342,84 +318,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             covering(GONE, KEYS_DROPPED, rows("lua.purge", how="update")),
         ),
     ),
-    "key status": (Case(),),
-    "key recover": (
-        Case(
-            lambda w: (),
-            (Rule("", "files", "key.recover", ("intent", "done")),),
-            prepare=leave_half_an_epoch,
-            empty=True,
-        ),
-    ),
-    "key verify": (Case(),),
-    "key rotate": (
-        Case(
-            rules=(Rule("vault.tree", "update", "key.rotate", ("intent", "done")),),
-            covers=covering(KEYS_DROPPED),
-            anew=True,
-        ),
-        Case(lambda w: ("--expired",)),
-    ),
-    "key export": (
-        Case(
-            lambda w: (str(w.folder / "keys.luabook"),),
-            (Rule("", "files", "key.export"),),
-            empty=True,
-            again=5,
-        ),
-    ),
-    "key import": (
-        Case(
-            lambda w: (str(w.folder / "keys.luabook"),),
-            (Rule("", "files", "key.import"),),
-            prepare=lose_books,
-            empty=True,
-        ),
-    ),
-    "key holder add": (
-        Case(lambda w: (f"file:{w.folder}/second",), (moved("key.holder.add"),), empty=True, again=5),
-    ),
-    "key holder list": (Case(),),
-    "key holder remove": (
-        Case(lambda w: (f"file:{w.folder}/second",), (moved("key.holder.remove"),), empty=True, again=1),
-    ),
-    "key book add": (
-        Case(lambda w: (f"{w.folder}/second-book",), (moved("key.book.add"),), empty=True, again=5),
-    ),
-    "key book list": (Case(),),
-    "key book remove": (
-        Case(lambda w: (f"{w.folder}/second-book",), (moved("key.book.remove"),), empty=True, again=1),
-    ),
-    "key person init": (Case(empty=True),),
-    "key person show": (Case(keep=lambda w, data: w.file("me.pub", data["public_key"])),),
-    "key release add": (
-        Case(
-            lambda w: (
-                *T,
-                "--to",
-                w.login,
-                "--public-key",
-                str(w.folder / "me.pub"),
-                "--for",
-                "8h",
-                "--purpose",
-                "x",
-            ),
-            (Rule("vault.release", "insert", "key.release.add"),),
-            covering(rows("vault.release_key")),
-            keep=lambda w, data: w.seen.update(release=data["release_id"]),
-            anew=True,
-        ),
-    ),
-    "key release list": (Case(),),
-    "key release revoke": (
-        Case(
-            lambda w: (w.seen["release"],),
-            (Rule("vault.release", "update", "key.release.revoke", ("intent", "done")),),
-            covering(KEYS_DROPPED, rows("vault.release_key", how="delete")),
-            again=5,
-        ),
-    ),
+    **KEYS,
     # The checkpoint is its own record: an entry about it would wait for the next one, for ever.
     "ledger integrate": (Case(covers=covering(INTEGRATED)),),
     **PLANS,

@@ -73,7 +73,7 @@ def test_a_program_as_a_holder(cli: Cli, home: Home, tmp_path: Path) -> None:
         data(cli("key", "rotate", "--yes", "-o", "json"))["change"]["holders"][1]["file_system"]
         == "a folder of a test"
     )
-    assert [slot.name for slot in slots.iterdir()] == ["2"]
+    assert {slot.name for slot in slots.iterdir()} == {"0", "2"}
     (slots / "mode").write_text("busy list")
     assert cli("key", "rotate", "--yes").returncode == 5
     (slots / "mode").unlink()

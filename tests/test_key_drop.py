@@ -78,7 +78,7 @@ def test_the_destroyed_root_is_overwritten_and_gone(session: Session, home: Home
     ids = list(add_subjects(keys, session, 1))
     drop_subjects(session, 1, ids)
     for name in ("one", "two"):
-        assert [file.name for file in (home.path / "keys" / name).iterdir()] == [f"root-{2:020d}.key"]
+        assert [file.name for file in (home.path / "keys" / name).glob("root-*")] == [f"root-{2:020d}.key"]
 
 
 def test_several_tenants_and_periods_share_an_epoch(
@@ -172,7 +172,7 @@ def test_a_database_behind_the_book_is_refused(
     for attempt in (key.recover, lambda s: drop_subjects(s, 1, ids)):
         with pytest.raises(RefusedError, match="older than its key books or holders"):
             attempt(session)
-    roots = [file.name for file in sorted((home.path / "keys" / "one").iterdir())]
+    roots = [file.name for file in sorted((home.path / "keys" / "one").glob("root-*"))]
     assert roots == [f"root-{1:020d}.key", f"root-{2:020d}.key"]
 
 
@@ -194,7 +194,7 @@ def test_recovery_destroys_nothing_unless_the_database_opens(
     admin.execute("UPDATE vault.node SET version = version + 1 WHERE path = ''")
     with pytest.raises(LuactlError, match="does not open"):
         key.recover(session)
-    assert len(list((home.path / "keys" / "one").iterdir())) == 2
+    assert len(list((home.path / "keys" / "one").glob("root-*"))) == 2
 
 
 def test_a_lost_book_is_written_anew(session: Session, home: Home, keys: TenantKeys) -> None:
@@ -219,7 +219,7 @@ def test_a_book_that_fails_after_the_commit_keeps_the_old_root(
     with pytest.raises(key.UnfinishedError, match=str(book.parent)):
         drop_subjects(session, 1, ids[:1], spoil)
     assert epoch_of(session) == 2
-    assert len(list((home.path / "keys" / "one").iterdir())) == 2
+    assert len(list((home.path / "keys" / "one").glob("root-*"))) == 2
     with pytest.raises(RefusedError, match=str(book.parent)):
         key.recover(session)
     book.unlink()
@@ -270,9 +270,9 @@ def _drop_period(session: Session, period_id: int, lock_timeout: str) -> key.Epo
 
 
 def test_no_root_is_ever_in_a_book(session: Session, home: Home, keys: TenantKeys) -> None:
-    roots = [file.read_bytes()[32:64] for file in (home.path / "keys" / "one").iterdir()]
+    roots = [file.read_bytes()[32:64] for file in (home.path / "keys" / "one").glob("root-*")]
     drop_subjects(session, 1, list(add_subjects(keys, session, 2)))
-    roots += [file.read_bytes()[32:64] for file in (home.path / "keys" / "one").iterdir()]
+    roots += [file.read_bytes()[32:64] for file in (home.path / "keys" / "one").glob("root-*")]
     for book in home.profile.books:
         stored = Path(book / "keybook.sqlite").read_bytes()
         assert not any(root in stored for root in roots)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from luactl.key import places
 from luactl.key.book import Book
 from luactl.key.export import export, import_, plan_import
 from luactl.key.holder import FileHolder, open_holder
-from luactl.key.places import Kind, Verb
+from luactl.key.places import Verb
+from luactl.key.register import Kind
 
 
 @pytest.fixture
@@ -131,11 +133,15 @@ def test_a_holder_that_goes_loses_the_root(session: Session, home: Home, keys: k
 def test_a_stale_holder_is_taken_out_and_comes_back(
     session: Session, home: Home, keys: key.TenantKeys
 ) -> None:
-    """It was unplugged while somebody turned the epoch without it, by a profile of their own."""
-    second = f"file:{home.path / 'keys' / 'second'}"
+    """Its medium was put back to an earlier state."""
+    folder = home.path / "keys" / "second"
+    second = f"file:{folder}"
     change(session, "holder", "add", second)
-    drop_subjects(session, 1, [])
+    shutil.copytree(folder, folder.with_name("earlier"))
     with anew(home) as now:
+        drop_subjects(now, 1, [])
+        shutil.rmtree(folder)
+        folder.with_name("earlier").rename(folder)
         assert key.status(now).state is key.State.BROKEN
         assert key.complaints(key.status(now)) == [f"key holder {second} has no root of epoch 2: stale"]
         with pytest.raises(RefusedError, match="stale"):
@@ -168,7 +174,7 @@ def test_a_torn_slot_of_an_interrupted_try_is_written_anew(
     holder = FileHolder(home.path / "keys" / "second")
     holder.prepare()
     holder.put(key.status(session).tree_id, 1, os.urandom(32))
-    file = next(holder.directory.iterdir())
+    file = next(holder.directory.glob("root-*"))
     file.write_bytes(file.read_bytes()[:100])
     change(session, "holder", "add", holder.name)
     with anew(home) as now:

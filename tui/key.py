@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from luactl.db import Session
     from luactl.key.age import RootAge
+    from luactl.key.register import Place
     from luactl.key.release import Release
     from luactl.key.status import BookStatus, HolderStatus, KeyStatus
 
@@ -132,6 +133,7 @@ class Keys(Frame):
         self.show_rows([
             *(_holder(holder, one.epoch, age) for holder in one.holders),
             *(_book(book, one, age) for book in one.books),
+            *(_left_out(place) for place in one.left_out),
             *([_old(number, told) for number, told in enumerate(age.told(now))] if age else []),
         ])  # fmt: skip
 
@@ -179,6 +181,11 @@ def _holder(one: HolderStatus, epoch: int, age: RootAge | None) -> Row:
     since = _since(max(one.epochs), epoch, age) if one.epochs else ""
     cells = ("holder", one.name, epochs or "none", since, state)
     return Row(one.name, cells, "good" if fine else "bad", copy=one.name)
+
+
+def _left_out(one: Place) -> Row:
+    state = f"left out: of host {one.host}, see `luactl key place list`"
+    return Row(str(one.place_id), (one.kind, one.name, "", "", state), "bad", copy=str(one.place_id))
 
 
 def _book(one: BookStatus, tree: KeyStatus, age: RootAge | None) -> Row:

@@ -174,6 +174,8 @@ def keys(session: Session) -> Matter:
 
     found = status(session, count=False)
     state = found.state.value
+    if state == "settled" and found.left_out:
+        return Matter("keys", f"left out: {_named([one.name for one in found.left_out])}", "bad")
     if state == "settled":
         return Matter("keys", f"settled at epoch {found.epoch:,}", "good")
     stale = [one.name for one in found.books if one.epoch != found.epoch]

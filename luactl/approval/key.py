@@ -16,7 +16,7 @@ import psycopg
 
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, NotFoundError, RefusedError, UsageError
-from ..instruction import checked
+from ..line import checked
 
 if TYPE_CHECKING:
     from ..ledger.note import Signer, Verifier

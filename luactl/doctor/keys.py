@@ -23,10 +23,15 @@ def _status(look: Look) -> KeyStatus | None:
 
 
 def state(look: Look) -> Iterator[Finding]:
-    """Yield what tree, holders and books say together."""
+    """Yield what tree, holders and books say together, and places that this profile leaves out."""
     found = _status(look)
     if found and found.state in MEANING:
         yield Finding(*MEANING[found.state])
+    for one in found.left_out if found else ():
+        yield Finding(
+            f"{one.said} is registered, and left out here: no epoch is turned",
+            f"`luactl key {one.kind} add NAME`; gone for ever: `luactl key {one.kind} retire {one.place_id}`",
+        )
 
 
 def holders(look: Look) -> Iterator[Finding]:

@@ -25,12 +25,13 @@ from ..residue.since import sealed_since
 from . import record
 from .checking import Check
 from .people import LIST, listed
-from .places import NO_LEVEL, Facts, places
+from .places import LEFT, NO_LEVEL, Facts, places
 from .planning import PERSON, TABLES, Dropping, Going, Staying
 from .record import Batch, Erasure
 
 if TYPE_CHECKING:
     from ..key.holder import Destroyed
+    from ..key.register import Place as KeyPlace
 
 METHOD = "cryptographic erase of target data (NIST SP 800-88 Rev. 2)"
 EXPOSURE = (
@@ -186,14 +187,17 @@ def _holders(session: Session, erasure: Erasure) -> list[dict[str, Any]]:
     Of several epochs the answer that promises least counts: the latest date, the weakest level.
     """
     from ..key.fate import fate
+    from ..key.register import unanswered
 
     least: dict[str, Destroyed] = {}
+    silent: dict[UUID, KeyPlace] = {}
     for epoch in range(erasure.epoch - 1, erasure.epoch_to):
         for answer in fate(session, epoch):
             known = least.get(answer.holder, answer)
             later = max(known, answer, key=_effective)
             level = None if None in (known.level, answer.level) else later.level
             least[answer.holder] = replace(later, level=level)
+        silent |= {one.place_id: one for one in unanswered(session, epoch)}
     return [
         {
             "holder": answer.holder,
@@ -204,7 +208,23 @@ def _holders(session: Session, erasure: Erasure) -> list[dict[str, Any]]:
             "effective_at": _instant(answer.effective_at),
         }
         for answer in least.values()
-    ]
+    ] + [_silent(one) for one in silent.values()]
+
+
+def _silent(one: KeyPlace) -> dict[str, Any]:
+    """Return what is said of a holder that never answered: it was retired, or is missing."""
+    return {
+        "holder": one.name,
+        "file_system": "unknown",
+        "old_root": "retired" if one.retired_at else "missing",
+        "level": NO_LEVEL,
+        "scheduled_at": None,
+        "effective_at": None,
+        "host": one.host,
+        "retired_at": _instant(one.retired_at),
+        "retired_by": one.retired_by,
+        "reason": one.reason,
+    }
 
 
 def _effective(answer: Destroyed) -> float:
@@ -230,4 +250,16 @@ def _exposure(holders: Sequence[dict[str, Any]]) -> list[str]:
         for one in holders
         if one["old_root"] == "scheduled"
     ]
-    return [*pending, *EXPOSURE]
+    left = [
+        f"{one['holder']} of host {one['host']} {_why(one)}: whoever has it has the old root, and reads what "
+        "lies in old copies."
+        for one in holders
+        if one["old_root"] in LEFT
+    ]
+    return [*left, *pending, *EXPOSURE]
+
+
+def _why(one: dict[str, Any]) -> str:
+    if one["old_root"] == "missing":
+        return "is registered and has not answered"
+    return f"was retired on {one['retired_at']} by {one['retired_by']} ({one['reason']})"

@@ -17,6 +17,9 @@ NO_LEVEL = "no level claimed"
 CE = "cryptographic erase of target data"
 NONE = "none"
 DELETED = "deleted"
+LEFT = ("retired", "missing")
+"""What became of an old root of which nobody knows that it is gone."""
+STATES = {"destroyed": "effective", "scheduled": "scheduled"}
 SEALED = "what is personal there is ciphertext, and its key hung below the root that was destroyed"
 
 
@@ -128,7 +131,7 @@ def _keys(facts: Facts) -> list[Place]:
             NONE if one["level"] == NO_LEVEL else one["level"].partition(" ")[0].lower(),
             one["level"],
             "the key itself, in the place that keeps it",
-            "effective" if one["old_root"] == "destroyed" else "scheduled",
+            STATES.get(one["old_root"], "remains"),
             one["scheduled_at"],
             one["effective_at"],
         )

@@ -38,6 +38,7 @@ def make_keys(session: Session, folder: Path) -> None:
     """
     from ..key import create_tree
     from ..key.book import open_books, sync
+    from ..key.register import call, enrol
     from ..key.root import exclusive
 
     unfinished = _mark(private_folder(folder))
@@ -52,6 +53,7 @@ def make_keys(session: Session, folder: Path) -> None:
             book.prepare()
             sync(session, book)
             session.step(f"book {number} written")
+        enrol(session, call(session, queries("key").tree(session.conn)[0]))
     unfinished.unlink(missing_ok=True)
 
 
@@ -71,5 +73,8 @@ def _clear(session: Session) -> None:
     for holder in open_holders(session.profile.holders):
         for epoch in holder.epochs() if holder.exists() else ():
             holder.destroy(epoch)
+        if holder.exists():
+            holder.take_plate()
     for book in open_books(session.profile.books):
         book.file.unlink(missing_ok=True)
+        book.take_plate()

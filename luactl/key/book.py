@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ..db import Session, queries, transaction
+from ..db import Session, transaction
 from ..disk import sync_directory
 from ..errors import LuactlError, RefusedError
+from . import plate
 from .node import SLOT_SIZE
-from .pack import fetch
+from .pack import fetch_each
 from .path import FAN_OUT, REGIONS, SPACE_A
 
 if TYPE_CHECKING:
@@ -107,6 +108,18 @@ class Book:
             raise RefusedError(f"key book {self.name} is of format {row[0]}, which this luactl does not know")
         return BookState(UUID(bytes=row[1]), row[2], row[3])
 
+    def plate(self) -> bytes:
+        """Return the name plate; nothing when there is none. Raises OSError."""
+        return plate.read(self.directory)
+
+    def lay_plate(self, new: bytes) -> None:
+        """Write the name plate durably. Raises OSError."""
+        plate.lay(self.directory, new)
+
+    def take_plate(self) -> None:
+        """Remove the name plate. Raises OSError."""
+        plate.take(self.directory)
+
     def nodes(self) -> dict[bytes, tuple[int, int, bytes]]:
         """Return version, change and blob of every node by its path. Raises RefusedError."""
         with self._open() as book:
@@ -154,7 +167,7 @@ class Book:
             rows = book.execute("SELECT tenant_id, mark, epoch, dropped_at FROM tombstone")
             return {(tenant, mark): (epoch, at) for tenant, mark, epoch, at in rows}
 
-    def write(self, state: BookState, at: str, rows: dict[str, list[tuple[object, ...]]]) -> None:
+    def write(self, state: BookState, at: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
         """Put nodes, counters and tombstones and the new state into the book, durably, in one transaction."""
         if state.tree_id is None:
             raise ValueError("a book belongs to a tree")
@@ -162,7 +175,7 @@ class Book:
         with self._open() as book:
             book.execute("BEGIN IMMEDIATE")
             book.executemany("INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?)", rows["node"])
-            ended = ended_tenants((row[0], row[3]) for row in rows["node"])  # type: ignore[misc]
+            ended = ended_tenants((row[0], row[3]) for row in rows["node"])
             book.executemany("DELETE FROM node WHERE path >= ? AND path < ?", ended)
             book.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?, ?)", rows["counter"])
             book.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, ?)", rows["tombstone"])
@@ -195,30 +208,45 @@ def open_books(directories: Sequence[Path]) -> list[Book]:
     return [Book(directory) for directory in directories]
 
 
-def sync(session: Session, book: Book) -> BookState:
-    """Bring a book up to the database, in a transaction of its own; return its new state.
+@dataclass(frozen=True)
+class Newer:
+    """What the database has that a book does not, and the state of a book that has taken it."""
 
-    Reads what is newer than the book; the caller holds the tree alone, so that nothing unfinished is
-    overtaken. Raises RefusedError for the book of another tree.
+    before: BookState
+    after: BookState
+    rows: dict[str, list[tuple[Any, ...]]]
+    """By table of the book, as its columns are."""
+
+
+def read_newer(session: Session, book: Book, before: BookState) -> Newer:
+    """Read what is newer than a book, in a transaction of its own; Raises RefusedError for another tree's.
+
+    The caller holds the tree alone, so that nothing unfinished is overtaken.
     """
-    before = book.state()
-    with transaction(session) as conn:
-        tree = queries("key").tree(conn)
-        if before.tree_id not in (None, tree[0]):
-            raise RefusedError(
-                f"key book {book.name} belongs to another database", hint="name the right directory"
-            )
-        rows = {
-            "node": fetch(session, "newer_nodes", change=before.change),
-            "counter": fetch(session, "counters"),
-            "tombstone": [
-                (tenant, mark, epoch, at.isoformat())
-                for tenant, mark, epoch, at in fetch(session, "tombstones", epoch=before.epoch)
-            ],
-        }
-    after = BookState(tree[0], tree[1], tree[2])
-    book.write(after, session.clock.now().isoformat(), rows)
+    asked: list[tuple[str, dict[str, object]]] = [
+        ("tree", {}),
+        ("newer_nodes", {"change": before.change}),
+        ("counters", {}),
+        ("tombstones", {"epoch": before.epoch}),
+    ]
+    with transaction(session):
+        (tree,), nodes, counters, tombstones = fetch_each(session, *asked)
+    if before.tree_id not in (None, tree[0]):
+        raise RefusedError(
+            f"key book {book.name} belongs to another database", hint="name the right directory"
+        )
+    marks = [(tenant, mark, epoch, at.isoformat()) for tenant, mark, epoch, at in tombstones]
+    return Newer(before, BookState(*tree), {"node": nodes, "counter": counters, "tombstone": marks})
+
+
+def sync(session: Session, book: Book, newer: Newer | None = None) -> BookState:
+    """Bring a book up to the database; return its new state. `newer` was read for a book of the same state.
+
+    The caller holds the tree alone. Raises RefusedError for the book of another tree.
+    """
+    newer = newer or read_newer(session, book, book.state())
+    book.write(newer.after, session.clock.now().isoformat(), newer.rows)
     written = book.state()
-    if written != after:
+    if written != newer.after:
         raise LuactlError(f"key book {book.name} did not take what was written", hint="check its disk")
     return written

@@ -73,8 +73,7 @@ def _part(session: Session, tenant: TenantDrop, key_no: int, key: bytes, found: 
     marks += [version_mark(key, tenant_id, *version) for version in tenant.versions]
     for key_class, slot in _slots(session, tenant):
         numbers.append((Counter.DUTY_SUBJECTS if key_class > 2 else Counter.SUBJECTS, slot))
-    periods = queries("key").delete_periods(session.conn, tenant_id=tenant_id, periods=list(tenant.periods))
-    for period, slot in periods:
+    for period, slot in _periods(session, tenant):
         numbers.append((period_space(split_period(period)[0]), slot))
         marks.append(period_mark(key, tenant_id, period, slot))
     for space, number in numbers:
@@ -82,6 +81,16 @@ def _part(session: Session, tenant: TenantDrop, key_no: int, key: bytes, found: 
         found.slots.setdefault(leaf, set()).add(slot)
     found.keys += len(numbers)
     return marks
+
+
+def _periods(session: Session, tenant: TenantDrop) -> Iterable[tuple[int, int]]:
+    """Delete the claims of periods; return period and number of each."""
+    if not tenant.periods:
+        return ()
+    rows: Iterable[tuple[int, int]] = queries("key").delete_periods(
+        session.conn, tenant_id=tenant.tenant_id, periods=list(tenant.periods)
+    )
+    return rows
 
 
 def _slots(session: Session, tenant: TenantDrop) -> Sequence[tuple[int, int]]:

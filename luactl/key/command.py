@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from uuid import UUID
 
 from ..errors import Exit
 from ..program import NOT_NOW, REFUSED, plain, run
+from . import plate
 from .holder import Destroyed, HolderError, Medium, pack, unpack
 
 GREETING = "luactl-holder 1"
@@ -79,17 +81,22 @@ class CommandHolder:
             if word != "epoch" or not (number.isascii() and number.isdigit() and len(number) <= 18):
                 raise self._garbage(line)
             found.add(int(number))
-        return sorted(found)
+        return sorted(found - {plate.EPOCH})
 
     def put(self, tree_id: UUID, epoch: int, root: bytes | bytearray) -> None:
         """Have the program keep a root durably. Raises FileExistsError, HolderError."""
-        slot = base64.b64encode(pack(tree_id, epoch, root)).decode()
-        answer = self._ask("put", f"epoch {epoch}", f"root {slot}")
+        self._put(epoch, pack(tree_id, epoch, root))
+
+    def _put(self, epoch: int, slot: bytes | bytearray) -> None:
+        answer = self._ask("put", f"epoch {epoch}", f"root {base64.b64encode(slot).decode()}")
         if answer != ["stored"]:
             raise self._garbage(answer[0] if answer else "nothing")
 
     def get(self, tree_id: UUID, epoch: int) -> bytearray:
         """Return a root: 32 bytes. Raises FileNotFoundError, UnusableRootError, HolderError."""
+        return unpack(self.name, tree_id, epoch, self._get(epoch))
+
+    def _get(self, epoch: int) -> bytearray:
         answer = self._ask("get", f"epoch {epoch}")
         word, _, slot = answer[0].partition(" ") if len(answer) == 1 else ("", "", "")
         try:
@@ -98,7 +105,24 @@ class CommandHolder:
             raw = None
         if raw is None:
             raise HolderError(f"{self.noun} {self.name} gave no root for an answer", hint=HINT)
-        return unpack(self.name, tree_id, epoch, raw)
+        return raw
+
+    def plate(self) -> bytes:
+        """Return the name plate, which lies in the slot of epoch 0. Raises HolderError."""
+        try:
+            return bytes(self._get(plate.EPOCH))
+        except FileNotFoundError:
+            return b""
+
+    def lay_plate(self, new: bytes) -> None:
+        """Have the program keep the name plate. Raises HolderError."""
+        self.take_plate()
+        self._put(plate.EPOCH, new)
+
+    def take_plate(self) -> None:
+        """Have the program forget the name plate. Raises HolderError."""
+        with suppress(FileNotFoundError):
+            self._ask("destroy", f"epoch {plate.EPOCH}")
 
     def destroy(self, epoch: int) -> Destroyed:
         """Have the program forget a root: at once, or at a time that it names. Raises HolderError."""

@@ -12,7 +12,7 @@ from ..db import Session, queries, transaction
 from ..errors import LuactlError
 from ..exclusive import Hold
 from ..profile.production import demand_places
-from .book import Book, BookState, open_books, sync
+from .book import Book, BookState, Newer, open_books, read_newer, sync
 from .claims import Slots, give_up
 from .classes import SealError, TenantDrop
 from .fate import destroy, remember
@@ -20,11 +20,12 @@ from .holder import Destroyed, ForeignRootError, Holder, HolderError, UnusableRo
 from .node import OpenNode, top_key
 from .pack import fetch, pack_blobs, teach
 from .path import TOMBSTONE_SLOT, TOP, ancestors
+from .register import demand, enrol
 from .released import find_released, follow
 from .renew import unclaimed
 from .rewrite import Rewritten, opens, rewrite
 from .root import exclusive, lock_row, place, read_root, wipe
-from .status import State, require, status
+from .status import State, require, survey
 
 Drops = Sequence[TenantDrop] | Callable[[], Sequence[TenantDrop]]
 
@@ -77,6 +78,8 @@ class _Turn:
     old_top: bytes = field(repr=False)
     new_top: bytes = field(repr=False)
     lock_timeout: str | None
+    places: list[UUID]
+    """Every place that takes part."""
     committing: bool = False
     placed: list[Holder] = field(default_factory=list)
     keys_dropped: int = 0
@@ -103,9 +106,9 @@ def drop(
     epoch. Nodes at and below the paths of `rekey` get new keys, and so does every part of the tree whose
     release to a person has expired or is one of `revoke`.
 
-    Raises RefusedError when holders and books are not all at the database's epoch, BusyError when the tree
-    is in use. Whatever fails before the commit leaves all as it was; after it, UnfinishedError says that
-    `recover` must finish.
+    Raises RefusedError when holders and books are not all at the database's epoch, or when one that is
+    registered is not among them; BusyError when the tree is in use. Whatever fails before the commit leaves
+    all as it was; after it, UnfinishedError says that `recover` must finish.
     """
     demand_places(session.profile)
     teach(session.conn)
@@ -126,14 +129,18 @@ def drop(
 
 
 def _begin(session: Session, held: Hold, lock_timeout: str | None) -> _Turn:
-    """Check that nothing is left over from before, and open the old root."""
-    found = status(session, count=False)
+    """Check that nothing is left over from before and nobody left out, and open the old root."""
+    found, roll = survey(session)
     require(found, State.SETTLED)
+    demand(roll)
+    places = enrol(session, roll)
     holders, books = open_holders(session.profile.holders), open_books(session.profile.books)
     root = read_root(holders, found.tree_id, found.epoch)
     old_top = top_key(root, found.tree_id.bytes, found.epoch)
     wipe(root)
-    return _Turn(session, held, holders, books, found.tree_id, found.epoch, old_top, b"", lock_timeout)
+    return _Turn(
+        session, held, holders, books, found.tree_id, found.epoch, old_top, b"", lock_timeout, places
+    )
 
 
 def _place(turn: _Turn, root: bytearray) -> None:
@@ -166,8 +173,7 @@ def _is_ours(turn: _Turn, holder: Holder, root: bytearray) -> bool:
 def _commit(turn: _Turn, wanted: _Wanted, change: Callable[[int], None]) -> Rewritten:
     """Step 2: the one transaction."""
     session = turn.session
-    with transaction(session, lock_timeout=turn.lock_timeout) as conn:
-        conn.execute("SET LOCAL synchronous_commit = on")
+    with transaction(session, lock_timeout=turn.lock_timeout, durable=True) as conn:
         if lock_row(session) != (turn.tree_id, turn.epoch):
             raise LuactlError("the tree moved on although it was locked", hint="run it again")
         # Whoever takes the tree's lock after this goes on to lock that row: he waits for our commit.
@@ -215,14 +221,15 @@ def _turn_epoch(turn: _Turn, written: Rewritten) -> None:
         paths=pack_blobs(written.paths),
         versions=[written.versions[path] for path in written.paths],
         blobs=pack_blobs([written.blobs[path] for path in written.paths]),
+        places=turn.places,
     )
 
 
 def _read(turn: _Turn, paths: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
     """Return version and blob of these nodes and all above them."""
     needed = ancestors(paths)
-    rows = fetch(turn.session, "fetch_nodes", paths=pack_blobs(needed))
-    nodes = {path: (version, blob) for _tree, _epoch, path, version, blob in rows if path is not None}
+    rows = fetch(turn.session, "some_nodes", paths=pack_blobs(needed))
+    nodes = {path: (version, blob) for path, version, blob in rows}
     missing = set(needed) - set(nodes)
     if missing:
         raise SealError(f"key node {min(missing).hex()} is not in the tree", hint="run `luactl key verify`")
@@ -232,11 +239,14 @@ def _read(turn: _Turn, paths: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]
 def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
     """Steps 3 to 5: books, read back, the old root."""
     try:
-        books = []
+        books, newer = [], None
         for number, book in enumerate(turn.books, 1):
-            books.append((book, sync(turn.session, book)))
+            before = book.state()
+            if newer is None or before != newer.before:
+                newer = read_newer(turn.session, book, before)
+            books.append((book, sync(turn.session, book, newer)))
             turn.session.step(f"book {number} written")
-        _read_back(turn, written, books)
+        _read_back(turn, written, books, newer)
         turn.session.step("read back")
         answers = []
         for number, holder in enumerate(turn.holders, 1):
@@ -260,13 +270,17 @@ def _finish(turn: _Turn, written: Rewritten) -> EpochChange:
     )
 
 
-def _read_back(turn: _Turn, written: Rewritten, books: Sequence[tuple[Book, BookState]]) -> None:
+def _read_back(
+    turn: _Turn, written: Rewritten, books: Sequence[tuple[Book, BookState]], newer: Newer | None
+) -> None:
     """Step 4: database and books hold what was written, and it opens under the new root only.
 
-    Raises LuactlError; then both roots stay.
+    What the database holds was read for the books, after the commit. Raises LuactlError; both roots stay.
     """
     wanted = {path: (written.versions[path] + 1, written.blobs[path]) for path in written.paths}
-    if _read(turn, written.paths) != wanted or not opens(turn.tree, written, turn.new_top):
+    rows = newer.rows["node"] if newer else ()
+    read = {path: (version, blob) for path, version, _change, blob in rows if path in wanted}
+    if read != wanted or not opens(turn.tree, written, turn.new_top):
         raise LuactlError("the tree does not read back as it was written")
     if opens(turn.tree, written, turn.old_top):
         raise LuactlError("the new top node still opens under the old root")

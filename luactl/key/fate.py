@@ -12,7 +12,8 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import LuactlError
-from .holder import Destroyed, Holder, UnusableRootError, open_holders
+from . import plate
+from .holder import Destroyed, Holder, HolderError, UnusableRootError, open_holders
 from .root import wipe
 
 
@@ -26,8 +27,10 @@ def destroy(session: Session, holder: Holder, tree_id: UUID, epoch: int) -> Dest
     with suppress(FileNotFoundError, UnusableRootError):
         wipe(holder.get(tree_id, epoch))
         raise LuactlError(f"{still}and still gives it", hint=hint)
-    now = session.clock.now()
-    return replace(answer, scheduled_at=now, effective_at=answer.effective_at or now)
+    now, place_id = session.clock.now(), None
+    with suppress(HolderError, OSError):  # the root is gone, whether it can be told by its id or not
+        place_id = plate.unpack(tree_id, holder.plate())
+    return replace(answer, scheduled_at=now, effective_at=answer.effective_at or now, place_id=place_id)
 
 
 def remember(session: Session, answers: Sequence[Destroyed]) -> None:
@@ -44,6 +47,7 @@ def remember(session: Session, answers: Sequence[Destroyed]) -> None:
             media=[one.file_system for one in answers],
             scheduled=[one.scheduled_at for one in answers],
             effective=[one.effective_at for one in answers],
+            places=[one.place_id for one in answers],
         )
 
 

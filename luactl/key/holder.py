@@ -19,6 +19,7 @@ from uuid import UUID
 from ..disk import create, sync_directory, write_all
 from ..errors import RefusedError
 from ..profile.place import check, command_line, directory
+from . import plate
 from .filesystem import FileSystem, find
 
 MAGIC = b"LUAROOT1"
@@ -42,6 +43,8 @@ class Destroyed:
     """When the destruction was asked for."""
     effective_at: datetime | None = None
     """From when on nobody can bring the root back."""
+    place_id: UUID | None = None
+    """Which place of the register the holder is."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,8 @@ class HolderError(RefusedError):
     """A holder does not answer as it must: what it holds is not known."""
 
 
-class Holder(Protocol):
+class Holder(plate.Plated, Protocol):
     """Whatever keeps roots: one slot of 256 bytes for each epoch, never overwritten, forgotten on demand."""
-
-    @property
-    def name(self) -> str:
-        """The holder as the profile writes it."""
-        ...
 
     def exists(self) -> bool:
         """Whether there is anything to ask yet."""
@@ -194,6 +192,18 @@ class FileHolder:
             return bytearray(os.read(handle, FILE_SIZE + 1)), os.fstat(handle).st_mode
         finally:
             os.close(handle)
+
+    def plate(self) -> bytes:
+        """Return the name plate; nothing when there is none. Raises OSError."""
+        return plate.read(self.directory)
+
+    def lay_plate(self, new: bytes) -> None:
+        """Write the name plate durably. Raises OSError."""
+        plate.lay(self.directory, new)
+
+    def take_plate(self) -> None:
+        """Remove the name plate. Raises OSError."""
+        plate.take(self.directory)
 
     def destroy(self, epoch: int) -> Destroyed:
         """Overwrite the slot file in place, then remove it, both durably. Raises OSError."""

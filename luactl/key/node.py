@@ -87,6 +87,10 @@ class OpenNode:
         self._failure = InvalidTag
         self._known = known
 
+    def is_dropped(self, slot: int) -> bool:
+        """Whether a slot holds no key any more."""
+        return self.blob.startswith(DROPPED, slot * SLOT_SIZE)
+
     def __getitem__(self, slot: int) -> bytes | None:
         """Return the key in a slot, None if it was dropped. Raises SealError when it does not open."""
         if self._known is not None:

@@ -1,7 +1,8 @@
 """Adding and removing holders of the root and key books, of a profile in the person's own file.
 
 A new holder has the root, durably and read back, before the profile names it; one that goes loses it before
-the profile forgets it. In that order no holder is ever missed by an epoch, whatever breaks in between.
+the profile forgets it. In that order no holder is ever missed by an epoch, whatever breaks in between. The
+register follows: it knows a place before anybody leaves it out, and forgets one that is gone.
 """
 
 from __future__ import annotations
@@ -16,13 +17,22 @@ from ..db import Session, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
 from ..exclusive import Hold
 from ..profile import demand_own, set_places
+from . import consent
 from .book import EMPTY, Book, sync
 from .fate import destroy
-from .holder import Destroyed, ForeignRootError, Holder, UnusableRootError, open_holder, open_holders
+from .holder import (
+    Destroyed,
+    ForeignRootError,
+    Holder,
+    HolderError,
+    UnusableRootError,
+    open_holder,
+    open_holders,
+)
+from .register import Kind, adopt, call, end, enrol, row_of, write
 from .root import exclusive, place, read_root, wipe
 from .status import KeyStatus, State, require, status
 
-Kind = Literal["holder", "book"]
 Verb = Literal["add", "remove"]
 
 
@@ -106,37 +116,69 @@ def carry_out(session: Session, wanted: PlaceChange) -> PlaceChange:
     """Do it, and leave `key.holder.add` and the like in the ledger, intent and done.
 
     Cut short it can be run again: what is there already is looked at, not written twice. Raises BusyError
-    when the tree is in use, RefusedError for a place that another database uses.
+    when the tree is in use, RefusedError for a place that another database uses, or without the approval
+    that a rule demands.
     """
     from ..ledger import Entry, append
 
-    entry = Entry(
-        f"key.{wanted.kind}.{wanted.verb}", object=f"{wanted.kind}:{wanted.name}"[:200], outcome="intent"
+    action = f"key.{wanted.kind}.{wanted.verb}"
+    entry = Entry(action, object=f"{wanted.kind}:{wanted.name}"[:200], outcome="intent")
+    granted = consent.demand(
+        session, action, wanted.name, f"{wanted.verb.capitalize()} key {wanted.kind}", lost=wanted.lost
     )
     with exclusive(session) as held:
         found = _others(session, wanted)
+        enrol(session, call(session, found.tree_id))
         with transaction(session):
+            consent.use(session, granted, finish=False)
             append(session, replace(entry, detail={"epoch": found.epoch}))
-        answers = _do(session, held, wanted, found)
+        do = _add if wanted.verb == "add" else _remove
+        answers = do(session, held, wanted, found)
         with transaction(session):
+            consent.use(session, granted)
             append(session, replace(entry, outcome="done", detail={"epoch": found.epoch}))
     return replace(wanted, epoch=found.epoch, answers=answers)
 
 
-def _do(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus) -> tuple[Destroyed, ...]:
+def _add(session: Session, _held: Hold, wanted: PlaceChange, found: KeyStatus) -> tuple[Destroyed, ...]:
+    """Fill the place, register it, and name it in the profile."""
+    there: Holder | Book
     answers: tuple[Destroyed, ...] = ()
     if wanted.kind == "book":
-        if wanted.verb == "add":
-            _add_book(session, Book(Path(wanted.name)), found)
-    elif wanted.verb == "add":
-        answers = _add_holder(session, open_holder(wanted.name), found)
-    if wanted.kind == "holder" and wanted.verb == "remove":
+        there = Book(Path(wanted.name))
+        _add_book(session, there, found)
+    else:
+        there = open_holder(wanted.name)
+        answers = _add_holder(session, there, found)
+    place_id = adopt(session, call(session, found.tree_id), wanted.kind, there)
+    with transaction(session):
+        write(session, [(place_id, wanted.kind, wanted.name)])
+    _write_profile(session, wanted)
+    return answers
+
+
+def _remove(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus) -> tuple[Destroyed, ...]:
+    """Empty a holder, end the place in the register, and take it out of the profile."""
+    there = open_holder(wanted.name) if wanted.kind == "holder" else Book(Path(wanted.name))
+    row = row_of(call(session, found.tree_id), wanted.kind, there)
+    answers: tuple[Destroyed, ...] = ()
+    if not isinstance(there, Book):
         _demand_other(session, wanted.name, found)
         held.check(session.conn)
-        answers = () if wanted.lost else _empty(session, open_holder(wanted.name), found)
+        answers = () if wanted.lost else _empty(session, there, found)
+    if not wanted.lost:
+        with suppress(HolderError, OSError):  # a plate opens nothing
+            there.take_plate()
+    if row:
+        with transaction(session):
+            end(session, row, "lost" if wanted.lost else "removed", root_left=wanted.lost)
+    _write_profile(session, wanted)
+    return answers
+
+
+def _write_profile(session: Session, wanted: PlaceChange) -> None:
     set_places(session.profile, _profile(session, wanted))
     session.step("profile written")
-    return answers
 
 
 def _empty(session: Session, holder: Holder, found: KeyStatus) -> tuple[Destroyed, ...]:

@@ -89,7 +89,7 @@ def _holds(node: OpenNode, keys: Keys) -> bool:
     alive = next((slot for slot, key in enumerate(keys) if key is not None), None)
     if alive is not None and node[alive] != keys[alive]:
         return False
-    return all(node[slot] is None for slot, key in enumerate(keys) if key is None)
+    return None not in keys or all(node.is_dropped(slot) for slot, key in enumerate(keys) if key is None)
 
 
 def subject_mark(key: bytes, tenant_id: int, subject_id: UUID, key_class: KeyClass) -> bytes:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..db import Session, queries, transaction
+from . import consent
 from .drop import EpochChange, drop
 from .path import TOP
 from .recovery import recover
-from .status import State, require, status
+from .register import demand as demand_places
+from .status import State, require, survey
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Rotation:
 
 def plan_rotation(session: Session, *, everything: bool = True) -> Rotation:
     """Return what `rotate` would do. Raises RefusedError where keys cannot be changed now."""
-    found = status(session)
+    found, roll = survey(session, count=True)
     require(found, State.SETTLED, State.UNFINISHED)
+    demand_places(roll)
     now = session.clock.now()
     open_ones = queries("key").open_releases(session.conn)
     expired = {release_id for _t, release_id, _key, expires_at, _path in open_ones if expires_at <= now}
@@ -47,7 +50,8 @@ def plan_rotation(session: Session, *, everything: bool = True) -> Rotation:
 
 
 def rotate(session: Session, plan: Rotation) -> Rotation:
-    """Turn the epoch; leaves `key.rotate` in the ledger, intent and done. Raises as `drop` does.
+    """Turn the epoch; leaves `key.rotate` in the ledger, intent and done. Raises as `drop` does,
+    and RefusedError without the approval that a rule demands.
 
     What an earlier change left unfinished is finished first. Takes memory for all nodes at once: about
     250 MB for a million people.
@@ -60,7 +64,15 @@ def rotate(session: Session, plan: Rotation) -> Rotation:
     entry = Entry("key.rotate", object="key:tree", outcome="intent")
     facts = {"everything": plan.everything, "expired": plan.expired}
 
+    what = "tree" if plan.everything else "releases"
+    summary = (
+        "Turn the epoch, with new keys for every node of the" if plan.everything else "Take back expired"
+    )
+    counts = {"nodes": plan.nodes if plan.everything else 0, "expired": plan.expired}
+    granted = consent.demand(session, "key.rotate", what, summary, counts=counts)
+
     def change(epoch: int) -> None:
+        consent.use(session, granted)
         append(session, replace(entry, detail={**facts, "epoch": epoch}))
 
     done = drop(session, [], change, rekey=(TOP,) if plan.everything else ())

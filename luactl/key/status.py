@@ -10,6 +10,7 @@ from ..db import Session, queries
 from ..errors import RefusedError
 from .book import EMPTY, Book, open_books
 from .holder import ForeignRootError, Holder, HolderError, Medium, UnusableRootError, open_holders
+from .register import Place, Roll, call
 from .root import wipe
 
 
@@ -58,6 +59,8 @@ class KeyStatus:
     state: State
     holders: tuple[HolderStatus, ...]
     books: tuple[BookStatus, ...]
+    left_out: tuple[Place, ...] = ()
+    """Places that are registered, and that the profile leaves out: no epoch is turned."""
 
 
 def _holder(holder: Holder, tree_id: UUID) -> HolderStatus:
@@ -106,6 +109,11 @@ def status(session: Session, *, count: bool = True) -> KeyStatus:
 
     Raises RefusedError off a key host or without a tree.
     """
+    return survey(session, count=count)[0]
+
+
+def survey(session: Session, *, count: bool = False) -> tuple[KeyStatus, Roll]:
+    """Return the same, and the register of places beside those of the profile."""
     tree = queries("key").tree(session.conn)
     if tree is None:
         raise RefusedError("this database has no key tree", hint="run `luactl init`")
@@ -114,7 +122,10 @@ def status(session: Session, *, count: bool = True) -> KeyStatus:
     books = tuple(_book(book) for book in open_books(session.profile.books))
     nodes = queries("key").count_nodes(session.conn) if count else 0
     state = classify(tree_id, epoch, change, holders, books)
-    return KeyStatus(tree_id, epoch, change, nodes, state, holders, books)
+    roll = call(session, tree_id)
+    unread = {(one.kind, one.place.name) for one in roll.named if not one.is_read}
+    left_out = tuple(row for row in roll.left_out if (row.kind, row.name) not in unread)
+    return KeyStatus(tree_id, epoch, change, nodes, state, holders, books, left_out), roll
 
 
 def _is_behind(
@@ -164,7 +175,7 @@ def complaints(found: KeyStatus) -> list[str]:
             said.append(f"key book {book.name} is empty")
         elif not book.problem and book.epoch != found.epoch:
             said.append(f"key book {book.name} stands at epoch {book.epoch}, the tree at {found.epoch}")
-    return said
+    return said + [f"{row.said} is registered, and left out here" for row in found.left_out]
 
 
 def require(found: KeyStatus, *allowed: State) -> None:

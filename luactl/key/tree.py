@@ -19,6 +19,7 @@ from .holder import Holder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
 from .pack import fetch, pack_blobs, teach
 from .path import TOP, ancestors
+from .register import call, hang, insert
 from .root import NoRootError, lock_shared, place, read_root, wipe
 
 ATTEMPTS = 5
@@ -185,9 +186,15 @@ def create_tree(session: Session) -> UUID:
             queries("key").insert_tree(conn, tree_id=tree_id, at=session.clock.now())
             blob = seal_node(tree_id.bytes, TOP, 1, top_key(root, tree_id.bytes, 1), fresh_keys())
             list(queries("key").insert_nodes(conn, paths=[TOP], blobs=[blob]))
+            for named in call(session, tree_id).named:
+                insert(session, hang(named, tree_id), named.kind, named.place.name)
     except BaseException:
         for holder in placed:
             holder.destroy(1)
+        for holder in placed:
+            holder.take_plate()
+        for book in books:
+            book.take_plate()
         raise
     finally:
         wipe(root)

@@ -121,6 +121,8 @@ def _check_places(found: KeyStatus) -> Iterator[Finding]:
             yield Finding(f"book {book.name}", book.problem)
         elif book.tree_id != found.tree_id or book.epoch != found.epoch:
             yield Finding(f"book {book.name}", f"stands at epoch {book.epoch}, the tree at {found.epoch}")
+    for row in found.left_out:
+        yield Finding(f"{row.kind} {row.name}", f"registered as {row.place_id}, and left out here")
     if found.state is State.BEHIND:
         yield Finding(
             "database", "older than its books or holders: a restore, or a failover that lost a commit"

@@ -95,8 +95,9 @@ def restated(stated: dict[str, Any], told: Sequence[Notice], at: datetime) -> di
 def _holders(session: Session, epoch: int) -> list[dict[str, Any]]:
     """Return what each holder of the root answered: gone, or gone from when on, at what level."""
     from ..key.fate import fate
+    from ..key.register import unanswered
 
-    return [
+    found: list[dict[str, Any]] = [
         {
             "holder": one.holder,
             "old_root": one.state,
@@ -105,6 +106,24 @@ def _holders(session: Session, epoch: int) -> list[dict[str, Any]]:
         }
         for one in fate(session, epoch)
     ]
+    return found + [
+        {
+            "holder": one.name,
+            "old_root": "retired" if one.retired_at else "missing",
+            "level": None,
+            "effective_at": None,
+            "host": one.host,
+            "retired_by": one.retired_by,
+            "reason": one.reason,
+        }
+        for one in unanswered(session, epoch)
+    ]
+
+
+def _effective(holder: dict[str, Any]) -> str:
+    if holder["old_root"] in ("retired", "missing"):
+        return "not known: whoever has it has the old root"
+    return holder["effective_at"] or "at once"
 
 
 def _own(names: list[str]) -> list[str]:
@@ -145,7 +164,7 @@ def document(stated: dict[str, Any]) -> str:
             "",
             *table(
                 ("Holder", "Old root", "Level", "Effective"),
-                [(h["holder"], h["old_root"], h["level"] or "none claimed", h["effective_at"] or "at once")
+                [(h["holder"], h["old_root"], h["level"] or "none claimed", _effective(h))
                  for h in stated["holders"]],
             ),
             *section(stated),

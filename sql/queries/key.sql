@@ -23,6 +23,10 @@ SELECT t.tree_id, t.epoch, n.path, n.version, n.blob
 FROM vault.tree t LEFT JOIN vault.node n ON n.path = ANY (:paths::bytea[])
 ORDER BY n.path;
 
+-- name: some_nodes
+-- The nodes of these paths.
+SELECT path, version, blob FROM vault.node WHERE path = ANY (:paths::bytea[]);
+
 -- name: insert_nodes
 -- New nodes in the order of their paths; returns those that nobody else made first.
 INSERT INTO vault.node (path, version, blob)
@@ -93,8 +97,9 @@ SELECT :tenant_id::bigint, w.mark, :epoch::bigint, :at::timestamptz FROM unnest(
 ON CONFLICT DO NOTHING;
 
 -- name: turn_epoch$
--- The next epoch, if the tree and each of these nodes are still as they were read.
-SELECT vault.turn_epoch(:epoch::bigint, :at::timestamptz, :paths::bytea[], :versions::integer[], :blobs::bytea[]);
+-- The next epoch, if the tree and each of these nodes are still as they were read, and no registered place is left out.
+SELECT vault.turn_epoch(:epoch::bigint, :at::timestamptz, :paths::bytea[], :versions::integer[], :blobs::bytea[],
+                        :places::uuid[]);
 
 -- name: lock_row^
 -- Locks the row of the tree until the transaction ends.
@@ -118,14 +123,17 @@ SELECT tenant_id, key_no, space, slot_no FROM vault.claimed();
 
 -- name: insert_fates!
 -- What holders answered when they were told to destroy a root; the first answer stays.
-INSERT INTO vault.fate (epoch, holder, state, level, medium, scheduled_at, effective_at)
-SELECT * FROM unnest(:epochs::bigint[], :holders::text[], :states::text[], :levels::text[], :media::text[],
-                     :scheduled::timestamptz[], :effective::timestamptz[])
+INSERT INTO vault.fate (epoch, holder, state, level, medium, scheduled_at, effective_at, place_id)
+SELECT w.epoch, w.holder, w.state, w.level, w.medium, w.scheduled_at, w.effective_at, p.place_id
+FROM unnest(:epochs::bigint[], :holders::text[], :states::text[], :levels::text[], :media::text[],
+            :scheduled::timestamptz[], :effective::timestamptz[], :places::uuid[])
+     AS w(epoch, holder, state, level, medium, scheduled_at, effective_at, place_id)
+LEFT JOIN vault.place p ON p.place_id = w.place_id
 ON CONFLICT DO NOTHING;
 
 -- name: fates
 -- What became of the root of an epoch, by holder.
-SELECT holder, epoch, state, level, medium, scheduled_at, effective_at FROM vault.fate
+SELECT holder, epoch, state, level, medium, scheduled_at, effective_at, place_id FROM vault.fate
 WHERE epoch = :epoch::bigint ORDER BY holder;
 
 -- name: delete_versions
@@ -226,3 +234,28 @@ ORDER BY f.epoch DESC, f.holder;
 -- name: epochs_ended
 -- When these epochs ended: their root was told to go.
 SELECT epoch, min(scheduled_at) FROM vault.fate WHERE epoch = ANY (:epochs::bigint[]) GROUP BY epoch;
+
+-- name: places
+-- Every holder and key book that was ever registered, oldest first.
+SELECT place_id, kind, name, host, registered_at, registered_by, registered_epoch, retired_at, retired_by, retired_epoch,
+       reason, root_left
+FROM vault.place ORDER BY registered_at, place_id;
+
+-- name: register_place$
+-- Registers a place, unless it is; returns how many: 1 or 0.
+SELECT vault.register_place(:place_id::uuid, :kind::text, :name::text, :host::text, :at::timestamptz);
+
+-- name: retire_place$
+-- Ends a place; returns how many: 1, or 0 when it has ended.
+SELECT vault.retire_place(:place_id::uuid, :reason::text, :root_left::boolean, :at::timestamptz);
+
+-- name: unanswered
+-- Holders that had the root of an epoch, kept it when they were retired, and never said that it is gone.
+SELECT p.place_id, p.kind, p.name, p.host, p.registered_at, p.registered_by, p.registered_epoch, p.retired_at,
+       p.retired_by, p.retired_epoch, p.reason, p.root_left
+FROM vault.place p
+WHERE p.kind = 'holder' AND p.registered_epoch <= :epoch::bigint
+  AND (p.retired_epoch IS NULL OR (p.retired_epoch >= :epoch::bigint AND p.root_left))
+  AND NOT EXISTS (SELECT FROM vault.fate f WHERE f.epoch = :epoch::bigint
+                  AND (f.place_id = p.place_id OR (f.place_id IS NULL AND f.holder = p.name)))
+ORDER BY p.name, p.place_id;
