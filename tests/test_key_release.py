@@ -179,6 +179,27 @@ def test_it_is_revoked(session: Session, admin: psycopg.Connection, guest: Sessi
     ]
 
 
+@pytest.mark.parametrize("step", ["epoch committed", "root destroyed at holder 1"])
+def test_a_revocation_that_was_cut_short_is_finished(
+    session: Session, admin: psycopg.Connection, guest: Session, keys: TenantKeys, step: str
+) -> None:
+    """Its keys, and what the ledger says of it; then it is over for good."""
+    given = give(session, guest)
+
+    def stop(name: str) -> None:
+        if name == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        release.revoke(replace(session, step=stop), given.release_id)
+    assert release.revoke(session, given.release_id).release.state == "ended"
+    assert key.status(session).state is key.State.SETTLED
+    told = "SELECT outcome FROM ledger.entry WHERE action = 'key.release.revoke' ORDER BY id"
+    assert admin.execute(told).fetchall() == [("intent",), ("done",)]
+    with pytest.raises(RefusedError, match="ended with epoch 2"):
+        release.revoke(session, given.release_id)
+
+
 def test_the_end_of_a_tenant_ends_its_releases(session: Session, guest: Session, keys: TenantKeys) -> None:
     given = give(session, guest)
     key.drop(session, [TenantDrop(1, whole=True)], lambda _epoch: None)

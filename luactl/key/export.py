@@ -5,13 +5,13 @@ Import goes into key books, not into the database, and only forward.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from ..db import Session, transaction
-from ..disk import sync_directory
+from ..disk import aside, sweep, sync_directory
 from ..errors import RefusedError
 from .book import FILE_NAME, Book, BookState, open_books, sync
 from .classes import SealError
@@ -47,23 +47,29 @@ class Imported:
 
 
 def export(session: Session, file: Path) -> Exported:
-    """Write the tree as it stands into a new file of mode 0600, durably.
+    """Write the tree as it stands into a new file of mode 0600, durably; what a killed run left goes first.
 
-    Raises RefusedError when the file exists, BusyError when the tree is being changed.
+    It is recorded before the file has its name: no record, no export. Raises RefusedError when the file
+    exists, BusyError when the tree is being changed.
     """
+    if file.parent.is_dir():
+        sweep(file)
     if file.exists():
         raise RefusedError(
             f"{file} exists already", hint="name another file: an export is never written over"
         )
-    with exclusive(session), TemporaryDirectory(dir=file.parent, prefix=".key-export-") as folder:
-        book = Book(Path(folder))
-        book.prepare()
-        state = sync(session, book)
-        nodes = len(book.paths())
-        (Path(folder) / FILE_NAME).rename(file)
+    folder = aside(file, "new")
+    try:
+        with exclusive(session):
+            book = Book(folder)
+            book.prepare()
+            state = sync(session, book)
+        done = Exported(str(file), state.tree_id or UUID(int=0), state.epoch, state.change, len(book.paths()))
+        _record(session, "key.export", done.epoch, done.change)
+        (folder / FILE_NAME).rename(file)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     sync_directory(file.parent)
-    done = Exported(str(file), state.tree_id or UUID(int=0), state.epoch, state.change, nodes)
-    _record(session, "key.export", done.epoch, done.change)
     return done
 
 

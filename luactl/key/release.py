@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from ..db import Session, queries, transaction
@@ -24,6 +24,9 @@ from .recovery import recover
 from .root import lock_shared
 from .status import State, status
 from .tree import Nodes
+
+if TYPE_CHECKING:
+    from ..ledger import Entry
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=31)
 _DURATION = re.compile(r"([0-9]{1,4})([mhd])")
@@ -233,12 +236,24 @@ class Revocation:
 def plan_revocation(session: Session, release_id: UUID) -> Revocation:
     """Return what `revoke` would do. Raises NotFoundError, RefusedError for one that has ended for good."""
     found = find(session, release_id)
-    if found.ended_at and status(session, count=False).state is not State.UNFINISHED:
+    if found.ended_at and not (_is_untold(session, release_id) or _is_unfinished(session)):
         raise RefusedError(
             f"release {release_id} ended with epoch {found.ended_epoch}: its keys open nothing any more",
             hint="`luactl key release list` shows those that run",
         )
     return Revocation(found, None)
+
+
+def _is_unfinished(session: Session) -> bool:
+    return status(session, count=False).state is State.UNFINISHED
+
+
+def _is_untold(session: Session, release_id: UUID) -> bool:
+    """Whether the ledger has the intent to take a release back, as far as this login sees, and no outcome."""
+    told = {
+        row[0] for row in queries("key").revocation_outcomes(session.conn, object=f"release:{release_id}")
+    }
+    return told == {"intent"}
 
 
 def revoke(session: Session, release_id: UUID) -> Revocation:
@@ -251,15 +266,23 @@ def revoke(session: Session, release_id: UUID) -> Revocation:
 
     plan = plan_revocation(session, release_id)
     recover(session)
-    if plan.release.ended_at:
-        return plan
     tenant_id = next(row[0] for row in queries("key").releases(session.conn) if row[2] == release_id)
     entry = Entry("key.release.revoke", tenant_id, f"release:{release_id}", outcome="intent")
+    if plan.release.ended_at:
+        if _is_untold(session, release_id):
+            _tell(session, replace(entry, outcome="done", detail={"epoch": plan.release.ended_epoch}))
+        return plan
 
     def change(epoch: int) -> None:
         append(session, replace(entry, detail={"epoch": epoch}))
 
     done = drop(session, [], change, revoke=[release_id])
-    with transaction(session):
-        append(session, replace(entry, outcome="done", detail={"epoch": done.epoch_to}))
+    _tell(session, replace(entry, outcome="done", detail={"epoch": done.epoch_to}))
     return Revocation(find(session, plan.release.release_id), done)
+
+
+def _tell(session: Session, entry: Entry) -> None:
+    from ..ledger import append
+
+    with transaction(session):
+        append(session, entry)

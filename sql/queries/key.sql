@@ -190,6 +190,10 @@ VALUES (:tenant_id::bigint, :release_id::uuid, :person::text, :parts::text[], :p
 INSERT INTO vault.release_key (tenant_id, release_id, path, version, sealed)
 VALUES (:tenant_id::bigint, :release_id::uuid, :path::bytea, :version::integer, :sealed::bytea);
 
+-- name: revocation_outcomes
+-- What the ledger says of the taking back of a release, as far as whoever asks may see it.
+SELECT e.outcome FROM ledger.entry e WHERE e.action = 'key.release.revoke' AND e.object = :object::text;
+
 -- name: releases
 -- Every release of every tenant, oldest first.
 SELECT r.tenant_id, d.slug, r.release_id, r.person, r.parts, r.purpose, r.released_by, r.created_at, r.expires_at,
