@@ -30,6 +30,8 @@ QUICK = ("tenant create", "erasure run")
 """What is struck in every run of the tests, the rest in the long ones."""
 Ways = Sequence[tuple[str, int]]
 """How to strike, and at every how manieth step."""
+SLOW = {"promise prove": 20}
+"""What takes its time, and whose many steps are all alike, is struck at every so manieth of them."""
 BESIDES = {"vault.counter", "vault.node", "vault.slot", "vault.period"}
 """Keys that were made, and are not used yet, are nobody's loss."""
 
@@ -281,7 +283,7 @@ def strike_all(
     stage, w = telling.stage, telling.world
     blow = Blow(stage, striker, w, command, case)
     for how, every in ways:
-        for at, step in list(enumerate(blow.steps, 1))[::every]:
+        for at, step in list(enumerate(blow.steps, 1))[:: max(every, SLOW.get(command, 1))]:
             try:
                 blow.strike(at, how)
             except AssertionError as error:
