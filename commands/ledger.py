@@ -13,6 +13,7 @@ from .app import group
 from .context import session
 from .diagnostics import progress
 from .ledger_cosign import cosign
+from .ledger_prune import export_tiles, prune
 from .options import DryRun, Yes
 
 HELP = "The record of it all: its state, proofs and verification."
@@ -20,6 +21,8 @@ app = group(HELP)
 anchors = group("Anchors: where signed checkpoints go, out of reach of the database's owner.")
 app.add_typer(anchors, name="anchor")
 app.add_typer(cosign, name="cosign")
+app.command("prune")(prune)
+app.command("export-tiles")(export_tiles)
 
 ANCHORS = (
     ("anchor", "ANCHOR"),

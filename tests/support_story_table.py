@@ -16,6 +16,7 @@ from support_story_eyes import EYES
 from support_story_keys import KEYS, KEYS_DROPPED
 from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
+from support_story_prune import PRUNED
 
 from luactl import embedded
 
@@ -370,6 +371,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "ledger show": (Case(lambda w: (w.seen["entry"],)),),
     "ledger verify": (Case(),),
     "verify": (Case(lambda w: (w.seen["folder"],)),),
+    **PRUNED,
 }
 # What needs an embedded server is run in a test of its own; the demo makes and ends a home of its own.
 SERVER = {

@@ -64,11 +64,15 @@ def integrate(session: Session, *, batch: int = BATCH) -> Checkpoint | None:
     return checkpoint
 
 
+def busy() -> BusyError:
+    """Return what whoever finds the log locked is told."""
+    return BusyError("another process is integrating the ledger", hint="run it again; nothing was changed")
+
+
 @contextmanager
 def _lock(session: Session) -> Iterator[None]:
     """Hold the integrator's lock: taken before any snapshot that counts, kept until the anchors know."""
-    busy = BusyError("another process is integrating the ledger", hint="run it again; nothing was changed")
-    with hold(session.conn, LEDGER_LOCK, busy):
+    with hold(session.conn, LEDGER_LOCK, busy()):
         session.step("log locked")
         yield
 

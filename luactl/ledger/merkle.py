@@ -239,6 +239,10 @@ class CompactRange:
                 yield from self._push(leaves[place], 0)
                 place += 1
 
+    def push_tile(self, root: bytes) -> list[tuple[int, int, bytes]]:
+        """Add a full tile by its root, at a size that is a multiple of one; return what `append` does."""
+        return self._push(root, TILE_HEIGHT)
+
     def _push(self, node: bytes, height: int) -> list[tuple[int, int, bytes]]:
         """Add the root of the next full subtree of that height."""
         self.nodes.append(node)

@@ -75,7 +75,13 @@ def _perfect_root(conn: Any, height: int, index: int) -> bytes:
         rows = queries("ledger").leaf_hashes(conn, first=first, end=end)
     else:
         rows = queries("ledger").subtree_hashes(conn, level=level, first=first, end=end)
-    return root_over([row[0] for row in rows])
+    hashes = [row[0] for row in rows]
+    if len(hashes) < end - first:
+        raise RefusedError(
+            "the hashes that this proof needs were pruned",
+            hint="proofs from the minimum index on are there; `luactl ledger status` shows it",
+        )
+    return root_over(hashes)
 
 
 def prove(session: Session, entry_id: UUID) -> Proof:

@@ -43,6 +43,8 @@ class Verification:
     """Ends of the log that restores lost, as its own entries tell."""
     since: int = 0
     """Entries below were not read: a checkpoint kept elsewhere stands for them."""
+    minimum: int = 0
+    """Entries below were pruned; the roots of their subtrees were checked."""
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Report:
     checkpoints: int = 0
     size: int = 0
     pending: int = 0
+    minimum: int = 0
     forks: dict[str, Branch] = field(default_factory=dict)
 
     def add(self, problem: str, index: int | None = None, id: UUID | None = None) -> None:

@@ -49,6 +49,8 @@ class Status:
     """Whether this is the ledger host: the signing key is here."""
     anchors: tuple[AnchorState, ...]
     cosigners: tuple[CosignerState, ...] = ()
+    minimum: int = 0
+    """Entries below this index were pruned."""
     cosigned: int | None = None
     """Entries that as many cosigners have seen as the profile asks for; None when it asks for none."""
 
@@ -67,6 +69,7 @@ def status(session: Session) -> Status:
     pending, oldest = queries("ledger").waiting(session.conn)
     newest = queries("ledger").newest_checkpoint(session.conn)
     size = 0 if newest is None else newest[0]
+    pruned = queries("ledger").minimum(session.conn)
     seen, needed = states(session, size), session.profile.cosigners_needed
     lag = 0.0 if oldest is None else max(0.0, (session.clock.now() - oldest).total_seconds())
     return Status(
@@ -80,6 +83,7 @@ def status(session: Session) -> Status:
         signs_here=session.profile.signing_key.exists(),
         anchors=tuple(_state(anchor, origin.vkey, size) for anchor in reached(session.profile)),
         cosigners=seen,
+        minimum=0 if pruned is None else int(pruned[0]),
         cosigned=agreed(seen, needed) if needed else None,
     )
 

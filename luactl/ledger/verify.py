@@ -21,10 +21,11 @@ from .columns import check_entry
 from .cosigned import claims as cosigned_claims
 from .fork import read_forks
 from .integrate import edge
-from .merkle import CompactRange
+from .merkle import TILE_HEIGHT, CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import current, read_key, verifiers
 from .place import Anchor
+from .prune import checked_minimum, minimum, tile_start
 from .report import Finding, Report, Verification
 
 __all__ = ["Finding", "Verification", "verify"]
@@ -58,6 +59,12 @@ def verify(
     report = Report([])
     kept = None if checkpoint_file is None else _read(checkpoint_file)
     base = None if since is None else _base(session, _read(since))
+    least, _note = minimum(session.conn)
+    if base is not None and base.size < least:
+        raise UsageError(
+            f"entries below {least:,} were pruned, and the given checkpoint covers {base.size:,}",
+            hint="give a newer one, or check all that is there: `luactl ledger verify`",
+        )
     places = reached(session.profile)
     with transaction(session) as conn:
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -77,6 +84,7 @@ def verify(
         found=report.found,
         lost=tuple(report.forks.values()),
         since=0 if base is None else base.size,
+        minimum=report.minimum,
     )
 
 
@@ -119,13 +127,14 @@ class _Check:
 
     def __init__(self, session: Session, report: Report, progress: Progress) -> None:
         self.session, self.conn, self.report, self.progress = session, session.conn, report, progress
-        self.tree, self.sources, self.found = CompactRange(), list[Source](), 0
+        self.tree, self.sources, self.found, self.least = CompactRange(), list[Source](), 0, 0
 
     def run(self, places: Sequence[Anchor], kept: str | None, base: Checkpoint | None) -> None:
         """Check the log from `base` on, then the queue."""
         report, keys = self.report, _keys(self.session, self.report)
         report.forks = read_forks(self.session)
-        begin = 0 if base is None else base.size
+        self.least = report.minimum = checked_minimum(self.session, report, keys)
+        begin = tile_start(self.least) if base is None else base.size
         self.sources = [Source("the database", report, self._stored(keys, begin), begin)]
         for anchor in places:
             claims = unexplained(report, anchored(anchor, report, keys))
@@ -135,7 +144,7 @@ class _Check:
             self.sources.append(Source("the given checkpoint", report, claims, begin))
         seen = cosigned_claims(self.session, report)
         self.sources.append(Source("a cosigner", report, iter(seen), begin))
-        if base is None or self._begin_at(base):
+        if self._begin_pruned(begin) if base is None else self._begin_at(base):
             self._grow()
         self._check_queue()
 
@@ -157,6 +166,20 @@ class _Check:
                 f"the given checkpoint: another root was signed for {base.size:,} entries", base.size - 1
             )
             return False
+        return True
+
+    def _begin_pruned(self, begin: int) -> bool:
+        """Stand the tree on the roots of tiles whose leaves were pruned, each level checked by the next."""
+        made = []
+        for (hash_,) in queries("ledger").subtree_hashes(
+            self.conn, level=1, first=0, end=begin >> TILE_HEIGHT
+        ):
+            made += [(1, self.tree.size >> TILE_HEIGHT, hash_), *self.tree.push_tile(hash_)]
+        if self.tree.size != begin:
+            self.report.add(f"stored subtrees below the minimum index {self.least:,} are gone")
+            return False
+        self._check_subtrees(0, made)
+        self.report.size = begin
         return True
 
     def _grow(self) -> None:
@@ -218,7 +241,10 @@ class _Check:
                     missing = int.from_bytes(index, "big")
                     break
                 hashes.append(hash_)
-                if body is None or sha256(b"\x00" + body).digest() != hash_ or fits != b"\x01":
+                pruned = body is None and first + len(hashes) <= self.least
+                if not pruned and (
+                    body is None or sha256(b"\x00" + body).digest() != hash_ or fits != b"\x01"
+                ):
                     bad.append(first + len(hashes) - 1)
                 self.found += body is not None
             for _rest in copy:

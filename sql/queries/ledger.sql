@@ -51,6 +51,31 @@ SELECT body FROM ledger.entry WHERE action = 'ledger.origin.fork' ORDER BY at, i
 -- The bodies of the entries that hold checkpoints which somebody cosigned.
 SELECT body FROM ledger.entry WHERE action = 'ledger.cosign' ORDER BY at, id;
 
+-- name: minimum^
+-- The largest minimum index, with the signed note about it.
+SELECT index, note FROM ledger.minimum ORDER BY index DESC LIMIT 1;
+
+-- name: first_since$
+-- The first place in the log of an entry of that time or later.
+SELECT min(index) FROM ledger.leaf WHERE at >= :before::timestamptz;
+
+-- name: prunable$
+-- How many entries stand below an index.
+SELECT count(*) FROM ledger.leaf l JOIN ledger.entry e ON e.at = l.at AND e.id = l.id WHERE l.index < :minimum::bigint;
+
+-- name: prune$
+-- Removes what lies below a signed minimum index.
+SELECT ledger.prune(:minimum::bigint, :note::text, :at::timestamptz);
+
+-- name: pruned
+-- The bodies of the entries that tell what was pruned.
+SELECT body FROM ledger.entry WHERE action = 'ledger.prune' ORDER BY at, id;
+
+-- name: bodies
+-- Entries first … end - 1 as they were signed.
+SELECT e.body FROM ledger.leaf l JOIN ledger.entry e ON e.at = l.at AND e.id = l.id
+WHERE l.index >= :first::bigint AND l.index < :end::bigint ORDER BY l.index;
+
 -- name: checkpoint_sizes
 -- Size and root of every checkpoint, smallest first.
 SELECT size, root FROM ledger.checkpoint ORDER BY size;
