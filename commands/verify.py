@@ -22,7 +22,8 @@ app = lone("Check a certificate folder offline, without a database.")
 @app.command("verify")
 def verify(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The folder that holds manifest.json, or its .zip.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="The folder that holds manifest.json, its .zip, or a proof."),
     ],
     key: Annotated[
         str | None,
@@ -42,11 +43,14 @@ def verify(
 ) -> None:
     """Check a certificate (folder or .zip): files, signature, and the proof that the log holds its entry.
 
+    A file from `ledger prove -o json` is checked likewise.
+
     Exit code 6 says that something is wrong. Needs no database, no profile, no network.
 
     Examples:
         luactl verify ./certificate
         luactl verify ./certificate.zip --key log.vkey -o json
+        luactl verify ./proof.json --key log.vkey
     """
     from luactl.verify import verify_folder
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from .certificate import manifest as man
 from .certificate import proof as log_proof
@@ -31,6 +32,9 @@ ACTIONS = {"erasure": "erasure.run", "termination": "tenant.terminate"}
 """Which action an approval of a certified act is for, by the kind of certificate."""
 LARGEST_ENTRY = 64 << 30
 MOST_FILES = 64
+LONGEST_PROOF = 1 << 20
+PROOF = {"id", "index", "size", "hashes", "root", "checkpoint", "vkey", "body"}
+"""What `luactl ledger prove -o json` tells."""
 LARGEST_FOLDER = 32 << 20
 CHUNK = 1 << 20
 
@@ -98,7 +102,9 @@ class _Check:
 
 
 def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str] = ()) -> Verdict:
-    """Check a folder or a .zip; `key` pins a verifier key (its text, or the file that holds it).
+    """Check a folder or a .zip, or a proof that `luactl ledger prove -o json` told.
+
+    `key` pins a verifier key (its text, or the file that holds it).
 
     With `approvers`, keys given likewise, the act must have been approved with these and no others.
 
@@ -109,9 +115,12 @@ def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str]
     check = _Check(folder)
     if folder.is_file() and is_archive(folder):
         _read_archive(check)
+    elif folder.is_file() and (told := _told(folder)) is not None:
+        return _verify_proof(folder, told, pinned)
     elif not folder.is_dir():
         raise UsageError(
-            f"{str(folder)!r} is not a folder", hint="name the folder that holds manifest.json, or its .zip"
+            f"{str(folder)!r} is not a folder",
+            hint="name the folder that holds manifest.json, its .zip, or a proof of a ledger entry",
         )
     elif os.path.lexists(folder / man.MANIFEST):
         _read(check)
@@ -136,6 +145,48 @@ def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str]
         files=len(check.digests),
         findings=tuple(check.findings),
         ok=not check.findings,
+    )
+
+
+def _told(file: Path) -> dict[str, Any] | None:
+    """Return the proof that a file holds, in or out of its envelope; None when it is no such file."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            found = json.loads(opened.read(LONGEST_PROOF))
+    except (OSError, ValueError):
+        return None
+    if isinstance(found, dict) and isinstance(found.get("data"), dict):
+        found = found["data"]
+    return found if isinstance(found, dict) and found.keys() >= PROOF else None
+
+
+def _verify_proof(file: Path, told: dict[str, Any], pinned: Verifier | None) -> Verdict:
+    """Check the proof of one ledger entry. What is malformed in it is a finding."""
+    from .ledger.proof import Proof, check
+
+    entry, vkey, holds = dict[str, Any](), str(pinned or told["vkey"]), False
+    try:
+        body, hashes = bytes.fromhex(told["body"]), tuple(map(bytes.fromhex, told["hashes"]))
+        id_, root = UUID(told["id"]), bytes.fromhex(told["root"])
+        proof = Proof(id_, told["index"], told["size"], hashes, root, told["checkpoint"], vkey, body)
+        entry = json.loads(body)
+        holds = check(proof, vkey) and entry["id"] == str(id_)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        holds = False
+    wrong = () if holds else (Finding(file.name, "the entry is not proved under a checkpoint of this key"),)
+    return Verdict(
+        folder=str(file),
+        kind="ledger entry",
+        id=str(told["id"]),
+        made_at=entry.get("at") if holds else None,
+        made_by=entry.get("actor") if holds else None,
+        key=vkey,
+        pinned=pinned is not None,
+        index=told["index"] if holds else None,
+        size=told["size"] if holds else None,
+        files=1,
+        findings=wrong,
+        ok=holds,
     )
 
 

@@ -19,7 +19,7 @@ NOT_YET: dict[str, float] = {
     "key_drop": 4.5,
     "key_drop_many": 4.5,
     "ledger_append_trigger": 0.6,
-    "ledger_integrate": 6.0,
+    "ledger_integrate": 5.0,
     "ledger_verify": 2.5,
 }
 

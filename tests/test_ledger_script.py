@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import support_ledger
 from support_ledger import write
 
 from luactl import ledger
 from luactl.db import Session
+from luactl.errors import UsageError
 from luactl.ledger.note import Signer
+from luactl.verify import verify_folder
 
 init, actor, admin_login = support_ledger.init, support_ledger.actor, support_ledger.admin_login
 SCRIPT = Path(__file__).parents[1] / "docs" / "reference" / "verify_proof.py"
@@ -42,7 +45,7 @@ def test_it_is_short_and_imports_nothing_of_ours() -> None:
     assert "from luactl" not in source
 
 
-def test_good_proofs_hold_and_bad_ones_do_not(admin_login: Session) -> None:
+def test_good_proofs_hold_and_bad_ones_do_not(admin_login: Session, tmp_path: Path) -> None:
     ids = write(admin_login, *["a"] * 6)
     ledger.integrate(admin_login)
     proof = ledger.prove(admin_login, ids[3])
@@ -72,6 +75,21 @@ def test_good_proofs_hold_and_bad_ones_do_not(admin_login: Session) -> None:
         assert run(one, proof.vkey)[0] == 1, one
     assert run(told, str(Signer("lua-crm.ledger/00000000", bytes(32)).verifier))[0] == 1
     assert run(told, flipped(proof.vkey))[0] == 1
+    file = tmp_path / "proof.json"
+    whole = {**told, "root": proof.root.hex(), "vkey": proof.vkey}
+    for one, holds in (
+        (whole, True),
+        *(({**whole, **each}, False) for each in bad if isinstance(each, dict) and each),
+    ):
+        file.write_text(json.dumps({"data": one}))
+        verdict = verify_folder(file, proof.vkey)
+        assert (verdict.ok, verdict.pinned, verdict.kind) == (holds, True, "ledger entry"), one
+    file.write_text(json.dumps(whole))
+    assert verify_folder(file).index == proof.index
+    assert not verify_folder(file, str(Signer("lua-crm.ledger/00000000", bytes(32)).verifier)).ok
+    file.write_text("{}")
+    with pytest.raises(UsageError):
+        verify_folder(file)
 
 
 def _at(body: bytes) -> str:
