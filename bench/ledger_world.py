@@ -30,6 +30,9 @@ CREATE INDEX ON bare.entry (tenant_id, at DESC);
 CREATE INDEX ON bare.entry (subject, at DESC) WHERE subject IS NOT NULL;
 CREATE INDEX ON bare.entry USING gin (touched) WHERE touched IS NOT NULL;
 CREATE INDEX ON bare.entry (at DESC) WHERE action = 'promise.prove';
+CREATE INDEX ON bare.entry USING gin (ledger.words(body));
+CREATE INDEX ON bare.entry (at, id) WHERE action IN ('ledger.cosign', 'ledger.origin.fork', 'ledger.prune');
+GRANT EXECUTE ON FUNCTION ledger.words(bytea), lua.words(text) TO PUBLIC;
 GRANT USAGE ON SCHEMA bare TO PUBLIC;
 GRANT INSERT ON bare.entry TO PUBLIC;
 """
