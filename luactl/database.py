@@ -141,11 +141,9 @@ def _recorder(session: Session) -> Callable[[schema.Migration], None]:
     def remember(migration: schema.Migration) -> None:
         if not queries("database").has_ledger(session.conn):
             return
-        names = [str(migration)]
-        if queries("database").is_silent(
-            session.conn
-        ):  # what ran before there was a ledger, in this run or another
-            names = [f"{version:04}_{name}" for version, name, _ in queries("schema").applied(session.conn)]
+        told = queries("database").told(session.conn)  # what ran before is untold, in this run or another
+        applied = queries("schema").applied(session.conn)
+        names = [f"{version:04}_{name}" for version, name, _ in applied if version > told]
         append(session, Entry("db.migrate", object="schema", detail={"migrations": names}))
 
     return remember

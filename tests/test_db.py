@@ -224,3 +224,18 @@ def test_who_may_not_migrate_is_told(bare_home: Home) -> None:
         database.migrator(bare_home.profile, None),
     ):
         pass
+
+
+def test_what_ran_before_the_way_into_the_ledger_is_told_by_the_first_entry_after(
+    empty: str, server: TestServer, bare_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a database of an older luactl, with entries of its own; also where the run was cut short."""
+    every = schema.migrations()
+    names = [str(one) for one in every]
+    at = next(n for n, one in enumerate(every) if "FUNCTION ledger.append(" in one.text)
+    with closing(server.admin(empty)) as conn:
+        session = Session(conn, "postgres", SystemClock(), bare_home.profile, "db migrate")
+        for upto in (at - 3, at - 1, len(every)):
+            monkeypatch.setattr(schema, "migrations", lambda upto=upto: every[:upto])
+            database.migrate(session)
+        assert entries(conn) == [names[: at + 1], *([name] for name in names[at + 1 :])]

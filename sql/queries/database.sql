@@ -25,13 +25,17 @@ SELECT r.rolsuper OR coalesce((
     WHERE g.rolname IN ('lua_owner', 'lua_definer', 'lua_rolekeeper') AND pg_has_role(r.oid, g.oid, 'MEMBER')), false)
 FROM pg_catalog.pg_roles AS r WHERE r.rolname = session_user;
 
--- name: is_silent$
--- Whether the ledger has not one entry yet.
-SELECT NOT EXISTS (SELECT FROM ledger.entry);
+-- name: told$
+-- Number of the newest migration that the ledger remembers; 0: none.
+SELECT coalesce(max(left(t.name, 4)::integer), 0)
+FROM ledger.entry e
+CROSS JOIN LATERAL jsonb_array_elements_text(convert_from(e.body, 'UTF8')::jsonb #> '{detail,migrations}') AS t (name)
+WHERE e.action = 'db.migrate';
 
 -- name: has_ledger$
--- Whether the ledger is there to remember a migration.
-SELECT to_regclass('ledger.pending') IS NOT NULL;
+-- Whether the ledger is there to remember a migration, with the way into it that this luactl takes.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+               WHERE n.nspname = 'ledger' AND p.proname = 'append');
 
 -- name: again#
 -- For a DBA who runs it a second time: what the first time lent would be taken for a stranger's membership.
