@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from luactl.db import Session
     from luactl.key.age import RootAge
+    from luactl.key.holder import Destroyed
     from luactl.key.register import Place
     from luactl.key.release import Release
     from luactl.key.status import BookStatus, HolderStatus, KeyStatus
@@ -94,6 +95,12 @@ class Keys(Frame):
         """Ask where they stand."""
         self.work(_status)
 
+    def on_screen_resume(self) -> None:
+        """Look again when somebody comes back: releases may have been given or taken back."""
+        super().on_screen_resume()
+        if self.aged is not None and self.console.lost is None:
+            self.load()
+
     @on(Shown)
     def show(self, event: Shown) -> None:
         """Show it, then ask how old all that is."""
@@ -134,7 +141,7 @@ class Keys(Frame):
             *(_holder(holder, one.epoch, age) for holder in one.holders),
             *(_book(book, one, age) for book in one.books),
             *(_left_out(place) for place in one.left_out),
-            *([_old(number, told) for number, told in enumerate(age.told(now))] if age else []),
+            *([_old(one, now) for one in age.old] if age else []),
         ])  # fmt: skip
 
     def opened(self, row: Row) -> None:
@@ -196,7 +203,9 @@ def _book(one: BookStatus, tree: KeyStatus, age: RootAge | None) -> Row:
     return Row(one.name, cells, "good" if fine else "bad", copy=one.name)
 
 
-def _old(number: int, told: str) -> Row:
-    root, _, fate = told.partition(": ")
-    name, _, place = root.partition(" at ")
-    return Row(("old", number), ("old", place, name.removeprefix("root "), "", fate), "dim", copy=told)
+def _old(one: Destroyed, now: datetime) -> Row:
+    gone = one.effective_at is None or one.effective_at <= now
+    level = f"destroyed, level {one.level}" if one.level else "destroyed, no level"
+    at = f"{one.effective_at:%Y-%m-%d %H:%M}" if one.effective_at else ""
+    cells = ("old", one.holder, str(one.epoch), at, level if gone else "can come back until then")
+    return Row(("old", one.holder, one.epoch), cells, "dim" if gone else "warn", copy=one.holder)
