@@ -163,7 +163,6 @@ def _drop_keys(
             plan=Jsonb({"rows": rows, "keys": plan.keys, **approved}),
             at=session.clock.now(),
         )
-        queries("termination").forget_plans(session.conn, tenant_id=tenant.tenant_id)
         append(session, _entry(tenant.tenant_id, begun, "intent", epoch=epoch))
 
     drop(session, [TenantDrop(tenant.tenant_id, whole=True)], change)

@@ -21,10 +21,6 @@ SELECT lua.withdraw_end(:tenant_id::bigint, :at::timestamptz);
 -- The tenant's keys go in this transaction; from here on nothing of it is kept.
 SELECT lua.begin_end(:tenant_id::bigint, :epoch::bigint, :returned::text, :plan::jsonb, :at::timestamptz);
 
--- name: forget_plans!
--- Takes every erasure that was planned for the tenant off the record: nobody is left to be erased.
-DELETE FROM lua.erasure_plan WHERE tenant_id = :tenant_id::bigint;
-
 -- name: take_rows^
 -- Deletes the tenant's rows of the first table that has any.
 SELECT table_name, taken FROM lua.take_rows(:tenant_id::bigint);
