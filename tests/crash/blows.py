@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -26,14 +25,14 @@ from support_ruin import bring_back, halt
 from support_whole import Done
 
 from luactl import crm
-from luactl.config import Profile, save_profile
+from luactl.config import Profile, load_profile, save_profile
 from luactl.connect import open_session
 from luactl.errors import LuactlError
 from luactl.tenant import find
 
 from .acts import Act
 from .points import Point
-from .scene import Scene
+from .scene import Scene, run
 
 WAITS = """SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
            AND application_name LIKE 'luactl %'"""
@@ -120,7 +119,7 @@ def prepare(strike: Strike) -> None:
     """Put the proxy before the server, and a program in the place of a holder that is to fail."""
     profile, paths = strike.profile, strike.scene.home.paths
     if strike.point.blow.startswith("holder 2: "):
-        profile = replace(profile, holders=(profile.holders[0], as_program(strike)))
+        profile = as_program(strike)
     strike.after.callback(save_profile, paths, profile)
     save_profile(paths, replace(profile, dsn=make_conninfo(profile.dsn, port=strike.fence.port)))
 
@@ -193,14 +192,14 @@ def fill(folder: Path, copies: dict[str, bytes], free: int) -> None:
             filler.write(bytes(PAGE))
 
 
-def as_program(strike: Strike) -> str:
-    """Put a program that keeps roots in the place of the second holder; return its name."""
+def as_program(strike: Strike) -> Profile:
+    """Put a program that keeps roots in the place of the second holder; return the profile that names it."""
     folder = strike.scene.home.path / "keys" / "program"
     folder.mkdir(mode=0o700)
-    for slot in Path(strike.profile.holders[1].removeprefix("file:")).glob("root-*.key"):
-        (folder / str(int(slot.stem[5:]))).write_text(b64encode(slot.read_bytes()).decode())
+    run("key", "holder", "add", f"command:{sys.executable} -I -S {PROGRAM} {folder}", "--yes")
+    run("key", "holder", "remove", strike.profile.holders[1], "--yes")
     strike.after.callback(mend, folder)
-    return f"command:{sys.executable} -I -S {PROGRAM} {folder}"
+    return load_profile()
 
 
 def mend(folder: Path) -> None:

@@ -5,6 +5,7 @@ Works with the code of tests/attack, which shares none with luactl.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from luactl.config import Profile
 
 SLOT_BYTES = 256
+ROOT_SLOT = re.compile("(hidden-)?[1-9][0-9]*")
+"""What tests/holder_program.py calls a slot with a root in it; slot 0 says which holder it is."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def _slots(holder: str) -> list[bytes]:
     kind, _, rest = holder.partition(":")
     if kind == "file":
         return [file.read_bytes() for file in sorted(Path(rest).glob("root-*.key"))]
-    files = [file for file in sorted(Path(rest.split()[-1]).iterdir()) if file.name.strip("hiden-").isdigit()]
+    files = [file for file in sorted(Path(rest.split()[-1]).iterdir()) if ROOT_SLOT.fullmatch(file.name)]
     return [b64decode(file.read_text()) for file in files]
 
 
