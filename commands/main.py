@@ -37,6 +37,7 @@ NOUNS = {
     "retention": "How long data are kept, and the purge of what is due.",
     "approval": "Four eyes: requests for approval, and the answers that others sign.",
     "hold": "Legal holds: what may not be erased or purged while a matter is pending.",
+    "request": "Requests of data subjects (Art. 15–22 GDPR): what is asked, and by when it must be answered.",
     "erasure": "Erase people so that nobody can read them again.",
     "processor": "Companies that process for tenants in Lua CRM's place, and what they are told.",
     "restore": "After a restore: keys from the book, what was erased goes again, the log goes on.",

@@ -126,7 +126,7 @@ def list_() -> None:
 
 @app.command("show")
 def show(slug: Slug) -> None:
-    """Show one tenant: age, rules, roles, instructions, rows and sizes, keys, newest and unfinished work.
+    """Show one tenant: age, rules, roles, instructions, sizes, keys, requests, newest and unfinished work.
 
     Of a dedicated tenant also its login, its staff, and its own tables with their true sizes.
 

@@ -29,6 +29,8 @@ INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, pur
 INSERT INTO vault.release_key VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, '\x08', 1, decode(repeat('00', 93), 'hex'));
 INSERT INTO lua.termination (tenant_id, termination_id, state, instruction, announced_by, announced_at, erase_from)
     VALUES (%(tenant)s, gen_random_uuid(), 'withdrawn', 'letter', 'somebody', now(), now());
+INSERT INTO lua.request (tenant_id, request_id, state, request_right, reference, channel, received_by, received_at, due_on, recorded_by, recorded_at, entry_id)
+    VALUES (%(tenant)s, gen_random_uuid(), 'open', 'access', 'letter', 'letter', 'tenant', '2026-11-20', '2026-12-21', 'somebody', now(), gen_random_uuid());
 INSERT INTO vault.tombstone VALUES (%(tenant)s, sha256('t'), 1, now());
 INSERT INTO lua.log_source VALUES (md5('s' || %(tenant)s)::uuid, 'source-' || %(tenant)s, 'jsonl', '/var/log/crm.json', 'crm.example', 'UTC', NULL, '0', now(), 'somebody');
 INSERT INTO lua.log_line (id, at, source_id, file_no, place, actor, tenant_id, action, outcome, severity, message, ingested_at)

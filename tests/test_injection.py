@@ -116,6 +116,10 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         for words, table in (("customer", "people"), ("interaction", "visits"), ("invoice", "bills")):
             ended(luactl("crm", words, "import", tables[table], "--tenant", tenant), 0)
     listed = luactl("crm", "customer", "list", "--tenant", "smile", "-o", "json").data
+    asked = ("--tenant", "smile", "--right", "erasure", "--reference", "T-1", "--received", "-1d")
+    request = luactl("request", "add", *asked, "-o", "json").data["request_id"]
+    who = ("--subject", listed[0]["subject_id"], "--how", "card")
+    ended(luactl("request", "identify", request, *who), 0)
     entry = luactl("log", "search", "--limit", "1", "-o", "json").data[0]["id"]
     w.values = {
         "--tenant": "smile", "slug": "smile", "--name": "Smile", "--country": "DE", "--contact": "office",
@@ -130,6 +134,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "--scope": "contact.read", "token": "abcdefgh", "--days": "9", "--overlap": "2",
         **{f"secret {verb} name": f"{verb}-s" for verb in ("put", "issue", "reveal", "rotate", "revoke")},
         "file": tables["people"], "folder": str(cwd), "--isolation": "pooled",
+        "request_id": request, "--request": request, "--right": "erasure", "--how": "card",
+        "--outcome": "answered",
         "login": "nobody", "--passfile": str(cwd / "passfile"), "--class": "interaction", "--months": "24",
     }  # fmt: skip
     return w

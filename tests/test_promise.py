@@ -381,8 +381,8 @@ def keeper_of_nothing(login: Login, admin: Connection) -> Session:
 
 UNWRITTEN = (
     "lua.erasure", "lua.erasure_batch", "lua.erasure_plan", "lua.erasure_subject", "lua.hold",
-    "lua.processor_notice", "lua.processor_tenant", "lua.purge", "lua.secret", "lua.termination",
-    "vault.release", "vault.release_key",
+    "lua.processor_notice", "lua.processor_tenant", "lua.purge", "lua.request", "lua.secret",
+    "lua.termination", "vault.release", "vault.release_key",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from conftest import TEMPLATE, TestServer
 from support_subject import add_people
 from uuid_utils.compat import uuid7
 
-from luactl import hold, key, subject, tenant
+from luactl import hold, key, request, subject, tenant
 from luactl.db import Session, transaction
 from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, RetentionClass, SealError, SubjectKey, TenantDrop
@@ -54,7 +54,7 @@ def aylin(session: Session, shop: Tenant, admin: psycopg.Connection[Any]) -> UUI
         main = keys.subjects([one], KeyClass.MAIN)[one]
         duty = keys.claim([one], KeyClass.ACCOUNTING)[one]
         talk, invoice = uuid7(), uuid7()
-        _interaction, bill, line = TABLES[2:]
+        bill, line = TABLES[-2:]
         conn.execute(
             "INSERT INTO crm.interaction (tenant_id, interaction_id, subject_id, kind, occurred_at,"
             " retention_period, personal, entry_id, created_at)"
@@ -88,6 +88,9 @@ def aylin(session: Session, shop: Tenant, admin: psycopg.Connection[Any]) -> UUI
             " VALUES (%s, %s, 1, 1, 10, %s)",
             (who, invoice, seal({"text": "visit"}, place, duty, year, KeyClass.ACCOUNTING)),
         )
+    asked = request.add(session, shop, request.prepare(session, "rectification", "T-1"))
+    assert isinstance(asked, request.Request)
+    request.identify(session, asked, one, "identity card", note="wants another name")
     return one
 
 
@@ -128,9 +131,10 @@ def opens(
 def test_the_list_of_sealed_columns_is_complete(server: TestServer) -> None:
     with server.admin(TEMPLATE) as conn:
         found = conn.execute(
-            "SELECT format('crm.%s', c.relname), a.attname"
+            "SELECT format('%s.%s', c.relnamespace::regnamespace, c.relname), a.attname"
             " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
-            " WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+            " WHERE (c.relnamespace = 'crm'::regnamespace OR a.attname = 'personal')"
+            " AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
             " AND a.atttypid = 'bytea'::regtype AND a.attname <> 'digest' AND NOT a.attisdropped"
         ).fetchall()
     assert {(table.table, table.column) for table in TABLES} == set(found)
@@ -285,7 +289,8 @@ def test_on_the_command_line(cli: Cli, session: Session, shop: Tenant, aylin: UU
     planned = cli(*ask, "--field", "email", "--remove", "phone", "--dry-run", "-o", "json")
     assert planned.returncode == 0, planned.stderr
     plan = json.loads(planned.stdout)["data"]
-    assert plan["rekeyed"]["rows"] == {"crm.subject": 1, "crm.contact": 1, "crm.interaction": 1}
+    tables = ("crm.subject", "crm.contact", "crm.interaction", "lua.request")
+    assert plan["rekeyed"]["rows"] == dict.fromkeys(tables, 1)
     assert cli(*ask, "--field", "email", stdin="new@example.org\n").returncode == 2
     assert cli(*ask, "--field", "email", "--yes", stdin="").returncode == 2
     done = cli(

@@ -24,6 +24,8 @@ FORMAT = "luactl/portable/1"
 NOT_INCLUDED = (
     "The record of who read or changed the data: it is the operator's log, which names its staff. "
     "`luactl log search --tenant` answers questions about it.",
+    "The register of requests of data subjects: "
+    "`luactl request list --tenant --closed` and `request show` print it.",
     "What was erased or purged before: nobody can read it any more.",
 )
 HOW_TO_READ = (

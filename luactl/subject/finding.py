@@ -302,6 +302,7 @@ _KINDS = {
     "crm.contact": ("main", "contact"),
     "crm.contact_key": (None, "contact"),
     "crm.interaction": ("main", "interaction"),
+    "lua.request": ("main", "contact"),
     "crm.invoice": ("accounting", "invoice"),
     "crm.invoice_line": ("accounting", "invoice"),
 }

@@ -35,6 +35,7 @@ TABLES = (
     Table("crm.subject", "personal", KeyClass.MAIN),
     Table("crm.contact", "personal", KeyClass.MAIN),
     Table("crm.interaction", "personal", KeyClass.MAIN),
+    Table("lua.request", "personal", KeyClass.MAIN),
     Table("crm.invoice", "accounting", KeyClass.ACCOUNTING),
     Table("crm.invoice_line", "accounting", KeyClass.ACCOUNTING),
 )

@@ -125,6 +125,10 @@ class Detail:
     """Logins that may work on a dedicated tenant; empty for a pooled one, which group roles alone open."""
     partitions: tuple[Partition, ...]
     """A dedicated tenant's own tables; empty for a pooled one."""
+    open_requests: int
+    """Requests of data subjects that wait for an answer."""
+    overdue_requests: int
+    """Those of them whose last day is over."""
 
 
 def overdue(session: Session) -> datetime:
@@ -153,6 +157,7 @@ def show(session: Session, slug: str) -> Detail:
         rows = (subjects + erased, contacts, interactions, *others, people + duties, periods)
         sizes = _sizes(conn, tenant_id, rows)
         staff = tuple(row[0] for row in q.staff(conn, tenant_id=tenant_id))
+        requests = q.open_requests(conn, tenant_id=tenant_id, today=session.clock.now().date())
         partitions = tuple(Partition(*row) for row in q.partitions(conn, tenant_id=tenant_id))
     return Detail(
         tenant,
@@ -177,6 +182,7 @@ def show(session: Session, slug: str) -> Detail:
         f"lua_t{tenant_id}" if tenant_id >= FIRST_DEDICATED else None,
         staff,
         partitions,
+        *requests,
     )
 
 

@@ -82,6 +82,11 @@ FROM crm.interaction
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
 GROUP BY retention_period
 UNION ALL
+SELECT 'lua.request', count(*), NULL, false
+FROM lua.request
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+HAVING count(*) > 0
+UNION ALL
 SELECT t.name, t.rows, i.retention_period, i.retained
 FROM crm.invoices_of(:tenant_id::bigint, :subject_id::uuid) AS i
 CROSS JOIN LATERAL (VALUES ('crm.invoice', i.invoices), ('crm.invoice_line', i.lines)) AS t (name, rows)
@@ -181,6 +186,24 @@ ORDER BY interaction_id;
 -- name: reseal_interaction$
 -- Other sealed values of interactions; returns how many rows took them.
 SELECT crm.reseal_interactions(:tenant_id::bigint, (:row_ids::text[])::uuid[], :seals::bytea[]);
+
+-- name: sealed_request
+-- Row id and sealed note of requests that a subject made.
+SELECT request_id::text, personal
+FROM lua.request
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid AND personal IS NOT NULL
+ORDER BY request_id;
+
+-- name: reseal_request$
+-- Other sealed notes of requests; returns how many rows took them.
+WITH changed AS (
+    UPDATE lua.request t
+    SET personal = w.sealed
+    FROM unnest(:row_ids::text[], :seals::bytea[]) AS w(row_id, sealed)
+    WHERE t.tenant_id = :tenant_id::bigint AND t.request_id = w.row_id::uuid
+    RETURNING 1
+)
+SELECT count(*) FROM changed;
 
 -- name: sealed_invoice
 -- Row id and sealed value of a subject's invoices.

@@ -191,6 +191,12 @@ SELECT 'notice', notice_id, created_at FROM lua.processor_notice
 WHERE tenant_id = :tenant_id::bigint AND confirmed_at IS NULL AND created_at <= :before::timestamptz
 ORDER BY 3, 2;
 
+-- name: open_requests^
+-- How many requests of data subjects a tenant has that are open, and how many of them are past their last day.
+SELECT count(*), count(*) FILTER (WHERE coalesce(extended_on, due_on) < :today::date)
+FROM lua.request
+WHERE tenant_id = :tenant_id::bigint AND closed_at IS NULL;
+
 -- name: table_sizes
 -- Of each table, or of the partition that holds the tenant, the bytes on disk, indexes included, and the rows that
 -- Postgres believes to be in it: their density when last counted times the pages of now; null before the first count.
