@@ -15,7 +15,7 @@ from .app import group
 from .context import is_json, session
 from .diagnostics import confirm, progress
 from .erasure_queue import propose, queue, withdraw
-from .erasure_who import All, Asked, Category, Class, File, Instruction, SkipUnknown, Subject
+from .erasure_who import All, Asked, Category, Class, File, Instruction, Request, SkipUnknown, Subject
 from .options import AnyTenant, DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
 from .residue import residue
@@ -80,14 +80,18 @@ def _notes(plan: ErasurePlan) -> list[str]:
     people = [f"{plan.people:,} people"] if plan.subject_id is None else []
     people += [f"{len(plan.held):,} held, left out with --except-held"] if plan.held else []
     people += [f"{plan.before:,} erased before"] if plan.before and plan.subject_id is None else []
+    people += [f"answers request {plan.request}"] if plan.request and not plan.held else []
+    people += [f"request {plan.request} stays open meanwhile"] if plan.request and plan.held else []
+    others = [f"{plan.other_requests:,} other requests of theirs are open: afterwards nothing answers them"]
     return ["; ".join([f"state: {plan.state}", *people, f"instruction {plan.instruction!r}"]),
-            f"plan {plan.digest}"]  # fmt: skip
+            f"plan {plan.digest}", *(others if plan.other_requests else [])]  # fmt: skip
 
 
 @app.command("plan")
 def plan_(
     tenant: TenantSlug,
-    instruction: Instruction,
+    instruction: Instruction = None,
+    request: Request = None,
     subject: Subject = None,
     file: File = None,
     everyone: All = False,
@@ -101,8 +105,9 @@ def plan_(
 
     Examples:
         luactl erasure plan --tenant smile --file ids.txt --instruction T-13 -o json > plan.json
+        luactl erasure plan --tenant smile --request ID
     """
-    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction)
+    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction, request)
     with session("erasure plan") as s:
         plan = asked.plan(s, tenant)
     show_plan(plan if is_json() else _lines(plan), LINES, _notes(plan))
@@ -117,6 +122,7 @@ def run(
     key_class: Class = None,
     category: Category = None,
     instruction: Instruction = None,
+    request: Request = None,
     plan_file: Annotated[
         str | None,
         typer.Option("--plan", metavar="FILE|ID", help="Run a plan from a file, or one on record."),
@@ -143,6 +149,7 @@ def run(
         luactl erasure run --tenant smile --subject 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --instruction T-12
         luactl erasure run --tenant smile --file ids.txt --instruction T-13 --dry-run
         luactl erasure run --tenant smile --file ids.txt --category interaction --instruction T-14
+        luactl erasure run --tenant smile --request 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
         luactl erasure run --tenant smile --plan plan.json
         luactl erasure run --tenant smile --plan 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
         luactl erasure run --tenant smile --resume
@@ -151,11 +158,11 @@ def run(
     from luactl.config import find_paths
 
     if resume:
-        if subject or file or everyone or plan_file or certificate:
+        if subject or file or everyone or plan_file or certificate or request:
             raise UsageError("--resume finishes what was begun, and takes nobody else")
         _resume(tenant, dry_run, yes)
         return
-    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction)
+    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction, request)
     with session("erasure run") as s:
         plan = asked.saved(s, tenant, plan_file) if plan_file else asked.plan(s, tenant)
         if dry_run:

@@ -10,7 +10,7 @@ from luactl.errors import UsageError
 
 from .context import session
 from .diagnostics import confirm
-from .erasure_who import All, Asked, Category, Class, File, Instruction, SkipUnknown, Subject
+from .erasure_who import All, Asked, Category, Class, File, Instruction, Request, SkipUnknown, Subject
 from .options import AnyTenant, DryRun, Limit, TenantSlug, Yes, identifier
 from .output import show, show_plan
 
@@ -39,7 +39,8 @@ KEPT = (
 
 def propose(
     tenant: TenantSlug,
-    instruction: Instruction,
+    instruction: Instruction = None,
+    request: Request = None,
     subject: Subject = None,
     file: File = None,
     everyone: All = False,
@@ -58,7 +59,7 @@ def propose(
     """
     from luactl import erasure
 
-    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction)
+    asked = Asked(subject, file, everyone, skip_unknown, key_class, category, instruction, request)
     with session("erasure propose") as s:
         plan = asked.plan(s, tenant)
         kept = erasure.keep(s, plan, dry_run=dry_run)

@@ -47,6 +47,12 @@ Instruction = Annotated[
     str | None,
     typer.Option("--instruction", metavar="REF", help="Where the tenant's order is found; no personal data."),
 ]
+Request = Annotated[
+    str | None,
+    typer.Option(
+        "--request", metavar="ID", help="The person's own request, as in `luactl request list`; says who."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -60,18 +66,40 @@ class Asked:
     key_class: str | None
     category: str | None
     instruction: str | None
+    request: str | None
 
     def plan(self, s: Session, tenant: str) -> ErasurePlan:
         """Plan for the one selection that was made. Raises UsageError unless it is exactly one."""
         from luactl import erasure
         from luactl.tenant import find
 
+        if self.request is not None:
+            return self.requested(s, find(s, tenant), self.request)
         if [self.subject is not None, self.file is not None, self.everyone].count(True) != 1:
             raise UsageError("exactly one of --subject, --file and --all is needed", hint="say who is meant")
         if self.instruction is None:
-            raise UsageError("--instruction is needed", hint="where is the tenant's order found?")
+            raise UsageError(
+                "--instruction or --request is needed", hint="where is the tenant's order found?"
+            )
         found = find(s, tenant)
         return erasure.plan(s, found, self.who(s, found), self.instruction, scope=self.scope())
+
+    def requested(self, s: Session, tenant: Tenant, request: str) -> ErasurePlan:
+        """Plan for a person's own request: for them, and for all of it."""
+        from luactl import erasure
+
+        if self.file or self.everyone or self.scope() != "person":
+            raise UsageError(
+                "--request is about one person as a whole",
+                hint="a part goes with --instruction; `luactl request close` then answers the request",
+            )
+        return erasure.plan_request(
+            s,
+            tenant,
+            identifier(request, "request", "request list"),
+            subject_id=None if self.subject is None else identifier(self.subject),
+            instruction=self.instruction,
+        )
 
     def scope(self) -> str:
         """Return what of these people goes. Raises UsageError."""
@@ -105,13 +133,14 @@ class Asked:
         from luactl import erasure
         from luactl.tenant import find
 
-        if self.subject or self.file or self.everyone or self.key_class or self.category or self.instruction:
+        said = (self.subject, self.file, self.key_class, self.category, self.instruction, self.request)
+        if any(said) or self.everyone:
             raise UsageError("--plan says who and why", hint="give nothing else that a plan says")
         plan_id = _plan_id(where)
         kept = erasure.kept(s, plan_id).saved if plan_id else erasure.read_saved(Path(where))
         if kept.tenant != tenant:
             raise UsageError("the plan is another tenant's", hint="name that one with --tenant")
-        plan = erasure.plan(s, find(s, tenant), kept.subjects, kept.instruction, scope=kept.scope)
+        plan = erasure.plan_again(s, find(s, tenant), kept)
         erasure.again(kept, plan)
         return plan
 

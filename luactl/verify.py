@@ -132,6 +132,7 @@ def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str]
             _signature(check, verifier)
             _entry(check, found, verifier)
         _approval(check, found, trusted)
+        _request(check)
     return Verdict(
         folder=str(folder),
         kind=found.kind if found else None,
@@ -417,6 +418,16 @@ def _approval(check: _Check, found: man.Manifest, trusted: Sequence[str]) -> Non
     }
     for what in problems(stated.get("approval"), act, trusted):
         check.wrong(man.CERTIFICATE, what)
+
+
+def _request(check: _Check) -> None:
+    """What is said of the request that an act carried out must agree with the calendar and with the act."""
+    from .request.stating import problems
+
+    stated = _mapping(check.data.get(man.CERTIFICATE, b"").decode("utf-8", "replace"))
+    if stated.get("request") is not None:
+        for what in problems(stated["request"], stated.get("completed_at")):
+            check.wrong(man.CERTIFICATE, what)
 
 
 def _mapping(text: str) -> dict[str, Any]:

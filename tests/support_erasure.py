@@ -139,6 +139,10 @@ def main(at: str, work: str, *arguments: str) -> None:
         if work == "erase":
             slug, who, base = arguments
             erase(session, find(session, slug), UUID(who), Path(base), step=step)
+        elif work == "erase-request":
+            slug, asked, base = arguments
+            plan = erasure.plan_request(session, find(session, slug), UUID(asked))
+            erasure.run(replace(session, step=step), plan, Path(base))
         elif work == "erase-category":
             _erase_category(replace(session, step=step), *arguments)
         elif work == "erase-all":

@@ -17,8 +17,11 @@ from support_story_keys import KEYS, KEYS_DROPPED
 from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
 from support_story_prune import PRUNED
+from support_story_request import ANSWERED, BOUND, REQUESTS
 
 from luactl import embedded
+
+CASTLE = ("castle", "--name", "Castle", "--country", "DE", "--contact", "x", "--isolation", "dedicated")
 
 
 def who(number: str) -> Args:
@@ -76,17 +79,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             again=1,
         ),
         Case(
-            lambda w: (
-                "castle",
-                "--name",
-                "Castle",
-                "--country",
-                "DE",
-                "--contact",
-                "x",
-                "--isolation",
-                "dedicated",
-            ),
+            lambda w: CASTLE,
             (Rule("lua.tenant", "insert", "tenant.create"),),
             covering(TENANT_ROWS, KEYS_CLAIMED),
             again=1,
@@ -283,6 +276,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     **EYES,
+    **REQUESTS,
     "subject rectify": (
         Case(
             lambda w: (w.people["2"], *T, "--field", "email", "--instruction", "ticket 2"),
@@ -294,7 +288,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
                 KEYS_CLAIMED,
                 KEYS_DROPPED,
                 {REFERENCE},
-                rows("crm.interaction", how="update"),
+                rows("crm.interaction", "lua.request", how="update"),
                 rows("vault.slot", how="delete"),
             ),
             stdin=b"new@smile.example\n",
@@ -328,10 +322,13 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case(
             lambda w: (*T, "--subject", w.people["1"], "--instruction", "ticket 4711"),
             (Rule("lua.erasure", "insert", "erasure.run", ("intent", "done")),),
-            covering(
-                ERASED, rows("lua.erasure_batch", "lua.erasure_subject"), KEYS_DROPPED, HIDDEN, INTEGRATED
-            ),
+            covering(ERASED, BOUND, KEYS_DROPPED, HIDDEN, INTEGRATED),
             keep=lambda w, data: w.seen.update(erasure=data["erasure_id"], folder=data["certificate"]),
+        ),
+        Case(
+            lambda w: (*T, "--request", w.seen["request_of_3"]),
+            (Rule("lua.erasure", "insert", "erasure.run", ("intent", "done")), *ANSWERED),
+            covering(ERASED, BOUND, KEYS_DROPPED, HIDDEN, INTEGRATED),
         ),
     ),
     "erasure plan": (Case(lambda w: (*T, "--subject", w.people["2"], "--instruction", "ticket 1")),),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .reach import ahead
     from .record import Erasure, Unfinished, begun, find, list_, unfinished
     from .replaying import Replayed, replay
+    from .requested import plan_again, plan_request
     from .restored import Period, Returned, returned
     from .running import ErasureResult, resume, run
     from .standing import OPEN, STATES, Drift, Preview, Queue, Queued, chosen, plan_of, preview, queue
@@ -65,7 +66,9 @@ __all__ = [
     "kept",
     "list_",
     "plan",
+    "plan_again",
     "plan_of",
+    "plan_request",
     "preview",
     "queue",
     "read_saved",
@@ -96,6 +99,7 @@ __getattr__ = attributes(
         "standing": "OPEN STATES Drift Preview Queue Queued chosen plan_of preview queue",
         "record": "Erasure Unfinished begun find list_ unfinished",
         "replaying": "Replayed replay",
+        "requested": "plan_again plan_request",
         "restored": "Period Returned returned",
         "running": "ErasureResult resume run",
         "waited": "waiting",

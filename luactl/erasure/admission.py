@@ -30,6 +30,8 @@ class Saved:
     digest: str
     going: dict[str, int]
     """Rows by table."""
+    request: UUID | None = None
+    """The request that it carries out."""
 
 
 def read_saved(path: Path) -> Saved:
@@ -60,6 +62,7 @@ def _saved(plan: Any) -> Saved:
         instruction=str(plan["instruction"]),
         digest=str(plan["digest"]),
         going={str(one["table"]): int(one["rows"]) for one in plan["going"]},
+        request=None if plan.get("request") is None else UUID(plan["request"]),
     )
 
 

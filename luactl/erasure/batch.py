@@ -24,6 +24,7 @@ from ..key.pack import pack_uuids
 from ..ledger import Entry
 from . import facts as statement
 from .planning import PERSON, TABLES, Dropping, ErasurePlan, Going, Staying, billed, classes, weigh
+from .requested import bind
 
 KIND: Literal["erasure"] = "erasure"
 PEOPLE = 2_500
@@ -177,6 +178,8 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
             subjects=pack_uuids(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
         )  # fmt: skip
         noun.take_plans(conn, tenant_id=act.tenant_id, digest=bytes.fromhex(act.plan.digest))
+        if act.plan.request is not None:
+            bind(conn, act.tenant_id, act.plan.request, act.erasure_id)
     noun.insert_batch(
         conn, **this, epoch=epoch, people=len(chosen.living), at=at,
         gone=Jsonb({one.table: one.rows for one in gone}),

@@ -149,6 +149,8 @@ def _rows(known: Known) -> Any:
     for table, rows in zip(TABLES, known.ask("counts"), strict=True):
         if rows:
             yield f"{rows} rows in {table}"
+    if requests := known.ask("requests_naming"):
+        yield f"{requests} requests that still lead to them or have a note"
     return f"0 rows in {', '.join(TABLES)}"
 
 

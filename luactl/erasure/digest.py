@@ -1,4 +1,4 @@
-"""What identifies a plan: people asked for, scope, rules and instruction. Counts are no part of it. Pure."""
+"""What identifies a plan: people asked for, scope, rules, instruction, request; not counts. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def plan_digest(
-    tenant_id: int, scope: str, subjects: Sequence[UUID], rules: Sequence[Rule], instruction: str
+    tenant_id: int,
+    scope: str,
+    subjects: Sequence[UUID],
+    rules: Sequence[Rule],
+    instruction: str,
+    request: UUID | None = None,
 ) -> str:
     """Return SHA-256 in hex over canonical JSON; `subjects` are in the order of ids (docs/design/erasure.md).
 
@@ -34,4 +39,6 @@ def plan_digest(
         ],
         "instruction": instruction,
     }
+    if request is not None:
+        stated["request"] = str(request)
     return sha256(canonical(stated)).hexdigest()

@@ -30,6 +30,7 @@ def _head(stated: dict[str, Any]) -> list[str]:
         _who(stated),
         ("Plan (SHA-256)", stated.get("plan") or "–"),
         ("Instruction", stated["instruction"]),
+        *_request(stated.get("request")),
         ("Requested by", stated["requested_by"]),
         ("Approved by", said(stated.get("approval"))),
         ("Completed by", stated["completed_by"]),
@@ -40,6 +41,20 @@ def _head(stated: dict[str, Any]) -> list[str]:
     ]
     table = [f"| {name} | {cell(value)} |" for name, value in rows]
     return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
+
+
+def _request(stated: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the rows about the request that it carries out; none without one."""
+    if stated is None:
+        return []
+    extended = f", extended until {stated['due_on']}" if stated["extended"] else f" until {stated['due_on']}"
+    late = "" if stated["in_time"] else ", late"
+    handed_on = f", handed on {stated['handed_on_at']}" if stated["handed_on_at"] else ""
+    return [
+        ("Request of the person", f"{stated['id']}, right of {stated['right']} ({stated['article']})"),
+        ("Received", f"{stated['received_at']} by the {stated['received_by']}{handed_on}"),
+        ("Clock (Art. 12(3) GDPR)", f"one month{extended}; answered {stated['answered_at']}{late}"),
+    ]
 
 
 def _who(stated: dict[str, Any]) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from .people import LIST, listed
 from .places import LEFT, NO_LEVEL, Facts, places
 from .planning import PERSON, TABLES, Dropping, Going, Staying
 from .record import Batch, Erasure
+from .requested import stated
 
 if TYPE_CHECKING:
     from ..key.holder import Destroyed
@@ -111,6 +112,7 @@ def facts(
         "subjects": this.subjects,
         "plan": erasure.digest,
         "instruction": erasure.instruction,
+        "request": stated(session, erasure, at),
         "requested_by": erasure.requested_by,
         "approval": erasure.plan.get("approval"),
         "completed_by": session.actor,

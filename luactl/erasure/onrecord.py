@@ -51,11 +51,15 @@ class KeptPlan:
     made_by: str
     """The login that planned it."""
     made_at: datetime
+    request: UUID | None = None
+    """The person's own request that it carries out."""
 
     @property
     def saved(self) -> Saved:
         """The same as a file would keep it."""
-        return Saved(self.tenant, self.scope, self.subjects, self.instruction, self.digest, self.going)
+        return Saved(
+            self.tenant, self.scope, self.subjects, self.instruction, self.digest, self.going, self.request
+        )
 
 
 def target(plan: ErasurePlan) -> str:
@@ -169,7 +173,9 @@ def withdraw(session: Session, plan_id: UUID, *, dry_run: bool = False) -> KeptP
 
 
 def _document(plan: ErasurePlan) -> dict[str, Any]:
-    counts = {"people": plan.people, "held": len(plan.held), "before": plan.before}
+    counts: dict[str, Any] = {"people": plan.people, "held": len(plan.held), "before": plan.before}
+    if plan.request is not None:
+        counts["request"] = str(plan.request)
     return counts | statement.planned(plan.going, plan.dropping, (), plan.staying)
 
 
@@ -188,4 +194,5 @@ def _read(conn: Any, tenant_id: int, slug: str, plan_id: UUID) -> KeptPlan:
     return KeptPlan(
         plan_id, tenant_id, slug, scope, tuple(subjects), instruction, digest, plan["people"], plan["held"],
         plan["before"], plan["going"], plan["classes"], statement.staying(plan), by, at,
+        UUID(plan["request"]) if "request" in plan else None,
     )  # fmt: skip

@@ -114,6 +114,10 @@ class ErasurePlan:
     """How many keys are destroyed, by class."""
     subjects: tuple[UUID, ...]
     """Everybody asked for, in the order of ids."""
+    request: UUID | None = None
+    """The person's own request that it carries out; None when the tenant's instruction alone is."""
+    other_requests: int = 0
+    """Open requests of these people beside it: after the erasure nothing is left to answer them with."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +137,11 @@ def plan(
     instruction: str,
     *,
     scope: str = PERSON,
+    request: UUID | None = None,
 ) -> ErasurePlan:
     """Return what erasing these people means; changes nothing, opens nothing.
 
+    `request` is the one that it carries out: `plan_request` makes such plans, and knows what they need.
     Raises NotFoundError for unknown subjects, UsageError for nobody at all or an instruction that is no line
     of text, RefusedError for one on record that is not in force, and where nobody has data of the class.
     """
@@ -153,13 +159,16 @@ def plan(
         known = _known(conn, tenant.tenant_id, asked, scope)
         reference = known.instruction if known and len(asked) == 1 else reference
         rules = read_rules(conn, tenant.tenant_id)
-        digest = plan_digest(tenant.tenant_id, scope, asked, rules, reference)
+        digest = plan_digest(tenant.tenant_id, scope, asked, rules, reference, request)
         known = known or record.of_digest(conn, tenant.tenant_id, digest)
         living = _living(conn, tenant, asked)
         held = _held(conn, tenant.tenant_id, living)
         free = tuple(one for one in living if one not in {out.subject_id for out in held})
         rows = weigh(conn, tenant.tenant_id, free, scope, session.clock.now())
         dropping = _dropping(conn, tenant.tenant_id, free, scope, rows.kept)
+        others = queries("erasure").open_requests(
+            conn, tenant_id=tenant.tenant_id, ids=pack_uuids(free), request_id=request
+        )
     if scope == SPECIAL and not dropping and not held and known is None:
         raise RefusedError("none of these people has data of class special", hint="nothing was changed")
     return ErasurePlan(
@@ -180,6 +189,8 @@ def plan(
         held=held,
         dropping=dropping,
         subjects=asked,
+        request=request,
+        other_requests=others,
     )
 
 

@@ -20,7 +20,7 @@ from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
 from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
-from . import category, onrecord, record
+from . import category, onrecord, record, requested
 from . import facts as statement
 from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
 from .checking import Check, check
@@ -143,6 +143,7 @@ def _kept(plan: ErasurePlan) -> RefusedError:
     first, more = plan.held[0], len(plan.held) - 1
     others = f" and {more:,} more people are" if more else " is"
     rest = "`--except-held` erases the others; " if plan.people else ""
+    rest += f"request {plan.request} stays open; " if plan.request else ""
     return RefusedError(
         f"subject {first.subject_id}{others} held: {first.ground}",
         hint=f"{rest}`luactl hold show {first.hold_id}` says who placed the hold, and what releases it",
@@ -262,6 +263,7 @@ def _conclude(session: Session, tenant: str, found: record.Erasure) -> record.Er
                 "another run is finishing this erasure", hint="run it again to get the certificate"
             )
         processor.notify(session, found.tenant_id, KIND, found.erasure_id, notices)
+        requested.answer(session, found, digest, at)
     return record.find(session, found.erasure_id)
 
 

@@ -17,7 +17,8 @@ from ..db import Session, queries, transaction
 from ..errors import LuactlError
 from . import onrecord
 from .onrecord import KeptPlan
-from .planning import ErasurePlan, plan
+from .planning import ErasurePlan
+from .requested import plan_again
 
 STATES = (
     "planned", "waiting", "approved", "denied", "broken", "unfinished", "held", "released", "done",
@@ -153,7 +154,7 @@ def preview(session: Session, plan_id: UUID) -> Preview:
     kept = onrecord.kept(session, plan_id)
     requests = _requests(session, {kept.digest}).get(kept.digest, ())
     try:
-        now = plan(session, find(session, kept.tenant), kept.subjects, kept.instruction, scope=kept.scope)
+        now = plan_again(session, find(session, kept.tenant), kept.saved)
     except LuactlError as error:
         return Preview(kept, None, error.what, (), requests, 0)
     by = approval.needed(session, "erasure.run", now.people)

@@ -212,6 +212,19 @@ SELECT cardinality(:ids::uuid[]) - count(*),
 FROM crm.subject
 WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]);
 
+-- name: requests_naming$
+-- How many requests still have a note about one of these subjects, or are closed and lead to them.
+SELECT count(*)
+FROM lua.request
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]) AND (noted OR closed_at IS NOT NULL);
+
+-- name: open_requests$
+-- How many requests of these subjects are open, but for one.
+SELECT count(*)
+FROM lua.request
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]) AND closed_at IS NULL
+  AND request_id IS DISTINCT FROM :request_id::uuid;
+
 -- name: unfinished
 -- Erasures, purges and ends of all tenants that were begun and not finished, and notices of before an instant that nobody
 -- confirmed; oldest first.
