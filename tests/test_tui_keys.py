@@ -42,6 +42,7 @@ from luactl.tui.palette import CommandPalette
 from luactl.tui.promise import Wall
 from luactl.tui.promise_one import OnePromise
 from luactl.tui.proving import Prove
+from luactl.tui.request import Requests
 from luactl.tui.retention import Due
 from luactl.tui.retention_purge import Purge
 from luactl.tui.subject import Hits, Subject
@@ -68,6 +69,7 @@ SCREENS: dict[str, Make] = {
     "due": lambda s, t: Due(),
     "purge": lambda s, t: Purge("smile"),
     "unfinished": lambda s, t: Unfinished(),
+    "requests": lambda s, t: Requests(),
     "wall": lambda s, t: Wall(),
     "promise": lambda s, t: OnePromise(promise.standings(s, promise.load())[0], None),
     "access": lambda s, t: Access(),
@@ -121,7 +123,7 @@ def test_no_screen_is_forgotten() -> None:
     assert {one.__name__ for one in known} - {"Proving", "Checks", "ByState", "Erasing", "Answering"} == {
         "Home", "Tenants", "OneTenant", "Contacts", "Hits", "Subject", "Plan", "Queue", "OnePlan",
         "OneErasure", "Certificate", "Approvals", "OneApproval", "Releases", "Due", "Purge", "Unfinished",
-        "Wall", "OnePromise", "Access", "Log", "Entry", "Ledger", "Keys",
+        "Requests", "Wall", "OnePromise", "Access", "Log", "Entry", "Ledger", "Keys",
     }  # fmt: skip
 
 

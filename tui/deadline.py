@@ -62,6 +62,16 @@ def span(time: timedelta) -> str:
     return f"{time // HOUR} h" if time < IN_HOURS else f"{time // DAY:,} d"
 
 
+def requests(session: Session) -> list[Deadline]:
+    """Tell when the request of a data subject is over that is due first."""
+    from luactl.request import open_, over_at
+
+    return [
+        Deadline(f"{one.right} request at {one.tenant} due", over_at(one.due_on), 7 * DAY)
+        for one in open_(session)[:1]
+    ]
+
+
 def retention(session: Session) -> list[Deadline]:
     """Tell since when a purge is due, or else when the next one will be."""
     from luactl.retention import outlook
@@ -113,6 +123,6 @@ def ledger(session: Session) -> list[Deadline]:
 
 
 SOURCES: dict[str, Callable[[Session], list[Deadline]]] = {
-    "unfinished": unfinished, "retention": retention, "waivers": waivers, "approvals": approvals,
-    "ledger": ledger,
+    "unfinished": unfinished, "requests": requests, "retention": retention, "waivers": waivers,
+    "approvals": approvals, "ledger": ledger,
 }  # fmt: skip

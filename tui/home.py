@@ -27,6 +27,7 @@ from .place import (
     GoLedger,
     GoLog,
     GoPromises,
+    GoRequests,
     GoRetention,
     GoTenants,
     GoUnfinished,
@@ -48,12 +49,12 @@ class Looked(Message, bubble=False):
 
 LEADS: dict[str, type[Place]] = {
     "tenants": GoTenants, "approvals": GoApprovals, "erasures": GoErasures, "unfinished": GoUnfinished,
-    "retention": GoRetention, "promises": GoPromises,
+    "retention": GoRetention, "requests": GoRequests, "promises": GoPromises,
     "waivers": GoPromises, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess, "log": GoLog,
 }  # fmt: skip
 COMMANDS = {
     "tenants": "tenant list", "approvals": "approval list --mine", "erasures": "erasure queue --open",
-    "unfinished": "key status", "retention": "retention purge --all --dry-run",
+    "unfinished": "key status", "retention": "retention purge --all --dry-run", "requests": "request list",
     "promises": "promise status", "waivers": "promise status", "ledger": "ledger status",
     "keys": "key status", "access": "access list", "log": "log tail",
 }  # fmt: skip

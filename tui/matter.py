@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LATELY, SOON = timedelta(days=7), timedelta(days=30)
 """A promise proven longer ago is one to prove again; a waiver that ends sooner is told."""
+WEEK = 7
+"""A request that has fewer days left is told in another colour."""
 COUNTED = 20
 """At how many tenants the rows that are due are counted."""
 NAMED = 3
@@ -89,6 +91,20 @@ def unfinished(session: Session) -> Matter:
     oldest = found[0]
     which = f"{oldest.kind} at {oldest.tenant}, {oldest.since:%Y-%m-%d %H:%M}"
     return Matter("unfinished", f"{len(found):,} unfinished; the oldest: {which}", "bad")
+
+
+def requests(session: Session) -> Matter:
+    """Count open requests of data subjects and those that are late, and tell which one is due first."""
+    from luactl.request import open_
+
+    found = open_(session)
+    if not found:
+        return Matter("requests", "no request of a data subject is open", "good")
+    late, first = sum(one.overdue for one in found), found[0]
+    counted = f"{len(found):,} open, {late:,} overdue" if late else f"{len(found):,} open"
+    soon = first.days_left is not None and first.days_left <= WEEK
+    style = "bad" if late else "warn" if soon else ""
+    return Matter("requests", f"{counted}; first {first.right} at {first.tenant}, due {first.due_on}", style)
 
 
 def retention(session: Session) -> Matter:
@@ -186,6 +202,6 @@ def keys(session: Session) -> Matter:
 
 JOBS: dict[str, Callable[[Session], Matter]] = {
     "tenants": tenants, "approvals": approvals, "erasures": erasures, "unfinished": unfinished,
-    "retention": retention, "promises": promises,
+    "retention": retention, "requests": requests, "promises": promises,
     "waivers": waivers, "ledger": ledger, "keys": keys,
 }  # fmt: skip

@@ -73,6 +73,12 @@ class GoUnfinished(Place):
     screen = "unfinished:Unfinished"
 
 
+class GoRequests(Place):
+    """Requests: what people ask of the tenants, and by when it must be answered."""
+
+    screen = "request:Requests"
+
+
 class GoPromises(Place):
     """Promises: what is promised, and what the attempts to break it came to."""
 
@@ -104,6 +110,6 @@ class GoKeys(Place):
 
 
 PLACES: tuple[type[Place], ...] = (
-    GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoPromises, GoAccess, GoLog,
-    GoLedger, GoKeys, GoReleases,
+    GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoRequests, GoPromises, GoAccess,
+    GoLog, GoLedger, GoKeys, GoReleases,
 )  # fmt: skip

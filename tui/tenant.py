@@ -185,6 +185,7 @@ def _facts(detail: Detail) -> list[tuple[str, str]]:
         ("status", f"{status}, since {one.updated_at:%Y-%m-%d}; created {one.created_at:%Y-%m-%d}"),
         *alone,
         ("people", f"{detail.subjects:,} living, {detail.erased:,} erased"),
+        ("requests", f"{detail.open_requests:,} open, {detail.overdue_requests:,} overdue"),
         ("rows", ", ".join(f"{getattr(detail, name):,} {name}" for name in rows)),
         ("keys", ", ".join(f"{count:,} of {what}" for what, count in keys.items())),
     ]
