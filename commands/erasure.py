@@ -147,7 +147,6 @@ def run(
 
     Examples:
         luactl erasure run --tenant smile --subject 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --instruction T-12
-        luactl erasure run --tenant smile --file ids.txt --instruction T-13 --dry-run
         luactl erasure run --tenant smile --file ids.txt --category interaction --instruction T-14
         luactl erasure run --tenant smile --request 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55
         luactl erasure run --tenant smile --plan plan.json

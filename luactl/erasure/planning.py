@@ -166,9 +166,7 @@ def plan(
         free = tuple(one for one in living if one not in {out.subject_id for out in held})
         rows = weigh(conn, tenant.tenant_id, free, scope, session.clock.now())
         dropping = _dropping(conn, tenant.tenant_id, free, scope, rows.kept)
-        others = queries("erasure").open_requests(
-            conn, tenant_id=tenant.tenant_id, ids=pack_uuids(free), request_id=request
-        )
+        others = _other_requests(conn, tenant.tenant_id, free, request)
     if scope == SPECIAL and not dropping and not held and known is None:
         raise RefusedError("none of these people has data of class special", hint="nothing was changed")
     return ErasurePlan(
@@ -198,6 +196,12 @@ def _held(conn: Any, tenant_id: int, living: Collection[UUID]) -> tuple[Held, ..
     """Return who of these people cannot be erased now, each with the first of the holds that say so."""
     found = hold.held(conn, tenant_id, living)
     return tuple(Held(one, found[one][0].hold_id, found[one][0].ground) for one in sorted(found))
+
+
+def _other_requests(conn: Any, tenant_id: int, people: Sequence[UUID], request: UUID | None) -> int:
+    ids = pack_uuids(people)
+    count = queries("erasure").open_requests(conn, tenant_id=tenant_id, ids=ids, request_id=request)
+    return int(count)
 
 
 def everybody(session: Session, tenant: Tenant) -> tuple[UUID, ...]:
