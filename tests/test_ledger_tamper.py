@@ -256,6 +256,6 @@ def test_honest_histories_raise_no_alarm(session: Session, other: Session, tmp_p
     histories(session, other, 8, tmp_path / "kept")
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_thousand_honest_histories_raise_no_alarm(session: Session, other: Session, tmp_path: Path) -> None:
     histories(session, other, 1_000, tmp_path / "kept")
