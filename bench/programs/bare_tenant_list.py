@@ -11,7 +11,7 @@ import psycopg
 import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-TENANTS = "SELECT slug, name, country, status, contact, created_at FROM lua.tenants()"
+TENANTS = "SELECT slug, name, country, status, isolation, contact, created_at FROM lua.tenants()"
 
 
 @app.command("list")
@@ -19,7 +19,7 @@ def list_() -> None:
     """List the tenants."""
     with psycopg.connect(os.environ["BENCH_DSN"]) as conn:
         rows = conn.execute(TENANTS).fetchall()
-    print("SLUG", "NAME", "COUNTRY", "STATUS", "CONTACT", "CREATED", sep="\t")
+    print("SLUG", "NAME", "COUNTRY", "STATUS", "ISOLATION", "CONTACT", "CREATED", sep="\t")
     for *texts, created in rows:
         print(*texts, created.isoformat().replace("+00:00", "Z"), sep="\t")
 
