@@ -232,7 +232,7 @@ def test_production_demands_verified_tls_before_it_connects(monkeypatch: pytest.
     def never(*_args: object, **_more: object) -> None:
         raise AssertionError("connected")
 
-    monkeypatch.setattr("psycopg.connect", never)
+    monkeypatch.setattr("luactl.exclusive.Paired.connect", never)
     for dsn in ("host=db", "host=db sslmode=require", "host=db sslmode=verify-ca"):
         with pytest.raises(RefusedError, match="verify-full"):
             connect.connect(plain(dsn=dsn, production=True), command="test")
