@@ -115,6 +115,7 @@ def _plant(conn: Connection, tenant_id: int) -> None:
     plant.plant_secret(conn, tenant_id=tenant_id, id=id)
     plant.plant_release(conn, tenant_id=tenant_id, id=id)
     plant.plant_hold(conn, tenant_id=tenant_id, id=id)
+    plant.plant_request(conn, tenant_id=tenant_id, id=id)
     plant.plant_end(conn, tenant_id=tenant_id, id=id)
     plant.plant_processor(conn, slug=slug, id=id)
     list(plant.plant_notices(conn, tenant_id=tenant_id, id=id))

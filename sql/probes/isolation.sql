@@ -70,6 +70,11 @@ VALUES (:tenant_id::bigint, :id::uuid, session_user, 'intent', 1, '{}', now());
 INSERT INTO crm.invoice_line (tenant_id, invoice_id, line_no, quantity, unit_price, accounting)
 VALUES (:tenant_id::bigint, :id::uuid, 1, 1, 1, '\x01');
 
+-- name: plant_request$
+-- A request, which only a function records; its month is long over.
+SELECT lua.add_request(:tenant_id::bigint, :id::uuid, 'access', 'probe', 'letter', 'tenant', TIMESTAMPTZ '2024-01-02 12:00:00+00', NULL,
+                       DATE '2024-02-02', now(), :id::uuid);
+
 -- name: plant_end$
 -- The end of that tenant is announced.
 SELECT lua.announce_end(:tenant_id::bigint, :id::uuid, 'probe', now(), now());
