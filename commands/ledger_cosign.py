@@ -10,7 +10,7 @@ import typer
 from . import output
 from .app import group
 from .context import session
-from .options import DryRun
+from .options import DryRun, Yes
 
 cosign = group("Cosigning: another person or host states that the log goes on from what it saw before.")
 COSIGNERS = (("cosigner", "COSIGNER"), ("size", "ENTRIES"), ("at", "AT"), ("lag", "LAG"))
@@ -58,6 +58,7 @@ def sign(
 def add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A cosigned checkpoint.")],
     dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Bring a cosigned checkpoint into the ledger; the profile names whose signatures count.
 

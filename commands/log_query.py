@@ -40,7 +40,7 @@ def list_() -> None:
 
 
 @app.command("save")
-def save(name: Name, query: Text, about: About = "", dry_run: DryRun = False) -> None:
+def save(name: Name, query: Text, about: About = "", dry_run: DryRun = False, yes: Yes = False) -> None:
     """Save a query under a name; everybody may ask it, `since:-2h` counts from then.
 
     Examples:

@@ -65,7 +65,7 @@ def list_() -> None:
 @app.command("add")
 def add(
     name: Name, format_: Format, path: Path, host: Host = None, time_zone: Zone = "UTC",
-    prefix: Prefix = None, dry_run: DryRun = False,
+    prefix: Prefix = None, dry_run: DryRun = False, yes: Yes = False,
 ) -> None:  # fmt: skip
     """Register a source. On a key host its lines are kept as they were too, sealed.
 
@@ -98,7 +98,7 @@ def end(name: Name, dry_run: DryRun = False, yes: Yes = False) -> None:
     (output.show_plan if dry_run else output.show)(ended)
 
 
-def ingest(names: Names = None, follow: Follow = False, dry_run: DryRun = False) -> None:
+def ingest(names: Names = None, follow: Follow = False, dry_run: DryRun = False, yes: Yes = False) -> None:
     """Bring in what the sources of this host wrote since the last time: each line once, whatever crashed.
 
     What a person typed is masked in the message; on a key host the bytes are kept as they were, sealed.

@@ -20,7 +20,7 @@ from luactl.tenant import Tenant, list_
 
 DATA = ("crm.subject", "crm.contact", "crm.contact_key", "crm.interaction", "crm.invoice", "crm.invoice_line")
 CLAIMS = ("vault.slot", "vault.period")
-RECORDS = ("lua.erasure_subject", "lua.erasure_batch", "lua.erasure", "lua.purge")
+RECORDS = ("lua.request", "lua.erasure_subject", "lua.erasure_batch", "lua.erasure", "lua.purge")
 
 
 @pytest.fixture

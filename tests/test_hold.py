@@ -316,8 +316,8 @@ def test_an_old_snapshot_is_no_way_around_a_new_hold(
     session: Session, tenant: Tenant, login: Callable[..., Session]
 ) -> None:
     who, operator = person(session, tenant, "1"), login("lua_operator")
-    operator.conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with transaction(operator, tenant.tenant_id) as conn:
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         conn.execute("SELECT count(*) FROM lua.hold")
         put(session, tenant, who)
         with pytest.raises(psycopg.Error, match="READ COMMITTED"):

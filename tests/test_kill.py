@@ -125,11 +125,16 @@ def units(found: list[Changed], table: str, how: str, by: str | None) -> int:
 
 
 def told_otherwise(case: Case, rule: Rule, written: Counter[tuple[str, str]], rows: int) -> bool:
-    """Whether other rows call for the same entries, or the same rows have one of another name already."""
+    """Whether other rows call for the same entries, the same rows have one of another name already, or an
+    intent without outcome tells of them.
+    """
     others = [one for one in case.rules if one is not rule]
     same_rows = [one for one in others if (one.table, one.how) == (rule.table, rule.how)]
-    return any(one.action == rule.action for one in others) or any(
-        written[one.action, "done"] == rows for one in same_rows
+    begun = any(written[one.action, "intent"] > written[one.action, "done"] for one in others)
+    return (
+        begun
+        or any(one.action == rule.action for one in others)
+        or any(written[one.action, "done"] == rows for one in same_rows)
     )
 
 
