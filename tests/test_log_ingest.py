@@ -14,10 +14,10 @@ from conftest import Connection
 
 from luactl import log
 from luactl.db import Session
-from luactl.errors import BusyError, LuactlError, NotFoundError, RefusedError, UsageError
-from luactl.key import RetentionClass
+from luactl.errors import BusyError, NotFoundError, RefusedError, UsageError
+from luactl.key import RetentionClass, SealError
 from luactl.log.ingest import reading, store
-from luactl.log.ingest.block import Block, month, unseal
+from luactl.log.ingest.block import Block, month
 from luactl.log.ingest.house import house
 from luactl.log.ingest.reading import bring, follow, plan
 from luactl.log.ingest.source import NewSource, Source, add_source, end_source, find_source, sources
@@ -145,7 +145,7 @@ def opened(session: Session, admin: Connection, source: Source) -> bytes:
     ).fetchall():
         period = keys.existing_period(RetentionClass.LOG, int.from_bytes(sealed[1:5]) & 0xFFFFFF)
         assert period is not None
-        out += unseal(sealed, Block(source.source_id, file_no, place, until), period)
+        out += Block(source.source_id, file_no, place, until).unseal(sealed, period)
     return out
 
 
@@ -162,7 +162,7 @@ def test_the_bytes_stay_as_they_were_sealed_by_month(
     everything = "SELECT string_agg(t::text, '') FROM (SELECT to_jsonb(l) FROM lua.log_line l) AS x(t)"
     assert MAIL not in str(admin.execute(everything).fetchone())
     admin.execute("UPDATE lua.log_block SET until = until + 1 WHERE place = 0")
-    with pytest.raises(LuactlError, match="do not open"):
+    with pytest.raises(SealError, match="does not open"):
         opened(session, admin, source)
 
 

@@ -1,32 +1,19 @@
-"""Bytes of a log as they were, sealed under the key of the month in which they were written.
-
-    frame     = 0x03 | period id u32 | nonce 12 | ciphertext | tag 16
-    plaintext = zlib(bytes)
-    key       = HKDF-SHA-256(period key, salt empty, info = "luactl/1|log|block")
-    AAD       = "luactl/1|log|SOURCE|FILE|PLACE|UNTIL"
-
-The month's key is the house's own: class `log`, dropped when the month ends its retention.
-"""
+"""Where bytes of a log file lie, and how they are kept: compressed, under the key of their month."""
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from uuid import UUID
 
-from ...errors import LuactlError
 from ...key import PeriodKey
-
-KIND = 3
-INFO = b"luactl/1|log|block"
+from ...key.block import seal_block, unseal_block
 
 
 @dataclass(frozen=True)
 class Block:
-    """Where some bytes of a file lie."""
+    """A piece of a file."""
 
     source_id: UUID
     file_no: int
@@ -35,42 +22,19 @@ class Block:
     """After the last byte."""
 
     @property
-    def aad(self) -> bytes:
-        """What the seal is bound to."""
+    def address(self) -> bytes:
+        """What its seal is bound to."""
         return f"luactl/1|log|{self.source_id}|{self.file_no}|{self.place}|{self.until}".encode()
+
+    def seal(self, data: bytes, period: PeriodKey) -> bytes:
+        """Return the frame that keeps these bytes."""
+        return seal_block(zlib.compress(data, 1), self.address, period)
+
+    def unseal(self, frame: bytes, period: PeriodKey) -> bytes:
+        """Return the bytes of a frame. Raises SealError when it does not open."""
+        return zlib.decompress(unseal_block(frame, self.address, period))
 
 
 def month(at: datetime) -> int:
     """Return the number of a period: yyyymm."""
     return at.year * 100 + at.month
-
-
-@lru_cache(maxsize=16)
-def _key(period_key: bytes) -> bytes:
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    return HKDF(SHA256(), 32, salt=None, info=INFO).derive(period_key)
-
-
-def seal(data: bytes, block: Block, period: PeriodKey) -> bytes:
-    """Seal the bytes of a block."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    nonce = os.urandom(12)
-    sealed = AESGCM(_key(period.key)).encrypt(nonce, zlib.compress(data, 1), block.aad)
-    return bytes([KIND]) + period.period_id.to_bytes(4) + nonce + sealed
-
-
-def unseal(frame: bytes, block: Block, period: PeriodKey) -> bytes:
-    """Open the bytes of a block. Raises LuactlError when they do not open."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    try:
-        return zlib.decompress(AESGCM(_key(period.key)).decrypt(frame[5:17], frame[17:], block.aad))
-    except (InvalidTag, zlib.error) as error:
-        raise LuactlError(
-            f"bytes {block.place}-{block.until} of file {block.file_no} do not open",
-            hint="they were changed, or moved from another place",
-        ) from error

@@ -15,7 +15,7 @@ from ...errors import BusyError
 from ...key import RetentionClass, TenantKeys
 from ...ledger import Entry, append
 from ..search import find_tenants
-from .block import Block, month, seal
+from .block import Block, month
 from .classify import Kind
 from .record import Record
 from .source import Source
@@ -162,5 +162,5 @@ def _insert_blocks(
         places=[block.place for _at, block, _data in blocks],
         untils=[block.until for _at, block, _data in blocks],
         period_ids=[periods[month(at)].period_id for at, _block, _data in blocks],
-        sealed=[seal(data, block, periods[month(at)]) for at, block, data in blocks],
+        sealed=[block.seal(data, periods[month(at)]) for at, block, data in blocks],
     )  # fmt: skip
