@@ -60,7 +60,7 @@ def plan(session: Session, sources: Sequence[Source]) -> tuple[Waiting, ...]:
     for source in sources:
         known = {file.identity: file for file in _known(session, source)}
         for path in _paths(source):
-            identity = _identity(path, source.form)
+            identity = _identity(path)
             read_to = known[identity].read_to if identity in known else 0
             if identity is not None and path.stat().st_size > read_to:
                 found.append(Waiting(source.name, str(path), read_to, path.stat().st_size))
@@ -107,7 +107,7 @@ class Watch:
 
     def _let_go_of_the_renamed(self) -> None:
         """A file that no pattern finds any more was read to its end just now: nothing of it is lost."""
-        present = {_identity(path, self.source.form) for path in _paths(self.source, is_there=False)}
+        present = {_identity(path) for path in _paths(self.source, is_there=False)}
         if self._held is not None and self._reader.file.identity not in present:
             _end(self._session, self.source, self._reader.file)
             self.close()
@@ -165,24 +165,23 @@ def _paths(source: Source, *, is_there: bool = True) -> list[Path]:
     )
 
 
-def _identity(path: Path, form: Form) -> str | None:
-    """A hash of the first record; None while there is none."""
+def _identity(path: Path) -> str | None:
+    """A hash of the first line; None while there is no whole one."""
     try:
         with path.open("rb") as stream:
-            data = stream.read(CHUNK)
+            line = stream.readline(LONGEST)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="the account that runs this needs to read it"
         ) from error
-    end = data.find(b"\n") + 1
-    return hashlib.sha256(data[:end]).hexdigest() if end else None
+    return hashlib.sha256(line).hexdigest() if line.endswith(b"\n") else None
 
 
 def _files(session: Session, source: Source) -> Iterator[tuple[Path, Known, Gap | None]]:
     """Yield each file that may have more, what is known of it, and what was lost before it."""
     known = {file.identity: file for file in _known(session, source)}
     newest = max((f for f in known.values() if f.last_at), key=lambda f: f.last_at or f.file_no, default=None)
-    paths = [(path, _identity(path, source.form)) for path in _paths(source)]
+    paths = [(path, _identity(path)) for path in _paths(source)]
     present = {identity for _path, identity in paths}
     is_lost = newest is not None and newest.identity not in present and newest.ended_at is None
     for path, identity in paths:
