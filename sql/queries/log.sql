@@ -33,10 +33,6 @@ SELECT date_bin(:width::interval, at, TIMESTAMPTZ '1970-01-01 00:00:00+00') AS b
 FROM lua.activity WHERE at >= :since::timestamptz AND at < :until::timestamptz AND {condition}
 GROUP BY 1 ORDER BY 1;
 
--- name: span^
--- Time of the first and the last that fit; null when there is none.
-SELECT min(at), max(at) FROM lua.activity WHERE at >= :since::timestamptz AND at < :until::timestamptz AND {condition};
-
 -- name: place$
 -- When a line or entry is, by its id.
 SELECT at FROM lua.activity
@@ -164,11 +160,6 @@ ON CONFLICT DO NOTHING;
 INSERT INTO lua.log_gap (source_id, since, until, reason, found_at)
 VALUES (:source_id::uuid, :since::timestamptz, :until::timestamptz, :reason::text, :at::timestamptz)
 ON CONFLICT DO NOTHING;
-
--- name: block^
--- The sealed bytes in which a place of a file lies.
-SELECT place, until, period_id, sealed FROM lua.log_block
-WHERE source_id = :source_id::uuid AND file_no = :file_no::bigint AND place <= :place::bigint AND until > :place::bigint;
 
 -- name: house_key$
 -- Whether the house itself has keys.

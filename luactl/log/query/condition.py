@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
-from ...ledger.entry import time_of
+from ...ledger.entry import MILLISECOND, time_of
 from .field import FIELDS
 from .tree import Every, Field, Node, Not, Some, Text, Value
 
@@ -20,7 +19,6 @@ Lookup = Mapping[tuple[str, Value], Sequence[Any]]
 LOOKED_UP = ("tenant", "source")
 _ABOUT = "(subject = ANY ({ids}::uuid[]) OR touched && {ids}::uuid[])"
 _WORDS = "phraseto_tsquery('simple', translate({}::text, './@:_-', '      '))"
-MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass

@@ -13,29 +13,28 @@ class Known:
     """A field of lua.activity that a query may name."""
 
     column: str
-    help: str
     choices: tuple[str, ...] = ()
     """What it can hold, if that is a short list."""
 
 
 FIELDS = {
-    "actor": Known("actor", "login that did it"),
-    "behalf": Known("on_behalf", "whom the CRM says it acted for"),
-    "tenant": Known("tenant_id", "slug or number of a tenant; `none`"),
-    "subject": Known("subject", "ledger reference of a person: about them, or a read that opened their data"),
-    "action": Known("action", "such as read, erasure.run, login.failed, statement.ddl"),
-    "object": Known("object", "what was acted on"),
-    "purpose": Known("purpose", "why"),
-    "outcome": Known("outcome", "how it ended", ("done", "intent", "failed", "refused")),
-    "address": Known("address", "where from: an address, 10.0.*, or a network such as 10.0.0.0/8"),
-    "session": Known("session", "as in the server's log (%c)"),
-    "application": Known("application", "application_name"),
-    "severity": Known("severity", "of a line: LOG, WARNING, ERROR, FATAL, PANIC"),
-    "code": Known("code", "SQLSTATE of a line"),
-    "source": Known("source_id", "where a line came from, by name"),
-    "kind": Known("kind", "which store", ("ledger", "line")),
-    "id": Known("id", "id of an entry or a line"),
-    "text": Known("text", "a word or phrase, as without a field"),
+    "actor": Known("actor"),
+    "behalf": Known("on_behalf"),
+    "tenant": Known("tenant_id"),
+    "subject": Known("subject"),
+    "action": Known("action"),
+    "object": Known("object"),
+    "purpose": Known("purpose"),
+    "outcome": Known("outcome", ("done", "intent", "failed", "refused")),
+    "address": Known("address"),
+    "session": Known("session"),
+    "application": Known("application"),
+    "severity": Known("severity"),
+    "code": Known("code"),
+    "source": Known("source_id"),
+    "kind": Known("kind", ("ledger", "line")),
+    "id": Known("id"),
+    "text": Known("text"),
 }
 TIMES = ("since", "until")
 

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 BARE = re.compile(r'[^\s"(),*-][^\s"(),*]*')
-RESERVED = {"OR", "NOT"}
 
 
 @dataclass(frozen=True)
