@@ -89,13 +89,12 @@ def _asked(
 
     if subject is not None and tenant is None:
         raise UsageError("a subject belongs to a tenant", hint="add --tenant SLUG")
-    typed = [*([log.saved(s, name).query] if name else []), *(words or [])]
-    query = log.parse(" ".join(typed), s.clock.now())
     reference = None
     if subject is not None and tenant is not None:
         reference = str(log.reference_of(s, log.find_tenant(s, tenant), subject, s.command))
     fields = (("tenant", tenant), ("actor", actor), ("action", action), ("subject", reference))
-    return log.narrowed(query, fields)
+    saved = [log.saved(s, name).query] if name else []
+    return log.question(s, [*saved, " ".join(words or ())], fields)
 
 
 @app.command("search")

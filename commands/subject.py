@@ -116,12 +116,8 @@ def timeline(
     with session("subject timeline") as s:
         now = s.clock.now()
         begin, end = (None if text is None else log.parse_time(text, now) for text in (since, until))
-        person = identifier(subject)
-        reference = log.reference_of(s, log.find_tenant(s, tenant), person, purpose)
-        query = log.narrowed(log.Query(log.EVERYTHING, begin, end), [("subject", str(reference))])
-        lines = log.search(s, query, 0).lines
-        notes = log.told(log.gaps(s, query))
-    show_result(tuple(reversed(lines)), TIMELINE, notes)
+        found = log.timeline(s, tenant, identifier(subject), purpose, begin, end)
+    show_result(found.lines, TIMELINE, log.told(found.gaps))
 
 
 @app.command("rectify")

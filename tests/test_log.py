@@ -157,6 +157,11 @@ def test_neighbours_in_time(logged: Session) -> None:
 def test_saved_queries(logged: Session, other: Session) -> None:
     made = log.save(logged, "night", "action:night.*", "morning round")
     assert log.list_saved(other) == (made,)
+    # Both must hold, whatever either of them leaves open.
+    query = log.question(logged, [made.query, "a OR b"], [("outcome", "done")])
+    assert str(query) == '((action:night.* ("a" OR "b")) outcome:done)'
+    times = log.question(logged, ["since:2026-03-01 until:2026-03-05", "since:2026-03-02 until:2026-03-06"])
+    assert (times.since, times.until) == (NOW.replace(day=2, hour=0), NOW.replace(day=5, hour=0))
     with pytest.raises(RefusedError):
         log.save(logged, "night", "action:x")
     with pytest.raises(UsageError):

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from .follow import Position, follow, start, tail
 from .line import Line
-from .pivot import Actor, actor
+from .pivot import Actor, Timeline, actor, timeline
 from .query import Query, parse
+from .question import EVERYTHING, find_tenant, narrowed, question, reference_of
 from .saved import Saved, forget, list_saved, save, saved
 from .search import (
-    EVERYTHING,
     Bin,
     Count,
     Gap,
     Page,
     around,
     count,
-    find_tenant,
     gaps,
     histogram,
-    narrowed,
     place_of,
-    reference_of,
     search,
     told,
 )
@@ -37,6 +34,7 @@ __all__ = [
     "Position",
     "Query",
     "Saved",
+    "Timeline",
     "actor",
     "around",
     "count",
@@ -51,11 +49,13 @@ __all__ = [
     "parse_span",
     "parse_time",
     "place_of",
+    "question",
     "reference_of",
     "save",
     "saved",
     "search",
     "start",
     "tail",
+    "timeline",
     "told",
 ]

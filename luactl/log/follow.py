@@ -11,7 +11,8 @@ from ..db import Session, queries
 from ..ledger.entry import time_of
 from .line import Line
 from .query import Query
-from .search import narrowed, rows
+from .question import narrowed
+from .search import rows
 
 SLACK = timedelta(seconds=60)
 """How far the clocks of two hosts, or an entry and its statement, may lie apart."""

@@ -1,7 +1,7 @@
-"""From a login to everything it touched: the question after a bulk of curious reads.
+"""From a login to everything it touched, from a person to everything done to them.
 
-Compared with the login's own usual day and that of all others, over the 90 days before. Who was never touched
-in those days is new to it; a day counts distinct people.
+A login is compared with its own usual day and that of all others, over the 90 days before. Who was never
+touched in those days is new to it; a day counts distinct people.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from ..db import Session, queries
 from ..errors import NotFoundError, UsageError
+from .line import Line
+from .query import Query
+from .question import EVERYTHING, find_tenant, narrowed, reference_of
+from .search import Gap, gaps, search
 
 USUAL = timedelta(days=90)
 
@@ -57,6 +62,15 @@ class Actor:
     addresses: tuple[Touched, ...]
 
 
+@dataclass(frozen=True)
+class Timeline:
+    """What was done to one person."""
+
+    lines: tuple[Line, ...]
+    """Oldest first."""
+    gaps: tuple[Gap, ...]
+
+
 def actor(session: Session, name: str, since: datetime, until: datetime | None = None) -> Actor:
     """Return what a login did from `since` up to `until` (now). Raises NotFoundError when it did nothing."""
     until = session.clock.now() if until is None else until
@@ -77,6 +91,23 @@ def actor(session: Session, name: str, since: datetime, until: datetime | None =
         tuple(_touched(*row) for row in noun.actor_tenants(conn, **times)),
         tuple(_touched(address, n, None, *rest) for address, n, *rest in noun.actor_addresses(conn, **times)),
     )  # fmt: skip
+
+
+def timeline(
+    session: Session,
+    tenant: str,
+    subject_id: UUID,
+    purpose: str,
+    since: datetime | None,
+    until: datetime | None,
+) -> Timeline:
+    """Return everything that anyone did to a person; that it was asked is recorded first.
+
+    Raises RefusedError off a key host, NotFoundError for an unknown or erased subject.
+    """
+    reference = reference_of(session, find_tenant(session, tenant), subject_id, purpose)
+    query = narrowed(Query(EVERYTHING, since, until), [("subject", str(reference))])
+    return Timeline(tuple(reversed(search(session, query, 0).lines)), gaps(session, query))
 
 
 def _only(times: dict[str, Any], *names: str) -> dict[str, Any]:

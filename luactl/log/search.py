@@ -12,19 +12,16 @@ from psycopg import sql
 
 from ..db import Session, queries
 from ..errors import NotFoundError, UsageError
-from ..ledger import record_read, references
 from ..ledger.entry import time_of
 from .line import Line, line
-from .query import Condition, Every, Field, Node, Query, Value, check, named, pattern
+from .query import Condition, Node, Query, Value, named, pattern
+from .question import EVERYTHING
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
 LAST_ID = UUID(int=(1 << 128) - 1)
 MOST_BINS = 10_000
 Place = tuple[datetime, UUID]
-
-
-EVERYTHING = Every(())
 
 
 @dataclass(frozen=True)
@@ -61,47 +58,10 @@ class Gap:
     reason: str
 
 
-def narrowed(query: Query, fields: Iterable[tuple[str, str | None]]) -> Query:
-    """Return a query that also demands these fields; None demands nothing, a star is a star.
-
-    Raises UsageError for what a field can never hold.
-    """
-    asked = [(name, Value(tuple(value.split("*")))) for name, value in fields if value is not None]
-    for name, value in asked:
-        check(name, value)
-    more: list[Node] = [Field(name, (value,)) for name, value in asked]
-    return Query(Every((query.where, *more)), query.since, query.until) if more else query
-
-
-def find_tenant(session: Session, slug: str) -> int:
-    """Return the id of a tenant. Raises NotFoundError."""
-    found: int | None = queries("log").tenant_id(session.conn, slug=slug)
-    if found is None:
-        raise NotFoundError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows them")
-    return found
-
-
 def find_tenants(session: Session, names: Iterable[str]) -> dict[str, int]:
     """Return the ids of tenants by slug or number; what is no tenant is left out."""
     found: dict[str, int] = dict(queries("log").tenant_ids(session.conn, names=list(names)))
     return found
-
-
-def reference_of(session: Session, tenant: int, subject_id: UUID, purpose: str) -> UUID:
-    """Return the ledger reference of a subject: opened on a key host, and recorded as a read.
-
-    Raises RefusedError off a key host, NotFoundError for an unknown or erased subject.
-    """
-    from ..key import open_tenant
-
-    found = references(session, open_tenant(session, tenant), tenant, [subject_id])
-    if subject_id not in found:
-        raise NotFoundError(
-            f"subject {subject_id} is not there, or erased",
-            hint="erasure cuts the way from a person to their entries for ever",
-        )
-    record_read(session, tenant, [found[subject_id]], purpose, "table:crm.subject")
-    return found[subject_id]
 
 
 def ask(session: Session, name: str, query: Query, **values: Any) -> list[tuple[Any, ...]]:
