@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,10 @@ from .app import group
 from .context import session
 from .diagnostics import confirm, progress
 from .options import DryRun, Yes
+
+if TYPE_CHECKING:
+    from luactl.db import Session
+    from luactl.log.ingest.source import Source
 
 HELP = "Where lines of servers and services come from."
 app = group(HELP)
@@ -111,19 +116,21 @@ def ingest(names: Names = None, follow: Follow = False, dry_run: DryRun = False,
     from time import sleep
 
     from luactl.log.ingest import reading
-    from luactl.log.ingest.source import find_source, sources
+    from luactl.log.ingest.source import sources_named
 
     with session("log ingest") as s:
-        chosen = [find_source(s, name) for name in names or ()]
-        chosen = chosen or [
-            one for one in sources(s) if one.ended_at is None and one.host == socket.gethostname()
-        ]
-        waiting = reading.plan(s, chosen)
+        chosen = sources_named(s, names or (), socket.gethostname())
         if dry_run:
-            output.show_plan(waiting)
-            return
-        if follow:
+            output.show_plan(reading.plan(s, chosen))
+        elif follow:
             output.stream(reading.follow(s, chosen, lambda: sleep(POLL_SECONDS)), BROUGHT)
-            return
-        with progress("bytes read", sum(one.size - one.read_to for one in waiting)) as advance:
-            output.show([reading.bring(s, source, advance) for source in chosen], BROUGHT)
+        else:
+            _bring(s, chosen)
+
+
+def _bring(s: Session, chosen: Sequence[Source]) -> None:
+    from luactl.log.ingest import reading
+
+    waiting = sum(one.size - one.read_to for one in reading.plan(s, chosen))
+    with progress("bytes read", waiting) as advance:
+        output.show([reading.bring(s, source, advance) for source in chosen], BROUGHT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -68,10 +69,20 @@ def sources(session: Session) -> tuple[Source, ...]:
 
 def find_source(session: Session, name: str) -> Source:
     """Return a source. Raises NotFoundError."""
-    found = next((source for source in sources(session) if source.name == name), None)
-    if found is None:
-        raise NotFoundError(f"there is no source {name!r}", hint="`luactl log source list` shows them")
-    return found
+    return sources_named(session, [name], "")[0]
+
+
+def sources_named(session: Session, names: Sequence[str], host: str) -> tuple[Source, ...]:
+    """Return the sources of these names; without any, those of a host from which more may come.
+
+    Raises NotFoundError.
+    """
+    known = {source.name: source for source in sources(session)}
+    for name in names:
+        if name not in known:
+            raise NotFoundError(f"there is no source {name!r}", hint="`luactl log source list` shows them")
+    here = (source.name for source in known.values() if source.ended_at is None and source.host == host)
+    return tuple(known[name] for name in names or here)
 
 
 def add_source(session: Session, new: NewSource, *, dry_run: bool = False) -> Source:
