@@ -219,6 +219,7 @@ def test_both_stores_are_one_list(logged: Session, lines: list[dict[str, Any]]) 
     assert [line.kind for line in found] == ["ledger", "ledger", *["line"] * len(lines)]
     assert (found[0].id, found[0].detail) == (written[0], None)
     assert found[2].source == "crm"
+    assert {line.kind for line in rows(logged, parse("severity:LOG", NOW), None)} == {"line"}
     for one in (found[0], found[2]):
         assert [line.id for line in rows(logged, parse(f"id:{one.id}", NOW), None)] == [one.id]
 

@@ -53,7 +53,6 @@ def line(row: tuple[Any, ...]) -> Line:
         kind, id_, at, actor, on_behalf, tenant_id, slug, subject, action, object_, purpose, outcome,
         address, session, application, severity, code, source, message, body,
     ) = row  # fmt: skip
-    is_line = kind == "line"
     return Line(
         at=at.astimezone(UTC),
         id=id_,
@@ -71,7 +70,7 @@ def line(row: tuple[Any, ...]) -> Line:
         kind=kind,
         source=source,
         application=application,
-        severity=severity if is_line else None,
+        severity=severity,
         code=code,
         message=message,
     )

@@ -36,7 +36,7 @@ CREATE OR REPLACE VIEW lua.activity WITH (security_invoker = true) AS
 SELECT 'ledger'::text AS kind, e.id, e.at, e.actor, convert_from(e.body, 'UTF8')::jsonb ->> 'on_behalf' AS on_behalf, e.tenant_id,
        e.subject, e.touched, e.action, e.object, convert_from(e.body, 'UTF8')::jsonb ->> 'purpose' AS purpose, e.outcome,
        convert_from(e.body, 'UTF8')::jsonb ->> 'address' AS address, convert_from(e.body, 'UTF8')::jsonb ->> 'session' AS session,
-       NULL::text AS application, 'LOG'::text AS severity, NULL::text AS code, NULL::uuid AS source_id, NULL::text AS message,
+       NULL::text AS application, NULL::text AS severity, NULL::text AS code, NULL::uuid AS source_id, NULL::text AS message,
        e.body, ledger.words(e.body) AS words
 FROM ledger.entry e
 UNION ALL
