@@ -131,8 +131,8 @@ def ours(ground: Ground, tenant: Tenant, people: list[UUID]) -> Work:
     from luactl import erasure
     from luactl.db import queries, transaction
     from luactl.erasure.batch import Act, change, choose, cut
-    from luactl.key.pack import pack_uuids
     from luactl.ledger import new_id
+    from luactl.pack import Uuids
 
     plan = erasure.plan(ground.session, tenant, people, "bench")
     first = Act(tenant.tenant_id, tenant.slug, new_id(ground.session.clock.now()), plan.scope, plan)
@@ -146,7 +146,7 @@ def ours(ground: Ground, tenant: Tenant, people: list[UUID]) -> Work:
                 gone = queries("key").delete_slots(
                     ground.session.conn,
                     tenant_id=tenant.tenant_id,
-                    ids=pack_uuids([key[0] for key in chosen.keys]),
+                    ids=Uuids.of([key[0] for key in chosen.keys]),
                     classes=[key[1] for key in chosen.keys],
                 )
                 assert len(list(gone)) == len(chosen.keys)

@@ -93,12 +93,12 @@ RECORD = (
 
 def _named(ground: Ground, tenant: Tenant, people: list[UUID]) -> tuple[Session, dict[str, Any]]:
     """Return a session of the superuser's, and the parameters that statements go by."""
-    from luactl.key.pack import pack_uuids, teach
     from luactl.ledger import new_id
+    from luactl.pack import Uuids, teach
 
     teach(ground.superuser)
     session, at = replace(ground.session, conn=ground.superuser, actor="postgres"), ground.session.clock.now()
-    return session, {"t": tenant.tenant_id, "ids": pack_uuids(people), "act": new_id(at), "at": at}
+    return session, {"t": tenant.tenant_id, "ids": Uuids.of(people), "act": new_id(at), "at": at}
 
 
 def _append(session: Session, tenant_id: int, act: UUID, people: int) -> None:

@@ -78,7 +78,7 @@ class Bare:
 
     def run(self, tenant_id: int, ids: Sequence[UUID]) -> None:
         """Write as many rows, and sync as often, as one drop of these subjects does."""
-        from luactl.key.pack import pack_blobs, pack_uuids
+        from luactl.pack import Bytes, Uuids
 
         paths = sorted(random.sample(self.paths, self.most))
         blobs, marks = [os.urandom(3840) for _ in paths], [os.urandom(32) for _ in ids]
@@ -88,17 +88,17 @@ class Bare:
             run("SET LOCAL synchronous_commit = on")
             run(
                 "DELETE FROM public.bare_slot WHERE tenant_id = %s AND subject_id = ANY (%s)",
-                [tenant_id, pack_uuids(ids)],
+                [tenant_id, Uuids.of(ids)],
             )
             run(
                 "INSERT INTO public.bare_mark SELECT %s, m, %s, %s FROM unnest(%s::bytea[]) m",
-                [tenant_id, self.epoch, AT, pack_blobs(marks)],
+                [tenant_id, self.epoch, AT, Bytes.of(marks)],
             )
             run("UPDATE public.bare_tree SET epoch = epoch + 1")
             run(
                 "UPDATE public.bare_node n SET version = n.version + 1, blob = w.blob, change = n.change + 1"
                 " FROM unnest(%s::bytea[], %s::bytea[]) AS w(path, blob) WHERE n.path = w.path",
-                [pack_blobs(paths), pack_blobs(blobs)],
+                [Bytes.of(paths), Bytes.of(blobs)],
             )
         self._book(paths, blobs, [(tenant_id, mark, self.epoch, AT.isoformat()) for mark in marks])
         self._destroy()

@@ -5,7 +5,7 @@ Each class wraps the bytes of one array parameter; to the database it is an ordi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from struct import Struct
 from typing import Any, ClassVar
 from uuid import UUID
@@ -42,7 +42,7 @@ class Uuids(Packed):
     element, array = 2950, 2951
 
     @classmethod
-    def of(cls, ids: Sequence[UUID | None]) -> Uuids:
+    def of(cls, ids: Collection[UUID | None]) -> Uuids:
         """Pack ids; None is null."""
         return cls(len(ids), [NULL if one is None else UUID_LENGTH + one.bytes for one in ids])
 
@@ -53,7 +53,7 @@ class Bytes(Packed):
     element, array = 17, 1001
 
     @classmethod
-    def of(cls, values: Sequence[bytes]) -> Bytes:
+    def of(cls, values: Collection[bytes]) -> Bytes:
         """Pack byte strings."""
         pack = LENGTH.pack
         return cls(len(values), [pack(len(one)) + one for one in values])

@@ -20,8 +20,8 @@ from .. import approval
 from ..db import Session, in_context, queries
 from ..errors import BusyError, LuactlError
 from ..key.classes import KeyClass, TenantDrop
-from ..key.pack import pack_uuids
 from ..ledger import Entry
+from ..pack import Uuids
 from . import facts as statement
 from .planning import PERSON, TABLES, Dropping, ErasurePlan, Going, Staying, billed, classes, weigh
 from .requested import bind
@@ -118,12 +118,12 @@ def carry_out(session: Session, act: Act, people: Sequence[UUID]) -> None:
 def choose(session: Session, act: Act, people: Sequence[UUID]) -> Chosen:
     """Lock these people against every writer, and see what there is of those who live."""
     conn, noun, now = session.conn, queries("erasure"), session.clock.now()
-    locked = noun.lock_subjects(conn, tenant_id=act.tenant_id, ids=pack_uuids(people))
+    locked = noun.lock_subjects(conn, tenant_id=act.tenant_id, ids=Uuids.of(people))
     living = tuple(row[0] for row in locked if row[1] == "active")
     if not living:
         raise BusyError("another run has just erased this person", hint="run it again to get the certificate")
     staying, kept = _staying(conn, act, living, now)
-    slots = noun.slots(conn, tenant_id=act.tenant_id, ids=pack_uuids(living))
+    slots = noun.slots(conn, tenant_id=act.tenant_id, ids=Uuids.of(living))
     going = classes(act.scope)
     keys = tuple(
         slot for slot in slots if slot[1] in going and (slot[1] != KeyClass.ACCOUNTING or slot[0] not in kept)
@@ -156,7 +156,7 @@ def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
 def _delete(session: Session, act: Act, chosen: Chosen) -> tuple[Going, ...]:
     """Take all that goes, and return what it was: nobody writes about these people meanwhile."""
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()
-    who = {"tenant_id": act.tenant_id, "ids": pack_uuids(chosen.living)}
+    who = {"tenant_id": act.tenant_id, "ids": Uuids.of(chosen.living)}
     gone = noun.erase_rows(conn, **who)
     if noun.mark_erased(conn, **who, at=at) != len(chosen.living):
         raise LuactlError("these people could not all be marked as erased; nothing was changed")
@@ -175,7 +175,7 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
         noun.insert_erasure(
             conn, **this, subject_id=act.plan.subject_id, instruction=act.plan.instruction, epoch=epoch,
             plan=Jsonb(_document(act, act.plan, chosen, gone)), at=at, scope=act.scope,
-            subjects=pack_uuids(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
+            subjects=Uuids.of(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
         )  # fmt: skip
         noun.take_plans(conn, tenant_id=act.tenant_id, digest=bytes.fromhex(act.plan.digest))
         if act.plan.request is not None:
@@ -186,8 +186,8 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
         keys=Jsonb({one.key_class: one.keys for one in chosen.dropping}),
     )  # fmt: skip
     noun.insert_people(
-        conn, **this, state="erased", scope=act.scope, ids=pack_uuids(chosen.living),
-        owners=pack_uuids([one[0] for one in chosen.keys]),
+        conn, **this, state="erased", scope=act.scope, ids=Uuids.of(chosen.living),
+        owners=Uuids.of([one[0] for one in chosen.keys]),
         classes=[one[1] for one in chosen.keys],
         versions=[one[2] for one in chosen.keys],
         slots=[one[3] for one in chosen.keys],

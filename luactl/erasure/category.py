@@ -15,7 +15,7 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..errors import BusyError, UsageError
 from ..key.classes import KeyClass
-from ..key.pack import pack_uuids
+from ..pack import Uuids
 from .planning import CONTACT_FIELD, INTERACTION, Going
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ Claim = tuple[int, int]
 
 def _claims(session: Session, act: Act, who: UUID) -> tuple[Claim, ...]:
     with transaction(session, act.tenant_id) as conn:
-        rows = queries("erasure").slots(conn, tenant_id=act.tenant_id, ids=pack_uuids([who]))
+        rows = queries("erasure").slots(conn, tenant_id=act.tenant_id, ids=Uuids.of([who]))
         return tuple((version, slot) for _who, one, version, slot in rows if one == KeyClass.MAIN)
 
 
@@ -112,7 +112,7 @@ class _One:
         from ..subject import reindex_contact
         from .batch import Chosen, entry, record_batch
 
-        conn, act, ids = self.session.conn, self.act, pack_uuids([self.who])
+        conn, act, ids = self.session.conn, self.act, Uuids.of([self.who])
         for row_id, fields in self.changed.items():
             reindex_contact(self.session, self.tenant, UUID(row_id), fields)
         gone: tuple[Going, ...] = ()
@@ -127,7 +127,7 @@ class _One:
     def dropped(self) -> tuple[tuple[UUID, int, int, int], ...]:
         """Return the keys that went. Raises BusyError when somebody else re-keyed the person meanwhile."""
         rows = queries("erasure").slots(
-            self.session.conn, tenant_id=self.act.tenant_id, ids=pack_uuids([self.who])
+            self.session.conn, tenant_id=self.act.tenant_id, ids=Uuids.of([self.who])
         )
         living = {(version, slot) for _who, one, version, slot in rows if one == KeyClass.MAIN}
         gone = [claim for claim in self.old if claim not in living]

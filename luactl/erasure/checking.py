@@ -13,7 +13,7 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..errors import RefusedError
 from ..key.classes import KeyClass
-from ..key.pack import pack_uuids, teach
+from ..pack import Uuids, teach
 from . import record
 from .planning import PERSON, TABLES
 from .record import Erasure, find
@@ -59,7 +59,7 @@ class Known:
         """Ask a named query about all these people, in the tenant's context."""
         with transaction(self.session, self.erasure.tenant_id) as conn:
             found = getattr(queries("erasure"), query)(
-                conn, tenant_id=self.erasure.tenant_id, ids=pack_uuids(self.people)
+                conn, tenant_id=self.erasure.tenant_id, ids=Uuids.of(self.people)
             )
             return found if found is None or isinstance(found, int | tuple) else list(found)
 

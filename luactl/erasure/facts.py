@@ -20,7 +20,7 @@ from ..certificate.system import system
 from ..clock import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
-from ..key.pack import pack_uuids
+from ..pack import Uuids
 from ..residue.since import sealed_since
 from . import record
 from .checking import Check
@@ -152,7 +152,7 @@ def _this(session: Session, erasure: Erasure) -> _This:
     with transaction(session, erasure.tenant_id) as conn:
         batches = record.batches(conn, erasure)
         people = record.people(conn, erasure)
-        counts = queries("erasure").counts(conn, tenant_id=erasure.tenant_id, ids=pack_uuids(people))
+        counts = queries("erasure").counts(conn, tenant_id=erasure.tenant_id, ids=Uuids.of(people))
         gone = summed(batches)[0]
         since = {one.table: sealed_since(conn, one.table) for one in gone}
         before = len(record.people(conn, erasure, "before"))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, UsageError
-from ..key.pack import pack_blobs, pack_uuids, teach
+from ..pack import Bytes, Uuids, teach
 from ..table import batched, open_source
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _subjects(session: Session, tenant: Tenant, wanted: Mapping[str, object]) ->
     known: set[UUID] = set()
     for batch in batched(ids.values(), BATCH):
         with transaction(session, tenant.tenant_id) as conn:
-            rows = queries("erasure").statuses(conn, tenant_id=tenant.tenant_id, ids=pack_uuids(batch))
+            rows = queries("erasure").statuses(conn, tenant_id=tenant.tenant_id, ids=Uuids.of(batch))
             known |= {row[0] for row in rows}
     return {text: one for text, one in ids.items() if one in known}
 
@@ -114,7 +114,7 @@ def _externals(session: Session, tenant: Tenant, texts: Sequence[str]) -> dict[s
 
 def _by_digest(session: Session, tenant: Tenant, digests: Mapping[bytes, str]) -> Iterator[tuple[str, UUID]]:
     with transaction(session, tenant.tenant_id) as conn:
-        rows = queries("erasure").by_digests(conn, tenant_id=tenant.tenant_id, digests=pack_blobs(digests))
+        rows = queries("erasure").by_digests(conn, tenant_id=tenant.tenant_id, digests=Bytes.of(digests))
         for mark, subject in rows:
             yield digests[bytes(mark)], subject
 

@@ -16,7 +16,7 @@ import psycopg
 from .. import approval
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError
-from ..key.pack import pack_uuids, teach
+from ..pack import Uuids, teach
 from . import facts as statement
 from .admission import Saved
 from .planning import ErasurePlan, Staying
@@ -90,7 +90,7 @@ def keep(session: Session, plan: ErasurePlan, *, dry_run: bool = False) -> KeptP
             if found is None or (found[1], found[2]) != (plan.digest, document):
                 queries("erasure").keep_plan(
                     conn, tenant_id=plan.tenant_id, plan_id=plan_id, target=mark, scope=plan.scope,
-                    digest=bytes.fromhex(plan.digest), subjects=pack_uuids(plan.subjects),
+                    digest=bytes.fromhex(plan.digest), subjects=Uuids.of(plan.subjects),
                     instruction=plan.instruction, plan=_json(document), at=now,
                 )  # fmt: skip
                 detail = {"plan": plan.digest, "people": plan.people}

@@ -16,7 +16,7 @@ from .. import instruction as instructions
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
 from ..key.classes import KeyClass
-from ..key.pack import pack_uuids, teach
+from ..pack import Uuids, teach
 from ..retention.register import read as read_rules
 from ..retention.rule import Rule, due_at
 from . import record
@@ -199,7 +199,7 @@ def _held(conn: Any, tenant_id: int, living: Collection[UUID]) -> tuple[Held, ..
 
 
 def _other_requests(conn: Any, tenant_id: int, people: Sequence[UUID], request: UUID | None) -> int:
-    ids = pack_uuids(people)
+    ids = Uuids.of(people)
     count = queries("erasure").open_requests(conn, tenant_id=tenant_id, ids=ids, request_id=request)
     return int(count)
 
@@ -213,7 +213,7 @@ def everybody(session: Session, tenant: Tenant) -> tuple[UUID, ...]:
 
 def weigh(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: datetime) -> Rows:
     """Count in the running transaction which rows of these people go, and what stays."""
-    noun, who = queries("erasure"), {"tenant_id": tenant_id, "ids": pack_uuids(living)}
+    noun, who = queries("erasure"), {"tenant_id": tenant_id, "ids": Uuids.of(living)}
     if scope == INTERACTION:
         return Rows((Going("crm.interaction", noun.counts(conn, **who)[2]),), (), frozenset())
     if scope != PERSON:
@@ -226,7 +226,7 @@ def weigh(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: da
 
 def billed(conn: Any, tenant_id: int, living: Sequence[UUID]) -> frozenset[UUID]:
     """Return those of these people who have an invoice that stays, in the running transaction."""
-    rows = queries("erasure").billed(conn, tenant_id=tenant_id, ids=pack_uuids(living))
+    rows = queries("erasure").billed(conn, tenant_id=tenant_id, ids=Uuids.of(living))
     return frozenset(row[0] for row in rows)
 
 
@@ -241,9 +241,9 @@ def _dropping(
     conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, kept: frozenset[UUID]
 ) -> tuple[Dropping, ...]:
     noun = queries("erasure")
-    rows = list(noun.key_counts(conn, tenant_id=tenant_id, ids=pack_uuids(living)))
+    rows = list(noun.key_counts(conn, tenant_id=tenant_id, ids=Uuids.of(living)))
     if kept:
-        free = pack_uuids([one for one in living if one not in kept])
+        free = Uuids.of([one for one in living if one not in kept])
         accounting = noun.key_counts(conn, tenant_id=tenant_id, ids=free)
         rows = [row for row in rows if row[0] != KeyClass.ACCOUNTING]
         rows += [row for row in accounting if row[0] == KeyClass.ACCOUNTING]
@@ -266,7 +266,7 @@ def _known(conn: Any, tenant_id: int, asked: Sequence[UUID], scope: str) -> reco
 
 def _living(conn: Any, tenant: Tenant, asked: Sequence[UUID]) -> tuple[UUID, ...]:
     """Return those who live. Raises NotFoundError when the tenant does not know one of them."""
-    rows = queries("erasure").statuses(conn, tenant_id=tenant.tenant_id, ids=pack_uuids(asked))
+    rows = queries("erasure").statuses(conn, tenant_id=tenant.tenant_id, ids=Uuids.of(asked))
     found = dict(rows)
     if missing := [str(one) for one in asked if one not in found]:
         more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""

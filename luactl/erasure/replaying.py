@@ -15,9 +15,9 @@ from uuid import UUID
 from .. import retention
 from ..db import Session, in_context, queries
 from ..key.classes import KeyClass, TenantDrop
-from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
 from ..ledger import Entry, append
+from ..pack import Uuids, teach
 from ..tenant import find
 from .batch import cut
 from .planning import SPECIAL, plan
@@ -95,7 +95,7 @@ def _revived(session: Session, found: Returned) -> None:
 
     noun = queries("erasure")
     for people in cut(found.revived, {}):
-        ids = {"tenant_id": found.tenant_id, "ids": pack_uuids(people)}
+        ids = {"tenant_id": found.tenant_id, "ids": Uuids.of(people)}
 
         def drops(people: Sequence[UUID] = people, ids: dict[str, Any] = ids) -> list[TenantDrop]:
             in_context(session, found.tenant_id)

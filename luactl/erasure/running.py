@@ -18,8 +18,8 @@ from ..certificate import archive
 from ..certificate.evidence import issue
 from ..db import Session, queries, transaction
 from ..errors import BusyError, Exit, LuactlError, RefusedError
-from ..key.pack import pack_uuids, teach
 from ..key.recovery import recover
+from ..pack import Uuids, teach
 from . import category, onrecord, record, requested
 from . import facts as statement
 from .batch import KIND, ORDINARY, PEOPLE, ROWS, Act, carry_out, cut, entry
@@ -216,7 +216,7 @@ def _go_on(session: Session, tenant: str, found: record.Erasure, way: Way) -> No
 
 def _batches(session: Session, act: Act, people: tuple[UUID, ...], way: Way) -> Iterator[tuple[UUID, ...]]:
     """Yield those of these people who live, in batches; who has many rows is counted before."""
-    noun, asked = queries("erasure"), {"tenant_id": act.tenant_id, "ids": pack_uuids(people)}
+    noun, asked = queries("erasure"), {"tenant_id": act.tenant_id, "ids": Uuids.of(people)}
     with transaction(session, act.tenant_id) as conn:
         living = {row[0] for row in noun.statuses(conn, **asked) if row[1] == "active"}
         living -= hold.held(conn, act.tenant_id, living).keys()
@@ -274,14 +274,14 @@ def _settle(conn: Any, found: record.Erasure) -> None:
     """
     noun, this = queries("erasure"), {"tenant_id": found.tenant_id, "erasure_id": found.erasure_id}
     left = record.left_to_do(conn, found)
-    rows = noun.statuses(conn, tenant_id=found.tenant_id, ids=pack_uuids(left))
+    rows = noun.statuses(conn, tenant_id=found.tenant_id, ids=Uuids.of(left))
     became = {"before": [row[0] for row in rows if row[1] == "erased"]}
     became["held"] = sorted(hold.held(conn, found.tenant_id, set(left) - set(became["before"])))
     if sum(map(len, became.values())) < len(left):
         raise BusyError("somebody is left of this erasure", hint="run it again")
     for state, people in became.items():
         noun.insert_people(
-            conn, **this, state=state, scope=found.scope, ids=pack_uuids(people), owners=pack_uuids([]),
+            conn, **this, state=state, scope=found.scope, ids=Uuids.of(people), owners=Uuids.of([]),
             classes=[], versions=[], slots=[],
         )  # fmt: skip
 

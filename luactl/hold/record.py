@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
-from ..key.pack import pack_uuids, teach
+from ..pack import Uuids, teach
 from .filter import Filter
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def held(conn: Any, tenant_id: int, subject_ids: Collection[UUID]) -> dict[UUID,
     goes on to erase is asked again by the database itself, which no hold placed meanwhile slips past.
     """
     teach(conn)
-    rows = list(
-        queries("hold").holds_on(conn, tenant_id=tenant_id, subject_ids=pack_uuids(list(subject_ids)))
-    )
+    rows = list(queries("hold").holds_on(conn, tenant_id=tenant_id, subject_ids=Uuids.of(subject_ids)))
     if not rows:
         return {}
     known = {one.hold_id: one for one in read(conn, tenant_id)}

@@ -18,8 +18,8 @@ from ..disk import sync_directory
 from ..errors import LuactlError, RefusedError
 from . import plate
 from .node import SLOT_SIZE
-from .pack import fetch_each
 from .path import FAN_OUT, REGIONS, SPACE_A
+from .rows import fetch_each
 
 if TYPE_CHECKING:
     import sqlite3

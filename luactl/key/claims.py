@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ..db import Session, in_context, queries
 from ..errors import NotFoundError
+from ..pack import Bytes, Uuids
 from .classes import TenantDrop, split_period
-from .pack import pack_blobs, pack_uuids
 from .path import SPACE_A, TOP, Counter, locate, tenant_nodes
 from .rewrite import period_mark, subject_mark, tenant_mark, version_mark
 from .tenant import period_space
@@ -47,7 +47,7 @@ def give_up(session: Session, tenants: Iterable[TenantDrop], epoch: int, key: by
         queries("key").insert_tombstones(
             session.conn,
             tenant_id=tenant.tenant_id,
-            marks=pack_blobs(marks),
+            marks=Bytes.of(marks),
             epoch=epoch,
             at=session.clock.now(),
         )
@@ -101,7 +101,7 @@ def _slots(session: Session, tenant: TenantDrop) -> Sequence[tuple[int, int]]:
         rows += noun.delete_slots(
             conn,
             tenant_id=tenant.tenant_id,
-            ids=pack_uuids([subject for subject, _class in tenant.subjects]),
+            ids=Uuids.of([subject for subject, _class in tenant.subjects]),
             classes=[int(key_class) for _subject, key_class in tenant.subjects],
         )
     if tenant.versions:

@@ -11,6 +11,7 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..errors import LuactlError
 from ..exclusive import Hold
+from ..pack import Bytes, teach
 from ..profile.production import demand_places
 from .book import Book, BookState, Newer, open_books, read_newer, sync
 from .claims import Slots, give_up
@@ -18,13 +19,13 @@ from .classes import SealError, TenantDrop
 from .fate import destroy, remember
 from .holder import Destroyed, ForeignRootError, Holder, HolderError, UnusableRootError, open_holders
 from .node import OpenNode, top_key
-from .pack import fetch, pack_blobs, teach
 from .path import TOMBSTONE_SLOT, TOP, ancestors
 from .register import demand, enrol
 from .released import find_released, follow
 from .renew import unclaimed
 from .rewrite import Rewritten, opens, rewrite
 from .root import exclusive, lock_row, place, read_root, wipe
+from .rows import fetch
 from .status import State, require, survey
 
 Drops = Sequence[TenantDrop] | Callable[[], Sequence[TenantDrop]]
@@ -206,7 +207,7 @@ def _rewrite(turn: _Turn, slots: Slots, rekey: Collection[bytes]) -> Rewritten:
     nodes = _read(turn, [TOP, *slots, *rekey])
     renewed: Slots = {}
     if rekey:
-        below = {row[0]: row[1:] for row in fetch(turn.session, "nodes_below", bases=pack_blobs(rekey))}
+        below = {row[0]: row[1:] for row in fetch(turn.session, "nodes_below", bases=Bytes.of(rekey))}
         nodes |= below
         numbers = {(row[0], row[1]): row[2] for row in queries("key").numbers(turn.session.conn)}
         renewed = unclaimed(nodes, below, numbers)
@@ -218,9 +219,9 @@ def _turn_epoch(turn: _Turn, written: Rewritten) -> None:
         turn.session.conn,
         epoch=turn.epoch,
         at=turn.session.clock.now(),
-        paths=pack_blobs(written.paths),
+        paths=Bytes.of(written.paths),
         versions=[written.versions[path] for path in written.paths],
-        blobs=pack_blobs([written.blobs[path] for path in written.paths]),
+        blobs=Bytes.of([written.blobs[path] for path in written.paths]),
         places=turn.places,
     )
 
@@ -228,7 +229,7 @@ def _turn_epoch(turn: _Turn, written: Rewritten) -> None:
 def _read(turn: _Turn, paths: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
     """Return version and blob of these nodes and all above them."""
     needed = ancestors(paths)
-    rows = fetch(turn.session, "some_nodes", paths=pack_blobs(needed))
+    rows = fetch(turn.session, "some_nodes", paths=Bytes.of(needed))
     nodes = {path: (version, blob) for path, version, blob in rows}
     missing = set(needed) - set(nodes)
     if missing:

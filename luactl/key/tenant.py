@@ -10,11 +10,12 @@ from psycopg.pq import TransactionStatus
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, NotFoundError
+from ..pack import Uuids
 from ..profile.production import demand_places
 from .borrowed import Borrowed
 from .classes import KeyClass, PeriodKey, RetentionClass, SubjectKey, period_id
-from .pack import fetch, pack_uuids
 from .path import CREDENTIAL_SLOT, INDEX_SLOT, UNIQUE_SLOT, Counter, leaves, locate, tenant_nodes
+from .rows import fetch
 from .tree import Nodes
 
 BATCH = 20_000
@@ -153,7 +154,7 @@ class TenantKeys:
             "newest_slots",
             tenant_id=self.tenant_id,
             key_class=key_class,
-            ids=pack_uuids(ids),
+            ids=Uuids.of(ids),
         )
         # 64 consecutive numbers share a leaf, as all regions begin at a multiple of 64.
         leaf_of = {
@@ -246,7 +247,7 @@ class TenantKeys:
             tenant_id=self.tenant_id,
             key_class=key_class,
             first=block.start,
-            ids=pack_uuids(batch),
+            ids=Uuids.of(batch),
         )
         if new or claimed == len(batch):
             return dict(zip(batch, self._numbered(space, block.start, len(batch)), strict=True))

@@ -12,15 +12,16 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
+from ..pack import Bytes, teach
 from ..profile.production import demand_places
 from .book import EMPTY, Book, open_books, sync
 from .classes import SealError
 from .holder import Holder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
-from .pack import fetch, pack_blobs, teach
 from .path import TOP, ancestors
 from .register import call, hang, insert
 from .root import NoRootError, lock_shared, place, read_root, wipe
+from .rows import fetch
 
 ATTEMPTS = 5
 BATCH = 2000
@@ -80,7 +81,7 @@ class Nodes:
         """Open what is asked for; False when the epoch has moved and everything must be asked for anew."""
         for start in range(0, max(1, len(wanted)), BATCH):
             asked = wanted[start : start + BATCH]
-            rows = fetch(self.session, "fetch_nodes", paths=pack_blobs(asked))
+            rows = fetch(self.session, "fetch_nodes", paths=Bytes.of(asked))
             if not rows:
                 raise RefusedError("this database has no key tree", hint="run `luactl init`")
             tree_id, epoch = rows[0][:2]
@@ -156,7 +157,7 @@ class Nodes:
             node_key, keys = self.key_of(path), fresh_keys()
             made[path] = (seal_node(self.tree_id, path, 1, node_key, keys), node_key, keys)
         blobs = [blob for blob, _key, _keys in made.values()]
-        ours = fetch(self.session, "insert_nodes", paths=pack_blobs(paths), blobs=pack_blobs(blobs))
+        ours = fetch(self.session, "insert_nodes", paths=Bytes.of(paths), blobs=Bytes.of(blobs))
         for (path,) in ours:
             blob, node_key, keys = made.pop(path)
             self._open[path] = OpenNode(self.tree_id, path, 1, blob, node_key, keys)
