@@ -64,6 +64,33 @@ def run(words: Sequence[str], sent: bytes, seconds: float) -> Answer:
             raise
 
 
+def ask(
+    words: Sequence[str], greeting: str, request: Sequence[str], seconds: float
+) -> tuple[Answer, list[str] | None]:
+    """Run a program that speaks in lines of ASCII: the greeting, what is to say, `end`.
+
+    Returns what came of it, and the lines between greeting and end; None where these are not. Raises what
+    `run` raises, ValueError also for bytes that are no ASCII.
+    """
+    answer = run(words, "\n".join((greeting, *request, "end", "")).encode(), seconds)
+    lines = answer.said.decode("ascii").split("\n")
+    whole = lines[0] == greeting and lines[-2:] == ["end", ""]
+    return answer, lines[1:-2] if whole else None
+
+
+def trouble(problem: OSError | ValueError, seconds: float) -> tuple[str, str | None]:
+    """Say what `run` or `ask` raised, to stand behind the program's name; and what next, if that is known."""
+    if isinstance(problem, TimeoutError):
+        hint = "it was stopped; is what it talks to reachable? then try again"
+        return f"did not answer within {seconds:g} s", hint
+    if isinstance(problem, OSError):
+        hint = "install the program, make it executable, or correct the profile"
+        return f"cannot be started: {problem.strerror}", hint
+    if isinstance(problem, UnicodeDecodeError):
+        return "answered with bytes that are no ASCII", None
+    return str(problem), None
+
+
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a program may see: its own settings, nothing of the database's or of luactl's."""
     return {name: value for name, value in environ.items() if not name.startswith(_WITHHELD)}

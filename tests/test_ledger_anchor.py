@@ -157,6 +157,26 @@ def test_a_program_that_cannot_tell(admin_login: Session, tmp_path: Path, progra
     assert not (tmp_path / "kept").exists()
 
 
+@pytest.mark.parametrize(
+    ("does", "what"),
+    [
+        ("printf '\\377'", "bytes that are no ASCII"),
+        ("head -c 70000 /dev/zero", "says more than 64 KiB"),
+        ("echo luactl-anchor 1; echo stored", "broke off"),
+        ("printf 'luactl-anchor 1\\nnote !\\nend\\n'", "what the protocol does not know"),
+        ("printf 'luactl-anchor 1\\nnote eA==\\nnote eA==\\nend\\n'", "what the protocol does not know"),
+        ("exit 3", "exit code 3"),
+    ],
+)
+def test_who_breaks_the_protocol_of_anchors_is_sent_to_it(tmp_path: Path, does: str, what: str) -> None:
+    file = tmp_path / "broken"
+    file.write_text(f"#!/bin/sh\ncat > /dev/null\n{does}\n")
+    file.chmod(0o700)
+    with pytest.raises(AnchorError, match=what) as found:
+        next(anchors([f"command:{file}"])[0].records())
+    assert "anchor-protocol.md" in str(found.value.hint)
+
+
 def test_kinds_of_anchors() -> None:
     for name in (
         "syslog:", "syslog:log", "syslog:udp://host", "syslog:tcp://host:0", "syslog:tcp://host:99999",

@@ -17,7 +17,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from ..errors import Exit
-from ..program import NOT_NOW, REFUSED, plain, run
+from ..program import NOT_NOW, REFUSED, ask, plain, trouble
 from . import plate
 from .holder import Destroyed, HolderError, Medium, pack, unpack
 
@@ -41,8 +41,6 @@ class CommandHolder:
 
     words: Sequence[str]
     seconds: float = SECONDS
-    noun: str = "key holder"
-    """What messages call it: anchors of the ledger are run the same way."""
 
     @property
     def name(self) -> str:
@@ -75,7 +73,7 @@ class CommandHolder:
         found = set()
         lines = self._ask("list")
         if len(lines) > MOST_EPOCHS:
-            raise HolderError(f"{self.noun} {self.name} lists {len(lines)} roots", hint=HINT)
+            raise HolderError(f"key holder {self.name} lists {len(lines)} roots", hint=HINT)
         for line in lines:
             word, _, number = line.partition(" ")
             if word != "epoch" or not (number.isascii() and number.isdigit() and len(number) <= 18):
@@ -104,7 +102,7 @@ class CommandHolder:
         except ValueError:
             raw = None
         if raw is None:
-            raise HolderError(f"{self.noun} {self.name} gave no root for an answer", hint=HINT)
+            raise HolderError(f"key holder {self.name} gave no root for an answer", hint=HINT)
         return raw
 
     def plate(self) -> bytes:
@@ -151,59 +149,39 @@ class CommandHolder:
 
     def _garbage(self, said: str) -> HolderError:
         return HolderError(
-            f"{self.noun} {self.name} answered with what the protocol does not know: {plain(said)!r}",
+            f"key holder {self.name} answered with what the protocol does not know: {plain(said)!r}",
             hint=HINT,
         )
 
     def _ask(self, *request: str) -> list[str]:
         """Run the program once and return the lines of its answer."""
-        sent = "\n".join((GREETING, *request, "end", "")).encode()
-        code, said, complaint = self.run(sent)
-        self._demand_success(request[0], code, complaint)
-        lines = said.split("\n")
-        if lines[0] != GREETING or lines[-2:] != ["end", ""]:
+        try:
+            answer, lines = ask(self.words, GREETING, request, self.seconds)
+        except (OSError, ValueError) as problem:
+            kind = HolderBusyError if isinstance(problem, TimeoutError) else HolderError
+            what, hint = trouble(problem, self.seconds)
+            raise kind(f"key holder {self.name} {what}", hint=hint or HINT) from None
+        self._demand_success(request[0], answer.code, answer.complaint)
+        if lines is None:
             raise HolderError(
-                f"{self.noun} {self.name} broke off, or does not speak the protocol: {request[0]}",
-                hint=HINT,
+                f"key holder {self.name} broke off, or does not speak the protocol: {request[0]}", hint=HINT
             )
-        return lines[1:-2]
+        return lines
 
     def _demand_success(self, verb: str, code: int, complaint: str) -> None:
         because = f": {complaint}" if complaint else ""
         if code == NOT_THERE:
-            raise FileNotFoundError(f"{self.noun} {self.name} has no such root")
+            raise FileNotFoundError(f"key holder {self.name} has no such root")
         if code == THERE_ALREADY:
-            raise FileExistsError(f"{self.noun} {self.name} has a root of that epoch")
+            raise FileExistsError(f"key holder {self.name} has a root of that epoch")
         if code == NOT_NOW:
             raise HolderBusyError(
-                f"{self.noun} {self.name} cannot {verb} now{because}", hint="try again when it can"
+                f"key holder {self.name} cannot {verb} now{because}", hint="try again when it can"
             )
         if code == REFUSED:
             raise HolderError(
-                f"{self.noun} {self.name} refuses to {verb}{because}", hint="give this account the right to"
+                f"key holder {self.name} refuses to {verb}{because}", hint="give this account the right to"
             )
         if code:
             how = f"was stopped by signal {-code}" if code < 0 else f"failed with exit code {code}"
-            raise HolderError(f"{self.noun} {self.name} {how} when asked to {verb}{because}", hint=HINT)
-
-    def run(self, sent: bytes) -> tuple[int, str, str]:
-        """Run the program with that input; return exit code, standard output and last line of its errors."""
-        try:
-            answer = run(self.words, sent, self.seconds)
-            return answer.code, answer.said.decode("ascii"), answer.complaint
-        except TimeoutError:
-            raise HolderBusyError(
-                f"{self.noun} {self.name} did not answer within {self.seconds:g} s",
-                hint="it was stopped; is what it talks to reachable? then try again",
-            ) from None
-        except OSError as problem:
-            raise HolderError(
-                f"{self.noun} {self.name} cannot be started: {problem.strerror}",
-                hint="install the program, make it executable, or correct the profile",
-            ) from None
-        except UnicodeDecodeError:
-            raise HolderError(
-                f"{self.noun} {self.name} answered with bytes that are no ASCII", hint=HINT
-            ) from None
-        except ValueError as problem:
-            raise HolderError(f"{self.noun} {self.name} {problem}", hint=HINT) from None
+            raise HolderError(f"key holder {self.name} {how} when asked to {verb}{because}", hint=HINT)

@@ -6,19 +6,19 @@ One process a request, as with key holders: the same rules of trust, time and si
 from __future__ import annotations
 
 import base64
-import binascii
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import LuactlError
-from ..key.command import CommandHolder
+from ..errors import RefusedError
+from ..program import ask, trouble
 from . import handed
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
 from .place import AnchorError, Record
 
 GREETING = "luactl-anchor 1"
+SECONDS = 30.0
 NOTHING, CANNOT_TELL = 10, 14
 HINT = "docs/reference/anchor-protocol.md says what it must do; `luactl ledger anchor list` asks it"
 
@@ -80,29 +80,37 @@ class CommandAnchor:
             return handed.notes(self.memory).get(self.name)
         if not answer:
             return None
-        word, _, said = answer[0].partition(" ")
-        try:
-            if word == "note" and len(answer) == 1:
-                return base64.b64decode(said, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            pass
-        raise AnchorError(f"anchor {self.name} answered with what the protocol does not know", hint=HINT)
+        note = _note(answer)
+        if note is None:
+            raise AnchorError(f"anchor {self.name} answered with what the protocol does not know", hint=HINT)
+        return note
 
     def _ask(self, *request: str) -> list[str] | None:
         """Run the program once; None when it cannot tell, no lines when it has none. Raises AnchorError."""
-        sent = "\n".join((GREETING, *request, "end", "")).encode()
         try:
-            code, said, complaint = CommandHolder(self.words, noun="anchor").run(sent)
-        except LuactlError as error:
+            answer, lines = ask(self.words, GREETING, request, SECONDS)
+        except RefusedError as error:
             raise AnchorError(error.what, hint=error.hint) from error
-        lines = said.split("\n")
-        if code == CANNOT_TELL and request[0] == "newest":
+        except (OSError, ValueError) as problem:
+            what, hint = trouble(problem, SECONDS)
+            raise AnchorError(f"anchor {self.name} {what}", hint=hint or HINT) from problem
+        if answer.code == CANNOT_TELL and request[0] == "newest":
             return None
-        if code == NOTHING and request[0] == "newest":
+        if answer.code == NOTHING and request[0] == "newest":
             return []
-        if code:
-            last = "".join(c for c in "".join(complaint.strip().splitlines()[-1:]) if c.isprintable())[:200]
-            raise AnchorError(f"anchor {self.name} ended with exit code {code}: {last}", hint=HINT)
-        if lines[0] != GREETING or lines[-2:] != ["end", ""]:
+        if answer.code:
+            raise AnchorError(
+                f"anchor {self.name} ended with exit code {answer.code}: {answer.complaint}", hint=HINT
+            )
+        if lines is None:
             raise AnchorError(f"anchor {self.name} broke off, or does not speak the protocol", hint=HINT)
-        return lines[1:-2]
+        return lines
+
+
+def _note(answer: Sequence[str]) -> str | None:
+    """Return the note that the one line of an answer holds; None when it holds none."""
+    word, _, said = answer[0].partition(" ") if len(answer) == 1 else ("", "", "")
+    try:
+        return base64.b64decode(said, validate=True).decode() if word == "note" else None
+    except ValueError:
+        return None
