@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .disk import aside, sweep
+from .disk import aside, sweep, sync_directory
 from .errors import NoConnectionError, RefusedError, UsageError
 
 INIT_HINT = "run `luactl init` to make an embedded database, or `luactl init --dsn …` to name one"
@@ -476,5 +476,6 @@ def write_private(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+        sync_directory(path.parent)
     finally:
         fresh.unlink(missing_ok=True)

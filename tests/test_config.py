@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -180,3 +181,18 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
         config.write_private(file, "new \ud800")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_name_of_a_replaced_file_reaches_the_disk_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, fsync, synced = tmp_path / "config.toml", os.fsync, list[tuple[str, str]]()
+
+    def watched(descriptor: int) -> None:
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink()).removeprefix(str(tmp_path))
+        synced.append((name, file.read_text() if file.exists() else ""))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", watched)
+    config.write_private(file, "new")
+    assert synced == [(f"/.config.toml.{os.getpid()}.new", ""), ("", "new")]
