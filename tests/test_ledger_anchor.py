@@ -15,9 +15,11 @@ from support_ledger import anchor_file, problems, write
 
 from luactl import ledger
 from luactl.db import Session
+from luactl.disk import aside
 from luactl.errors import RefusedError, UsageError
+from luactl.ledger import handed
 from luactl.ledger.anchor import anchors
-from luactl.ledger.note import Verifier, open_checkpoint
+from luactl.ledger.note import Checkpoint, Verifier, open_checkpoint
 from luactl.ledger.place import AnchorError
 from luactl.ledger.syslog import line, note_of
 
@@ -102,6 +104,15 @@ def test_nothing_is_sent_twice_and_a_database_set_back_is_noticed(
         assert any("the log has 0" in one for one in problems(session))
         with pytest.raises(RefusedError):
             ledger.integrate(session)
+
+
+def test_what_a_killed_run_left_stops_no_anchor(tmp_path: Path) -> None:
+    """Processes of a container often have the same number time and again."""
+    file, checkpoint = tmp_path / "handed", Checkpoint("log", 1, bytes(32), "note")
+    aside(file, "new").write_text("torn")
+    handed.remember(file, "syslog:/dev/log", checkpoint)
+    assert handed.notes(file) == {"syslog:/dev/log": "note"}
+    assert list(tmp_path.iterdir()) == [file]
 
 
 PROGRAM = """#!/bin/sh

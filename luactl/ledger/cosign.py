@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..disk import aside, create, sync_directory
+from ..config import write_private
+from ..disk import create
 from ..errors import LuactlError, RefusedError, UsageError
 from .merkle import verify_consistency
 from .note import (
@@ -193,7 +194,7 @@ def cosign(request: str, log: Verifier, key: CosignerKey, state: Path, now: date
     with _remembered(state) as known:
         _demand_next(known.get(checkpoint.origin), asked, checkpoint)
         known[checkpoint.origin] = {"size": checkpoint.size, "root": checkpoint.root.hex()}
-        _write(state, known)
+        write_private(state, json.dumps(known, indent=1))
     text, _lines = split_note(asked.note)
     return asked.note + key.line(text, now)
 
@@ -233,14 +234,6 @@ def _remembered(state: Path) -> Iterator[dict[str, Any]]:
             f"what was cosigned before cannot be read or kept: {state}",
             hint="bring the file back; without it nothing can be said about what went before",
         ) from error
-
-
-def _write(state: Path, known: dict[str, Any]) -> None:
-    fresh = aside(state, "new")
-    fresh.unlink(missing_ok=True)
-    create(fresh, json.dumps(known, indent=1).encode())
-    fresh.replace(state)
-    sync_directory(state.parent)
 
 
 @dataclass(frozen=True)

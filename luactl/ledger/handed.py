@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..disk import aside, create, sync_directory
+from ..config import write_private
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
 
 
@@ -39,7 +39,4 @@ def newest(file: Path, anchor: str, verifier: Verifier) -> Checkpoint | None:
 
 def remember(file: Path, anchor: str, checkpoint: Checkpoint) -> None:
     """Keep that a checkpoint was handed over, durably. Raises OSError."""
-    fresh = aside(file, "new")
-    create(fresh, json.dumps({**notes(file), anchor: checkpoint.note}, ensure_ascii=False).encode())
-    fresh.replace(file)
-    sync_directory(file.parent)
+    write_private(file, json.dumps({**notes(file), anchor: checkpoint.note}, ensure_ascii=False))
