@@ -82,8 +82,7 @@ def lay_over(session: Session) -> Laying | None:
     `plan_laying` raises, and BusyError when the tree is in use.
     """
     with exclusive(session):
-        with transaction(session) as conn:
-            conn.execute("SET LOCAL synchronous_commit = on")
+        with transaction(session, durable=True):
             lock_row(session)
             found = _compare(session)
             if found is None:

@@ -239,8 +239,7 @@ def record_read(
     batches = [references[i : i + READ_BATCH] for i in range(0, len(references), READ_BATCH)]
     if not batches and total:
         batches = [references]
-    with transaction(session) as conn:
-        conn.execute("SET LOCAL synchronous_commit = on")
+    with transaction(session, durable=True):
         return append_all(
             session,
             [

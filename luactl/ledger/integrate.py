@@ -95,8 +95,7 @@ def edge(conn: Any, size: int) -> CompactRange:
 
 def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, int] | None:
     """Number one batch and sign; None when there is nothing new."""
-    with transaction(session) as conn:
-        conn.execute("SET LOCAL synchronous_commit = on")
+    with transaction(session, durable=True) as conn:
         newest = queries("ledger").newest_checkpoint(conn)
         signed, size = 0 if newest is None else int(newest[0]), queries("ledger").size(conn)
         packed = queries("ledger").number(conn, size=size, limit=batch) or b""

@@ -93,8 +93,7 @@ def prune(session: Session, plan: PrunePlan) -> PrunePlan:
     if plan.nothing:
         return plan
     note = signer.sign(_text(signer, plan.minimum))
-    with hold(session.conn, LEDGER_LOCK, busy()), transaction(session) as conn:
-        conn.execute("SET LOCAL synchronous_commit = on")
+    with hold(session.conn, LEDGER_LOCK, busy()), transaction(session, durable=True) as conn:
         at = session.clock.now()
         queries("ledger").prune(conn, minimum=plan.minimum, note=note, at=at)
         detail = {"before": plan.before.isoformat(), "entries": plan.entries, "minimum": plan.minimum}

@@ -197,8 +197,7 @@ def _hand_over(
     entry = Entry(
         "tenant.export", tenant.tenant_id, f"{KIND}:{export_id}", purpose=stated["purpose"], detail=detail
     )
-    with transaction(session) as conn:
-        conn.execute("SET LOCAL synchronous_commit = on")
+    with transaction(session, durable=True):
         entry_id = append(session, entry)
     attached = {file.name: Attachment(place / file.name, file.sha256) for file in files}
     act = certificate.Act(KIND, str(export_id), stated_bytes, receipt.document(stated), attached)
