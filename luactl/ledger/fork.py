@@ -21,7 +21,7 @@ from ..errors import RefusedError
 from .anchor import reached
 from .entry import Entry, append
 from .note import Checkpoint, NoteError, Signer, Verifier, open_checkpoint
-from .origin import PREFIX, Origin, current, read_key, write_key
+from .origin import PREFIX, Origin, current, read_key, require, write_key
 from .place import Anchor
 
 ACTION = "ledger.origin.fork"
@@ -56,9 +56,7 @@ def find_lost(session: Session) -> tuple[Branch, ...]:
     Raises RefusedError when an anchor contradicts what is here: that is no restore but a rewrite, which is
     never explained away. Raises AnchorError when an anchor cannot be read.
     """
-    origin = current(session)
-    if origin is None:
-        raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
+    origin = require(session)
     with transaction(session) as conn:
         stored = {size: bytes(root) for size, root in queries("ledger").checkpoint_sizes(conn)}
     kept = max(stored, default=0)
@@ -131,8 +129,7 @@ def fork(session: Session, lost: tuple[Branch, ...]) -> Origin:
     session.step("new signing key written")
     others = [one for one in lost if one.origin != origin.origin]
     made = Origin(signer.name, str(signer.verifier))
-    with transaction(session) as conn:
-        conn.execute("SET LOCAL synchronous_commit = on")
+    with transaction(session, durable=True) as conn:
         list(
             queries("ledger").fork_origin(
                 conn,

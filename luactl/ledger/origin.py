@@ -35,6 +35,14 @@ def current(session: Session) -> Origin | None:
     return None if row is None else Origin(*row)
 
 
+def require(session: Session) -> Origin:
+    """Return the origin that signs now. Raises RefusedError before `create_origin`."""
+    origin = current(session)
+    if origin is None:
+        raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
+    return origin
+
+
 def verifiers(session: Session) -> list[Verifier]:
     """Return the verifier keys of all origins, the current one first. Raises NoteError."""
     return [Verifier.parse(vkey) for _origin, vkey in queries("ledger").origins(session.conn)]
@@ -70,9 +78,7 @@ def own_signer(session: Session) -> Signer:
     Raises RefusedError off the ledger host, before `create_origin`, and with the key of another database.
     """
     signer = read_key(session.profile.signing_key)
-    origin = current(session)
-    if origin is None:
-        raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
+    origin = require(session)
     if origin.vkey != str(signer.verifier):
         raise RefusedError(
             f"the signing key {session.profile.signing_key} belongs to {signer.name}, not to {origin.origin}",

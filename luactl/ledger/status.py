@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..db import Session, queries
-from ..errors import RefusedError
 from .anchor import reached
 from .cosigned import CosignerState, agreed, states
 from .note import NoteError, Verifier
-from .origin import current
+from .origin import require
 from .place import Anchor, AnchorError
 
 
@@ -63,9 +62,7 @@ def waiting(session: Session) -> datetime | None:
 
 def status(session: Session) -> Status:
     """Report the state of the log. Raises RefusedError before there is an origin."""
-    origin = current(session)
-    if origin is None:
-        raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
+    origin = require(session)
     pending, oldest = queries("ledger").waiting(session.conn)
     newest = queries("ledger").newest_checkpoint(session.conn)
     size = 0 if newest is None else newest[0]

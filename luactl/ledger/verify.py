@@ -23,7 +23,7 @@ from .fork import read_forks
 from .integrate import edge
 from .merkle import TILE_HEIGHT, CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
-from .origin import current, read_key, verifiers
+from .origin import read_key, require, verifiers
 from .place import Anchor
 from .prune import checked_minimum, minimum, tile_start
 from .report import Finding, Report, Verification
@@ -53,9 +53,7 @@ def verify(
             f"{session.actor} sees only some entries, so a check could not tell what is missing",
             hint="run it as a login with lua_auditor, lua_dpo, lua_responder or lua_admin",
         )
-    origin = current(session)
-    if origin is None:
-        raise RefusedError("this database has no ledger origin", hint="`luactl init` makes one")
+    origin = require(session)
     report = Report([])
     kept = None if checkpoint_file is None else _read(checkpoint_file)
     base = None if since is None else _base(session, _read(since))
