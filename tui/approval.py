@@ -75,7 +75,6 @@ class Approvals(ByState):
 
     def on_screen_resume(self) -> None:
         """Look again when somebody comes back: what was opened may be answered."""
-        super().on_screen_resume()
         if self.every and self.console.lost is None:
             self.load()
 

@@ -99,7 +99,6 @@ class Certificate(Frame):
 
     def on_resize(self) -> None:
         """Lay it out for the new width."""
-        super().on_resize()
         self.load()
 
     @on(Right)

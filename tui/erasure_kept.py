@@ -156,7 +156,6 @@ class OnePlan(Erasing, Answering):
 
     def on_screen_resume(self) -> None:
         """Go on to the erasure once nothing stands before it."""
-        super().on_screen_resume()
         self._move_on()
 
     def _move_on(self) -> None:

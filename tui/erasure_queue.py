@@ -101,7 +101,6 @@ class Queue(ByState):
 
     def on_screen_resume(self) -> None:
         """Look again when somebody comes back: what was opened may have changed."""
-        super().on_screen_resume()
         if self.every and self.console.lost is None:
             self.load()
 

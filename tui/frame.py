@@ -1,7 +1,8 @@
 """What every screen has: its lines, its commands, and the way to the database.
 
 A screen says what it shows (`heading`, `body`), what it asks for (`load`) and what a line opens (`opened`).
-Answers come as messages; every failure ends in `failed`.
+Answers come as messages; every failure ends in `failed`. Textual calls the `on_` methods of all classes of a
+screen, its own first: none of them calls `super()`.
 """
 
 from __future__ import annotations

@@ -97,7 +97,6 @@ class Keys(Frame):
 
     def on_screen_resume(self) -> None:
         """Look again when somebody comes back: releases may have been given or taken back."""
-        super().on_screen_resume()
         if self.aged is not None and self.console.lost is None:
             self.load()
 
