@@ -50,6 +50,7 @@ class Approvals(ByState):
     """
 
     ACTIONS = (NextState,)
+    AGAIN = True
     STATES = STATES
 
     def heading(self) -> str:
@@ -72,11 +73,6 @@ class Approvals(ByState):
     def load(self) -> None:
         """Ask for them."""
         self.work(_list)
-
-    def on_screen_resume(self) -> None:
-        """Look again when somebody comes back: what was opened may be answered."""
-        if self.every and self.console.lost is None:
-            self.load()
 
     @on(Listed)
     def show(self, event: Listed) -> None:

@@ -68,6 +68,7 @@ class Queue(ByState):
     """
 
     ACTIONS = (NextState, Propose)
+    AGAIN = True
     STATES = STATES
 
     def __init__(self, slug: str | None = None) -> None:
@@ -98,11 +99,6 @@ class Queue(ByState):
     def load(self) -> None:
         """Ask for them."""
         self.work(partial(_queue, slug=self.slug))
-
-    def on_screen_resume(self) -> None:
-        """Look again when somebody comes back: what was opened may have changed."""
-        if self.every and self.console.lost is None:
-            self.load()
 
     @on(Listed)
     def show(self, event: Listed) -> None:

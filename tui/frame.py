@@ -42,6 +42,8 @@ class Frame(Screen[None]):
     """Commands of this screen alone."""
     OPENS: ClassVar[bool] = True
     """Whether a line opens something."""
+    AGAIN: ClassVar[bool] = False
+    """Whether it looks again when somebody comes back: what was opened may have changed."""
     AUTO_FOCUS = "Table"
 
     def __init_subclass__(cls) -> None:
@@ -121,6 +123,8 @@ class Frame(Screen[None]):
         """Say again what may have changed meanwhile."""
         self.touch()
         self.tick()
+        if self.AGAIN and self.every and self.console.lost is None:
+            self.load()
 
     def on_resize(self) -> None:
         """Lay the lines out anew."""

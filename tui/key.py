@@ -68,6 +68,7 @@ class Keys(Frame):
     """
 
     ACTIONS = (Releases,)
+    AGAIN = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,11 +95,6 @@ class Keys(Frame):
     def load(self) -> None:
         """Ask where they stand."""
         self.work(_status)
-
-    def on_screen_resume(self) -> None:
-        """Look again when somebody comes back: releases may have been given or taken back."""
-        if self.aged is not None and self.console.lost is None:
-            self.load()
 
     @on(Shown)
     def show(self, event: Shown) -> None:
