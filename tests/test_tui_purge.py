@@ -153,8 +153,14 @@ def test_an_erasure_that_was_cut_short_leads_to_where_it_goes_on(
         await go(pilot, Unfinished())
         await keys(pilot, "enter")
         assert isinstance(pilot.app.screen, OneErasure)
+        await keys(pilot, "x")
+        await typed(pilot, "smile")
+        await keys(pilot, "escape")
+        assert isinstance(pilot.app.screen, Unfinished)
+        assert "nothing was cut short" in text(console)
 
-    drive(script)
+    console = new_console()
+    drive(script, console=console)
 
 
 def test_keys_that_need_somebody_say_so(tenant: Tenant, home: Home) -> None:

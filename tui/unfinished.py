@@ -42,6 +42,8 @@ class Unfinished(Frame):
     Enter opens where that is done: what is due at the tenant, the erasure, or the tenant that ends.
     """
 
+    AGAIN = True
+
     def heading(self) -> str:
         """Return the name of the screen."""
         return "Cut short"
