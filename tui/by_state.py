@@ -19,16 +19,18 @@ class NextState(Command):
 
 
 class ByState(Frame):
-    """A list whose first cell says in which state a line is."""
+    """A list one of whose cells says in which state a line is."""
 
     STATES: ClassVar[Mapping[str, str]] = {}
     """Each state in the order of the head, with its style (a name of `row.STYLES`)."""
+    AT: ClassVar[int] = 0
+    """Which cell says it."""
     state = ""
     """The one state that is shown; empty: all."""
 
     def counts(self) -> str:
         """Return how many lines are in which state: `2 planned, 1 done`."""
-        states = [row.cells[0] for row in self.every]
+        states = [row.cells[self.AT] for row in self.every]
         return ", ".join(f"{states.count(one):,} {one}" for one in self.STATES if one in states)
 
     def position(self) -> str:
@@ -37,12 +39,12 @@ class ByState(Frame):
 
     def lets_through(self, row: Row, words: Sequence[str]) -> bool:
         """Keep what is in the chosen state, and what the words let through."""
-        return self.state in ("", row.cells[0]) and super().lets_through(row, words)
+        return self.state in ("", row.cells[self.AT]) and super().lets_through(row, words)
 
     @on(NextState)
     def next_state(self) -> None:
         """Go on to the next state that a line is in; after the last to all."""
-        there = {row.cells[0] for row in self.every}
+        there = {row.cells[self.AT] for row in self.every}
         order = ["", *(one for one in self.STATES if one in there)]
         self.state = order[(order.index(self.state) + 1) % len(order)] if self.state in order else ""
         self._apply_filter()

@@ -10,7 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from .command import Command
+from .by_state import ByState, NextState
 from .place import make
 from .proving import Prove, Proving, Stop
 from .row import Column, Row
@@ -32,37 +32,24 @@ class Standings(Message, bubble=False):
     found: tuple[Standing, ...]
 
 
-class NextState(Command):
-    """State: show only promises in one state; again: in the next; after the last: all."""
-
-    keys = "t"
-
-
-class Wall(Proving):
+class Wall(Proving, ByState):
     """All promises of the page with what the last proof came to. `never proven`: this login sees no proof.
 
     Enter shows the evidence, `p` proves what the filter leaves, `t` goes through the states.
     """
 
     ACTIONS = (Prove, Stop, NextState)
+    STATES, AT = STATES, 1
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = ""
         self.verdicts: dict[str, Verdict] = {}
         self.standings: dict[str, Standing] = {}
 
     def heading(self) -> str:
         """Return how far a run is, else how many promises are in which state."""
-        if self.run or not self.every:
-            return f"Promises: {self.progress}" if self.run else "Promises"
-        states = [_state(one) for one in self.standings.values()]
-        counts = [f"{states.count(state):,} {state}" for state in STATES if state in states]
-        return f"Promises: {', '.join(counts)}"
-
-    def position(self) -> str:
-        """Return which state is shown, and where the cursor stands."""
-        return f"{self.state}  {super().position()}" if self.state else super().position()
+        told = self.progress or self.counts()
+        return f"Promises: {told}" if told else "Promises"
 
     def command_line(self) -> str:
         """Return the command that lists the last states."""
@@ -85,19 +72,6 @@ class Wall(Proving):
         """Show them."""
         self.standings = {one.id: one for one in event.found}
         self.show_rows([_row(one) for one in event.found])
-        self.retitle()
-
-    def lets_through(self, row: Row, words: Sequence[str]) -> bool:
-        """Keep what is in the chosen state, and what the words let through."""
-        return self.state in ("", row.cells[1]) and super().lets_through(row, words)
-
-    @on(NextState)
-    def next_state(self) -> None:
-        """Go on to the next state that a promise is in; after the last to all."""
-        there = {_state(one) for one in self.standings.values()}
-        order = ["", *(state for state in STATES if state in there)]
-        self.state = order[(order.index(self.state) + 1) % len(order)] if self.state in order else ""
-        self._apply_filter()
         self.retitle()
 
     def chosen(self) -> Sequence[str]:
