@@ -1,4 +1,4 @@
-"""Lists whose lines have a state: counted in the head, shown one state at a time."""
+"""Lists whose lines have a state: counted in the head, and shown one state at a time where `t` does that."""
 
 from __future__ import annotations
 

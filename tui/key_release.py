@@ -13,9 +13,9 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from .ask import Ask
+from .by_state import ByState
 from .command import Command
 from .form import Field, ask_all
-from .frame import Frame
 from .notice import whole
 from .row import Column, Row
 from .table import Table
@@ -76,18 +76,18 @@ class TakeBack(Command):
     keys = "t"
 
 
-class Releases(Frame):
+class Releases(ByState):
     """Releases of keys, newest first: running, expired (open until their keys are taken back), ended.
 
     Enter shows one in full.
     """
 
     ACTIONS = (Give, Revoke, TakeBack)
+    STATES = STATES
 
     def heading(self) -> str:
         """Return how many are in which state."""
-        states = [row.cells[0] for row in self.every]
-        counts = ", ".join(f"{states.count(one):,} {one}" for one in STATES if one in states)
+        counts = self.counts()
         return f"Releases: {counts}" if counts else "Releases"
 
     def command_line(self) -> str:
