@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from textual.message import Message
 
 from luactl.errors import LuactlError
 
-from .ask import Ask
 from .command import Command
 from .frame import Frame
 from .work import Step
@@ -80,14 +80,7 @@ class Erasing(Frame):
 
     def confirm(self, question: str, slug: str, job: Job, people: int) -> None:
         """Ask for the tenant's slug, then begin."""
-
-        def typed(text: str | None) -> None:
-            if text is None:
-                self.say("not confirmed: nothing was changed")
-            else:
-                self.begin(job, people)
-
-        self.app.push_screen(Ask(f"{question} Type {slug}:", must=slug), typed)
+        self.make_sure(question, slug, partial(self.begin, job, people))
 
     def begin(self, job: Job, people: int) -> None:
         """Run a job in a thread; nothing but messages comes back."""

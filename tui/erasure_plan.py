@@ -12,7 +12,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from .ask import Ask
 from .command import Command
 from .facts import Facts
 from .frame import Frame
@@ -121,19 +120,16 @@ class Plan(Frame):
             self.say("there is nothing to confirm")
             return
         rows = sum(one.rows for one in self.plan.going)
-        question = f"Erase this person, {rows:,} rows and their keys, for good? Type {self.tenant.slug}:"
-        self.app.push_screen(Ask(question, must=self.tenant.slug), self.erase)
+        question = f"Erase this person, {rows:,} rows and their keys, for good?"
+        self.make_sure(question, self.tenant.slug, partial(self.erase, self.plan))
 
-    def erase(self, typed: str | None) -> None:
-        """Carry out the very plan that is shown."""
-        if typed is None or self.plan is None:
-            self.say("not confirmed: nothing was changed")
-            return
+    def erase(self, plan: ErasurePlan) -> None:
+        """Carry out the very plan that was shown."""
         self.steps.append("begun")
         self.state = "running"
         self.retitle()
         self.say("erasing …")
-        self.work(partial(_run, plan=self.plan, heard=self.post_message), about="erase", change=True)
+        self.work(partial(_run, plan=plan, heard=self.post_message), about="erase", change=True)
 
     @on(Propose)
     def propose(self) -> None:

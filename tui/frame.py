@@ -153,6 +153,22 @@ class Frame(Screen[None]):
         """Show one line above the keys until the next key; an empty one takes it away."""
         self.said.tell(f" {text}" if text else "", style)
 
+    def word(self, name: str) -> str:
+        """Return what is typed to confirm a change: on production the name of what it is about."""
+        return name if self.console.profile.production else "yes"
+
+    def make_sure(self, question: str, word: str, then: Callable[[], object], hint: str = "") -> None:
+        """Ask for a word, and go on once it was typed; whoever goes back is told that nothing was changed."""
+        from .ask import Ask
+
+        def typed(text: str | None) -> None:
+            if text is None:
+                self.say("not confirmed: nothing was changed")
+            else:
+                then()
+
+        self.app.push_screen(Ask(f"{question} Type {word}:", hint, must=word), typed)
+
     # The way to the database.
 
     def work(

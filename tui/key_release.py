@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
-from .ask import Ask
 from .by_state import ByState
 from .command import Command
 from .form import Field, ask_all
@@ -125,22 +125,16 @@ class Releases(ByState):
     def confirm(self, event: Planned) -> None:
         """Ask once more, then give."""
         plan = event.plan
-        word = plan.tenant if self.console.profile.production else "yes"
         until = f"{plan.expires_at:%Y-%m-%d %H:%M}"
         opens = ", ".join(plan.opens)
-        question = f"Let {plan.person} open {opens} of {plan.tenant} until {until}? Type {word}:"
+        question = f"Let {plan.person} open {opens} of {plan.tenant} until {until}?"
         hint = f"their key begins {plan.public_key[:16]}   enter: go on   esc: go back"
-        self.app.push_screen(Ask(question, hint, must=word), partial(self._give, event.new))
+        then = partial(self._change, partial(_give, new=event.new))
+        self.make_sure(question, self.word(plan.tenant), then, hint)
 
-    def _give(self, new: NewRelease, typed: str | None) -> None:
-        self._change(partial(_give, new=new), typed)
-
-    def _change(self, job: partial[Changed], typed: str | None) -> None:
-        if typed is None:
-            self.say("not confirmed: nothing was changed")
-        else:
-            self.say("working …")
-            self.work(job, about="change", change=True)
+    def _change(self, job: Callable[[Session], Changed]) -> None:
+        self.say("working …")
+        self.work(job, about="change", change=True)
 
     @on(Revoke)
     def revoke(self) -> None:
@@ -150,9 +144,8 @@ class Releases(ByState):
             self.say("nothing to take back: its keys open nothing any more" if row else "there is none")
             return
         tenant, person = row.cells[1], row.cells[2]
-        word = tenant if self.console.profile.production else "yes"
-        ask = Ask(f"Take the keys of {tenant} back from {person}? Type {word}:", must=word)
-        self.app.push_screen(ask, partial(self._change, partial(_revoke, release_id=row.key)))
+        then = partial(self._change, partial(_revoke, release_id=row.key))
+        self.make_sure(f"Take the keys of {tenant} back from {person}?", self.word(tenant), then)
 
     @on(TakeBack)
     def take_back(self) -> None:
@@ -161,10 +154,8 @@ class Releases(ByState):
         if not expired:
             self.say("no release has expired")
             return
-        profile = self.console.profile
-        word = profile.name if profile.production else "yes"
-        ask = Ask(f"Take back the keys of {expired:,} expired releases? Type {word}:", must=word)
-        self.app.push_screen(ask, partial(self._change, partial(_take_back)))
+        question = f"Take back the keys of {expired:,} expired releases?"
+        self.make_sure(question, self.word(self.console.profile.name), partial(self._change, _take_back))
 
     @on(Changed)
     def changed(self, event: Changed) -> None:

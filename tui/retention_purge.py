@@ -13,7 +13,6 @@ from textual.message import Message
 
 from luactl.errors import LuactlError
 
-from .ask import Ask
 from .command import Command
 from .facts import Facts
 from .frame import Frame
@@ -116,24 +115,19 @@ class Purge(Frame):
         if self.plan is None or self.begun or not self.plan.tenants:
             self.say("there is nothing to purge")
             return
-        profile = self.console.profile
-        word = (self.slug or profile.name) if profile.production else "yes"
+        word = self.word(self.slug or self.console.profile.name)
         what = f"{counted(self.rows, 'row')} of {counted(len(self.plan.tenants), 'tenant')}"
-        question = f"Delete {what} for good? Type {word}:"
-        self.app.push_screen(Ask(question, must=word), self.purge)
+        self.make_sure(f"Delete {what} for good?", word, partial(self.purge, self.plan))
 
-    def purge(self, typed: str | None) -> None:
-        """Carry out the very plan that is shown."""
-        if typed is None or self.plan is None:
-            self.say("not confirmed: nothing was changed")
-            return
+    def purge(self, plan: PurgePlan) -> None:
+        """Carry out the very plan that was shown."""
         self.begun, self.state = True, "running"
         self.retitle()
         self.say("purging …")
         heard = self.post_message
         job = partial(
             _purge,
-            plan=self.plan,
+            plan=plan,
             deleted=lambda rows: heard(Deleted(rows)),
             step=lambda name: heard(Step(name)),
         )
