@@ -68,7 +68,6 @@ class Erasing(Frame):
         self.halt: Event | None = None
         """Set to stop the run; None while there is none."""
         self.gone = self.people = 0
-        self.steps: list[str] = []
 
     @property
     def progress(self) -> str:
@@ -85,7 +84,7 @@ class Erasing(Frame):
     def begin(self, job: Job, people: int) -> None:
         """Run a job in a thread; nothing but messages comes back."""
         halt, heard = Event(), self.post_message
-        self.halt, self.gone, self.people, self.steps = halt, 0, people, []
+        self.halt, self.gone, self.people = halt, 0, people
 
         def told(name: str) -> None:
             heard(Step(name))
@@ -115,7 +114,6 @@ class Erasing(Frame):
     @on(Step)
     def stepped(self, event: Step) -> None:
         """Show how far it is."""
-        self.steps.append(event.text)
         self.say(f"erasing: {event.text}")
 
     @on(Gone)
