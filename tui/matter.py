@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.promise import Standing
+    from luactl.request import Line
     from luactl.retention import Coming
 
 LATELY, SOON = timedelta(days=7), timedelta(days=30)
 """A promise proven longer ago is one to prove again; a waiver that ends sooner is told."""
-WEEK = 7
-"""A request that has fewer days left is told in another colour."""
+LAST_DAYS = 7
+"""A request that has no more days left than that is told in another colour."""
 COUNTED = 20
 """At how many tenants the rows that are due are counted."""
 NAMED = 3
@@ -102,9 +103,15 @@ def requests(session: Session) -> Matter:
         return Matter("requests", "no request of a data subject is open", "good")
     late, first = sum(one.overdue for one in found), found[0]
     counted = f"{len(found):,} open, {late:,} overdue" if late else f"{len(found):,} open"
-    soon = first.days_left is not None and first.days_left <= WEEK
-    style = "bad" if late else "warn" if soon else ""
-    return Matter("requests", f"{counted}; first {first.right} at {first.tenant}, due {first.due_on}", style)
+    text = f"{counted}; first {first.right} at {first.tenant}, due {first.due_on}"
+    return Matter("requests", text, pressing(first))
+
+
+def pressing(one: Line) -> str:
+    """Return the style of an open request: bad once it is late, warn in its last days."""
+    if one.overdue:
+        return "bad"
+    return "warn" if one.days_left is not None and one.days_left <= LAST_DAYS else ""
 
 
 def retention(session: Session) -> Matter:

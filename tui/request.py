@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from .frame import Frame
+from .matter import pressing
 from .place import make
 from .row import Column, Row
 from .table import Table
@@ -17,9 +18,6 @@ from .table import Table
 if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.request import Line
-
-SOON_DAYS = 7
-"""So many days before its last one a request is told in another colour."""
 
 
 @dataclass
@@ -75,7 +73,4 @@ def _row(one: Line) -> Row:
         f"{one.due_on}", f"{one.days_left:,}", one.right, one.tenant, waits, one.reference,
         f"{one.received_at:%Y-%m-%d}", str(one.request_id),
     )  # fmt: skip
-    soon = one.days_left is not None and one.days_left <= SOON_DAYS
-    return Row(
-        one.request_id, cells, "bad" if one.overdue else "warn" if soon else "", copy=str(one.request_id)
-    )
+    return Row(one.request_id, cells, pressing(one), copy=str(one.request_id))
