@@ -31,7 +31,7 @@ from luactl.ledger.anchor import AnchorError, anchors
 from luactl.ledger.entry import Stamp, canonical, new_id, time_of
 from luactl.ledger.merkle import leaf_hash
 from luactl.ledger.note import Signer
-from luactl.ledger.proof import part_root
+from luactl.ledger.tree import part_root
 
 init, actor, admin_login = support_ledger.init, support_ledger.actor, support_ledger.admin_login
 

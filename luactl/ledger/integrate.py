@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold
 from .anchor import reached
-from .merkle import TILE_HEIGHT, CompactRange
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
 from .place import Anchor, AnchorError
+from .tree import edge, read_hashes
 
 BATCH = 10_000
 LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
@@ -77,22 +76,6 @@ def _lock(session: Session) -> Iterator[None]:
         yield
 
 
-def edge(conn: Any, size: int) -> CompactRange:
-    """Rebuild the right edge of the stored tree of a size: at most 255 hashes a level are read."""
-    tiles: list[list[bytes]] = []
-    level = 0
-    while level == 0 or size >> (TILE_HEIGHT * level):
-        first = size >> (TILE_HEIGHT * (level + 1)) << TILE_HEIGHT
-        if level == 0:
-            rows = queries("ledger").loose_leaves(conn, first=first, size=size)
-        else:
-            end = size >> (TILE_HEIGHT * level)
-            rows = queries("ledger").loose_subtrees(conn, level=level, first=first, end=end)
-        tiles.append([row[0] for row in rows])
-        level += 1
-    return CompactRange.from_tiles(size, tiles)
-
-
 def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, int] | None:
     """Number one batch and sign; None when there is nothing new."""
     with transaction(session, durable=True) as conn:
@@ -101,7 +84,7 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
         packed = queries("ledger").number(conn, size=size, limit=batch) or b""
         hashes = [packed[place : place + 32] for place in range(0, len(packed), 32)]
         if size > signed:  # numbered, and nobody signed: the call that should have was never made
-            hashes = [row[0] for row in queries("ledger").leaf_hashes(conn, first=signed, end=size)] + hashes
+            hashes = read_hashes(conn, 0, signed, size) + hashes
         if not hashes:
             return None
         tree = edge(conn, signed)

@@ -11,8 +11,9 @@ from uuid import UUID
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError
 from .entry import time_of
-from .merkle import TILE_HEIGHT, fold, inclusion_parts, leaf_hash, perfect, root_over, verify_inclusion
+from .merkle import inclusion_parts, leaf_hash, verify_inclusion
 from .note import Verifier, open_checkpoint
+from .tree import part_root
 
 
 @dataclass(frozen=True)
@@ -61,27 +62,6 @@ def _find(session: Session, entry_id: UUID) -> tuple[Any, ...]:
             hint="`luactl log search` lists entries with their ids",
         )
     return row
-
-
-def part_root(conn: Any, begin: int, end: int) -> bytes:
-    """Return the root over leaves begin..end from what is stored, reading few hashes."""
-    return fold([_perfect_root(conn, height, index) for height, index in perfect(begin, end)])
-
-
-def _perfect_root(conn: Any, height: int, index: int) -> bytes:
-    level, above = divmod(height, TILE_HEIGHT)
-    first, end = index << above, (index + 1) << above
-    if level == 0:
-        rows = queries("ledger").leaf_hashes(conn, first=first, end=end)
-    else:
-        rows = queries("ledger").subtree_hashes(conn, level=level, first=first, end=end)
-    hashes = [row[0] for row in rows]
-    if len(hashes) < end - first:
-        raise RefusedError(
-            "the hashes that this proof needs were pruned",
-            hint="proofs from the minimum index on are there; `luactl ledger status` shows it",
-        )
-    return root_over(hashes)
 
 
 def prove(session: Session, entry_id: UUID) -> Proof:

@@ -11,7 +11,7 @@ from ..db import Session, queries, transaction
 from ..disk import create
 from ..errors import RefusedError, UsageError
 from .merkle import consistency_parts
-from .proof import part_root
+from .tree import part_root
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
 from .merkle import TILE_HEIGHT, TILE_WIDTH
 from .prune import minimum, tile_start
+from .tree import read_hashes
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,7 @@ def _level(conn: Any, level: int, size: int) -> Iterator[bytes]:
     """Yield the hashes of a level, a tile at a time."""
     count = size >> (TILE_HEIGHT * level)
     for first in range(0, count, TILE_WIDTH):
-        end = min(first + TILE_WIDTH, count)
-        if level == 0:
-            rows = queries("ledger").leaf_hashes(conn, first=first, end=end)
-        else:
-            rows = queries("ledger").subtree_hashes(conn, level=level, first=first, end=end)
-        yield from (bytes(row[0]) for row in rows)
+        yield from read_hashes(conn, level, first, min(first + TILE_WIDTH, count))
 
 
 def _bodies(conn: Any, first: int, size: int) -> Iterator[bytes]:

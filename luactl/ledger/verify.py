@@ -20,13 +20,13 @@ from .claim import Source, anchored, given, stored, unexplained
 from .columns import check_entry
 from .cosigned import claims as cosigned_claims
 from .fork import read_forks
-from .integrate import edge
 from .merkle import TILE_HEIGHT, CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import read_key, require, verifiers
 from .place import Anchor
 from .prune import checked_minimum, minimum, tile_start
 from .report import Finding, Report, Verification
+from .tree import edge, read_hashes
 
 __all__ = ["Finding", "Verification", "verify"]
 WINDOW = 1 << 14
@@ -169,9 +169,7 @@ class _Check:
     def _begin_pruned(self, begin: int) -> bool:
         """Stand the tree on the roots of tiles whose leaves were pruned, each level checked by the next."""
         made = []
-        for (hash_,) in queries("ledger").subtree_hashes(
-            self.conn, level=1, first=0, end=begin >> TILE_HEIGHT
-        ):
+        for hash_ in read_hashes(self.conn, 1, 0, begin >> TILE_HEIGHT):
             made += [(1, self.tree.size >> TILE_HEIGHT, hash_), *self.tree.push_tile(hash_)]
         if self.tree.size != begin:
             self.report.add(f"stored subtrees below the minimum index {self.least:,} are gone")

@@ -88,21 +88,12 @@ SELECT size, root, note, signed_at FROM ledger.checkpoint ORDER BY size DESC LIM
 -- The signed note for one size.
 SELECT note FROM ledger.checkpoint WHERE size = :size::bigint;
 
--- name: loose_leaves
--- Leaf hashes of the last, unfinished tile of a tree of that size.
-SELECT hash FROM ledger.leaf WHERE index >= :first::bigint AND index < :size::bigint ORDER BY index;
-
--- name: loose_subtrees
--- Hashes of the last, unfinished tile of one level, of which there are `end` in all.
-SELECT hash FROM ledger.subtree
-WHERE level = :level::smallint AND index >= :first::bigint AND index < :end::bigint ORDER BY index;
-
 -- name: leaf_hashes
 -- Leaf hashes first … end - 1.
 SELECT hash FROM ledger.leaf WHERE index >= :first::bigint AND index < :end::bigint ORDER BY index;
 
 -- name: subtree_hashes
--- Hashes first … end - 1 of one level.
+-- Roots first … end - 1 of the full subtrees of one level.
 SELECT hash FROM ledger.subtree
 WHERE level = :level::smallint AND index >= :first::bigint AND index < :end::bigint ORDER BY index;
 
