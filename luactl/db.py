@@ -65,11 +65,17 @@ def queries(noun: str) -> Any:
 
 @contextmanager
 def transaction(
-    session: Session, tenant_id: int | None = None, *, lock_timeout: str | None = None, durable: bool = False
+    session: Session,
+    tenant_id: int | None = None,
+    *,
+    lock_timeout: str | None = None,
+    durable: bool = False,
+    snapshot: bool = False,
 ) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """Run one top-level transaction, in the context of a tenant if one is given.
 
     `durable`: COMMIT is answered when it is on disk, whatever the login's or the server's settings say.
+    `snapshot`: it reads the state of one moment, and changes nothing.
 
     The context is a SET LOCAL statement of its own at the top level, never set_config() and never
     nested: elsewhere policies would silently see nothing. Waits for locks as long as `lock_timeout` says,
@@ -81,7 +87,7 @@ def transaction(
         raise RuntimeError("a tenant's transaction must be a top-level one")
     committing = False
     try:
-        with _block(session.conn, _settings(tenant_id, lock_timeout or LOCK_TIMEOUT, durable)):
+        with _block(session.conn, _settings(tenant_id, lock_timeout or LOCK_TIMEOUT, durable, snapshot)):
             yield session.conn
             session.step("about to commit")
             committing = True
@@ -113,11 +119,13 @@ def _block(conn: psycopg.Connection[tuple[Any, ...]], settings: sql.Composed) ->
         conn.commit()
 
 
-def _settings(tenant_id: int | None, lock_timeout: str, durable: bool) -> sql.Composed:
+def _settings(tenant_id: int | None, lock_timeout: str, durable: bool, snapshot: bool) -> sql.Composed:
     settings: list[sql.Composable] = [
         sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)),
         sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
     ]
+    if snapshot:
+        settings.append(sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     if durable:
         settings.append(sql.SQL("SET LOCAL synchronous_commit = on"))
     if tenant_id is not None:

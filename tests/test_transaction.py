@@ -26,6 +26,10 @@ def test_settings_hold_within_and_end_with_it(session: Session) -> None:
     with transaction(session) as conn:
         assert shown(conn, "synchronous_commit") == "off"
         assert shown(conn, "lua.tenant_id") == ""
+        assert shown(conn, "transaction_isolation") == "read committed"
+    with transaction(session, snapshot=True) as conn:
+        names = ("transaction_isolation", "transaction_read_only")
+        assert [shown(conn, name) for name in names] == ["repeatable read", "on"]
 
 
 @pytest.mark.parametrize("error", [psycopg.Rollback, ValueError, KeyboardInterrupt])

@@ -70,8 +70,7 @@ def prove(session: Session, entry_id: UUID) -> Proof:
     Raises NotFoundError for an unknown entry, RefusedError while it is pending or when the proof does not
     hold.
     """
-    with transaction(session) as conn:
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with transaction(session, snapshot=True) as conn:
         _id, _at, body, index, _hash = _find(session, entry_id)
         if index is None:
             raise RefusedError(

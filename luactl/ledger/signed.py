@@ -40,8 +40,7 @@ def newest_checkpoint(session: Session, since: int | None = None) -> SignedCheck
 
     Raises RefusedError when nothing is signed yet, UsageError for a size beyond it.
     """
-    with transaction(session) as conn:
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with transaction(session, snapshot=True) as conn:
         row = queries("ledger").newest_checkpoint(conn)
         if row is None:
             raise RefusedError(

@@ -66,8 +66,7 @@ def export_tiles(session: Session, folder: Path, *, entries: bool = False) -> Ti
         folder.mkdir(mode=0o700)
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror}", hint="name a new folder") from error
-    with transaction(session) as conn:
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with transaction(session, snapshot=True) as conn:
         newest = queries("ledger").newest_checkpoint(conn)
         if newest is None:
             raise RefusedError(

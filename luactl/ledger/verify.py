@@ -64,8 +64,7 @@ def verify(
             hint="give a newer one, or check all that is there: `luactl ledger verify`",
         )
     places = reached(session.profile)
-    with transaction(session) as conn:
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with transaction(session, snapshot=True) as conn:
         # Leaf by leaf in the order of the log: sorting all bodies would take the server's disk.
         conn.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         conn.execute("SET LOCAL statement_timeout = 0")
