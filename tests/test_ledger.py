@@ -302,12 +302,17 @@ def test_what_was_numbered_and_never_signed_is_signed_by_the_next_run(
     actor: Actor, admin_login: Session
 ) -> None:
     """Whoever may integrate may number without signing: that stops nothing."""
-    write(admin_login, *["a"] * 300)
+    id_, *_more = write(admin_login, *["a"] * 300)
     row = actor("lua_operator").conn.execute("SELECT ledger.number(0, 280)").fetchone()
     assert row is not None
     assert len(row[0]) == 280 * 32
     assert any("no checkpoint covers" in problem for problem in problems(admin_login))
+    shown = ledger.show(admin_login, id_)
+    assert (shown.index, shown.intact) == (None, True)
+    with pytest.raises(RefusedError, match="no checkpoint covers"):
+        ledger.prove(admin_login, id_)
     assert ledger.integrate(admin_login) is not None
+    assert ledger.show(admin_login, id_).index == 1
     assert ledger.status(admin_login).size == 301
     assert problems(admin_login) == []
 

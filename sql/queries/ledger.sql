@@ -121,9 +121,10 @@ SELECT NOT row_security_active('ledger.entry')
     OR pg_has_role('lua_auditor', 'USAGE') OR pg_has_role('lua_dpo', 'USAGE');
 
 -- name: entry^
--- One entry with its place in the log; index is null while it is pending.
+-- One entry with its place in the log; index is null while no checkpoint covers it.
 SELECT e.id, e.at, e.body, l.index, l.hash
-FROM ledger.entry e LEFT JOIN ledger.leaf l ON l.id = e.id AND l.at = e.at
+FROM ledger.entry e
+LEFT JOIN ledger.leaf l ON l.id = e.id AND l.at = e.at AND l.index < (SELECT max(size) FROM ledger.checkpoint)
 WHERE e.id = :id::uuid AND e.at = :at::timestamptz;
 
 -- name: verify_leaves
