@@ -13,6 +13,7 @@ from ..errors import NotFoundError, RefusedError
 from .entry import time_of
 from .merkle import inclusion_parts, leaf_hash, verify_inclusion
 from .note import Verifier, open_checkpoint
+from .signed import newest
 from .tree import part_root
 
 
@@ -77,7 +78,7 @@ def prove(session: Session, entry_id: UUID) -> Proof:
                 f"no checkpoint covers entry {entry_id} yet",
                 hint="run `luactl ledger integrate` on the ledger host",
             )
-        size, stored_root, note, _signed_at = queries("ledger").newest_checkpoint(conn)
+        size, stored_root, note, _signed_at = newest(conn)
         hashes = tuple(part_root(conn, begin, end) for begin, end in inclusion_parts(index, size))
         vkey = queries("ledger").current_origin(conn)[1]
     checkpoint = open_checkpoint(note, [Verifier.parse(vkey)])

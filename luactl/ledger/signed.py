@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ..db import Session, queries, transaction
 from ..disk import create
@@ -35,18 +36,21 @@ class SignedCheckpoint:
         return "\n".join([*lines, self.note])
 
 
+def newest(conn: Any) -> tuple[int, bytes, str, datetime]:
+    """Return size, root, note and time of what was signed last. Raises RefusedError when nothing is."""
+    row: tuple[int, bytes, str, datetime] | None = queries("ledger").newest_checkpoint(conn)
+    if row is None:
+        raise RefusedError("nothing is signed yet", hint="run `luactl ledger integrate` on the ledger host")
+    return row
+
+
 def newest_checkpoint(session: Session, since: int | None = None) -> SignedCheckpoint:
     """Return the newest checkpoint, with a consistency proof from a size if one is given.
 
     Raises RefusedError when nothing is signed yet, UsageError for a size beyond it.
     """
     with transaction(session, snapshot=True) as conn:
-        row = queries("ledger").newest_checkpoint(conn)
-        if row is None:
-            raise RefusedError(
-                "nothing is signed yet", hint="run `luactl ledger integrate` on the ledger host"
-            )
-        size, root, note, signed_at = row
+        size, root, note, signed_at = newest(conn)
         if since is not None and since > size:
             raise UsageError(
                 f"the log has {size:,} signed entries, not {since:,}", hint="give a smaller size"
@@ -54,7 +58,7 @@ def newest_checkpoint(session: Session, since: int | None = None) -> SignedCheck
         proof: tuple[bytes, ...] = ()
         if since:
             proof = tuple(part_root(conn, begin, end) for begin, end in consistency_parts(since, size))
-    return SignedCheckpoint(size, bytes(root), signed_at, note, since, proof)
+    return SignedCheckpoint(size, root, signed_at, note, since, proof)
 
 
 def write_checkpoint(found: SignedCheckpoint, out: Path) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..db import Session, queries, transaction
-from ..errors import RefusedError, UsageError
+from ..errors import UsageError
 from .merkle import TILE_HEIGHT, TILE_WIDTH
 from .prune import minimum, tile_start
+from .signed import newest
 from .tree import read_hashes
 
 
@@ -67,12 +68,7 @@ def export_tiles(session: Session, folder: Path, *, entries: bool = False) -> Ti
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror}", hint="name a new folder") from error
     with transaction(session, snapshot=True) as conn:
-        newest = queries("ledger").newest_checkpoint(conn)
-        if newest is None:
-            raise RefusedError(
-                "nothing is signed yet", hint="run `luactl ledger integrate` on the ledger host"
-            )
-        size, note = int(newest[0]), str(newest[2])
+        size, _root, note, _signed_at = newest(conn)
         least, _note = minimum(conn)
         start = tile_start(least) >> TILE_HEIGHT
         written, level = 0, 0
