@@ -163,6 +163,14 @@ def test_published_tiles() -> None:
         assert data == (folder / "tile/entries" / name).read_bytes()
 
 
+def test_a_log_of_which_nothing_is_signed_leaves_no_folder(admin_login: Session, tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="nothing is signed yet"):
+        export_tiles(admin_login, tmp_path / "log")
+    assert not (tmp_path / "log").exists()
+    ledger.integrate(admin_login)
+    assert export_tiles(admin_login, tmp_path / "log").size == 1
+
+
 def test_exported_tiles_lead_to_the_checkpoint(aged: tuple[Session, list[Any]], tmp_path: Path) -> None:
     session, _ids = aged
     done = export_tiles(session, tmp_path / "log", entries=True)

@@ -18,6 +18,9 @@ from .prune import minimum, tile_start
 from .signed import newest
 from .tree import read_hashes
 
+AT_ONCE = 64 * TILE_WIDTH
+"""Hashes that are read at a time."""
+
 
 @dataclass(frozen=True)
 class Tiles:
@@ -63,19 +66,14 @@ def export_tiles(session: Session, folder: Path, *, entries: bool = False) -> Ti
 
     Raises UsageError when the folder cannot be made, RefusedError when nothing is signed yet.
     """
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror}", hint="name a new folder") from error
     with transaction(session, snapshot=True) as conn:
         size, _root, note, _signed_at = newest(conn)
         least, _note = minimum(conn)
-        start = tile_start(least) >> TILE_HEIGHT
-        written, level = 0, 0
+        _make(folder)
+        written, level, first = 0, 0, tile_start(least) >> TILE_HEIGHT
         while size >> (TILE_HEIGHT * level):
-            first = start if level == 0 else 0
-            written += _write(folder / f"tile/{level}", tiles_of(_level(conn, level, size), first))
-            level += 1
+            written += _write(folder / f"tile/{level}", tiles_of(_level(conn, level, first, size), first))
+            level, first = level + 1, 0
         bundles = 0
         if entries:
             full = -(-least // TILE_WIDTH)
@@ -84,6 +82,13 @@ def export_tiles(session: Session, folder: Path, *, entries: bool = False) -> Ti
             )
     (folder / "checkpoint").write_text(note, encoding="utf-8")
     return Tiles(str(folder), size, least, written, bundles)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}", hint="name a new folder") from error
 
 
 def _write(folder: Path, files: Iterator[tuple[str, bytes]]) -> int:
@@ -96,11 +101,11 @@ def _write(folder: Path, files: Iterator[tuple[str, bytes]]) -> int:
     return written
 
 
-def _level(conn: Any, level: int, size: int) -> Iterator[bytes]:
-    """Yield the hashes of a level, a tile at a time."""
+def _level(conn: Any, level: int, tile: int, size: int) -> Iterator[bytes]:
+    """Yield the hashes of a level from a tile on, some tiles at a time."""
     count = size >> (TILE_HEIGHT * level)
-    for first in range(0, count, TILE_WIDTH):
-        yield from read_hashes(conn, level, first, min(first + TILE_WIDTH, count))
+    for first in range(tile * TILE_WIDTH, count, AT_ONCE):
+        yield from read_hashes(conn, level, first, min(first + AT_ONCE, count))
 
 
 def _bodies(conn: Any, first: int, size: int) -> Iterator[bytes]:
