@@ -133,9 +133,7 @@ def load(file: Path) -> PersonKey | None:
 
 def bound(tree_id: bytes, release_id: bytes, path: bytes, version: int) -> bytes:
     """Return what a released node key is bound to."""
-    return (
-        b"luactl/1|release|" + tree_id + release_id + bytes([len(path)]) + path + version.to_bytes(4, "big")
-    )
+    return RELEASED + tree_id + release_id + bytes([len(path)]) + path + version.to_bytes(4, "big")
 
 
 def seal_to(public: bytes, node_key: bytes, place: bytes) -> bytes:
