@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .disk import aside, sweep, sync_directory
+from .disk import replace_file
 from .errors import NoConnectionError, RefusedError, UsageError
 
 INIT_HINT = "run `luactl init` to make an embedded database, or `luactl init --dsn …` to name one"
@@ -467,15 +467,4 @@ def write_private(path: Path, text: str) -> None:
     """Replace a file of our own (mode 0600) in one step, durably. Raises OSError."""
     if not path.parent.is_dir():
         private_folder(path.parent)
-    sweep(path)
-    fresh = aside(path, "new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_directory(path.parent)
-    finally:
-        fresh.unlink(missing_ok=True)
+    replace_file(path, text.encode())

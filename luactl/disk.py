@@ -62,6 +62,11 @@ def create(path: Path, data: bytes | bytearray) -> None:
 
     Follows no link. Raises FileExistsError, OSError.
     """
+    _write(path, data)
+    sync_directory(path.parent)
+
+
+def _write(path: Path, data: bytes | bytearray) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
@@ -69,4 +74,19 @@ def create(path: Path, data: bytes | bytearray) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, data: bytes | bytearray) -> None:
+    """Put a new file of mode 0600 in the place of another in one step, durably. Raises OSError.
+
+    What killed processes left beside it goes first.
+    """
+    sweep(path)
+    fresh = aside(path, "new")
+    fresh.unlink(missing_ok=True)
+    try:
+        _write(fresh, data)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     sync_directory(path.parent)

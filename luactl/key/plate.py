@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from ..disk import aside, create, sync_directory
+from ..disk import replace_file
 
 MAGIC = b"LUAPLACE"
 SIZE = 256
@@ -66,11 +66,7 @@ def read(folder: Path) -> bytes:
 
 def lay(folder: Path, plate: bytes) -> None:
     """Write the plate of a folder durably, in the place of another. Raises OSError."""
-    new = aside(folder / FILE_NAME, "new")
-    new.unlink(missing_ok=True)
-    create(new, plate)
-    new.replace(folder / FILE_NAME)
-    sync_directory(folder)
+    replace_file(folder / FILE_NAME, plate)
 
 
 def take(folder: Path) -> None:
