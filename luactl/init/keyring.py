@@ -39,7 +39,7 @@ def make_keys(session: Session, folder: Path) -> None:
     from ..key import create_tree
     from ..key.book import open_books, sync
     from ..key.register import call, enrol
-    from ..key.root import exclusive
+    from ..key.root import exclusive, standing
 
     unfinished = _mark(private_folder(folder))
     if not queries("key").tree(session.conn):
@@ -53,7 +53,7 @@ def make_keys(session: Session, folder: Path) -> None:
             book.prepare()
             sync(session, book)
             session.step(f"book {number} written")
-        enrol(session, call(session, queries("key").tree(session.conn)[0]))
+        enrol(session, call(session, standing(session)[0]))
     unfinished.unlink(missing_ok=True)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..db import Session, queries, transaction
-from ..errors import RefusedError
 from .holder import Destroyed
+from .root import no_tree
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def root_age(session: Session, epochs: Collection[int] = ()) -> RootAge:
     with transaction(session) as conn:
         found = noun.root_since(conn)
         if found is None:
-            raise RefusedError("this database has no key tree", hint="run `luactl init`")
+            raise no_tree()
         rows = list(noun.fates_left(conn, at=session.clock.now()))
         ended = dict(noun.epochs_ended(conn, epochs=sorted(epochs)))
     return RootAge(found[0], found[1], tuple(Destroyed(*row) for row in rows), ended)

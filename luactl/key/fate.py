@@ -14,7 +14,7 @@ from ..db import Session, queries, transaction
 from ..errors import LuactlError
 from . import plate
 from .holder import Destroyed, Holder, HolderError, UnusableRootError, open_holders
-from .root import wipe
+from .root import standing, wipe
 
 
 def destroy(session: Session, holder: Holder, tree_id: UUID, epoch: int) -> Destroyed:
@@ -57,7 +57,7 @@ def fate(session: Session, epoch: int) -> tuple[Destroyed, ...]:
     Raises LuactlError when one still has it, RefusedError off a key host.
     """
     with transaction(session) as conn:
-        tree_id, now = queries("key").tree(conn)[:2]
+        tree_id, now, _change = standing(session)
         rows = [Destroyed(*row) for row in queries("key").fates(conn, epoch=epoch)]
     if epoch >= now:
         raise ValueError(f"epoch {epoch} is not over")

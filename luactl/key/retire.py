@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from ..db import Session, queries, transaction
+from ..db import Session, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
 from ..line import checked
 from . import consent
 from .register import Kind, Place, call, end
-from .root import exclusive
+from .root import exclusive, standing
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,13 @@ def plan(session: Session, kind: Kind, which: str, reason: str) -> Retirement:
     Raises NotFoundError, UsageError when several have that name, RefusedError for a place that the profile
     names (which is removed), and for the last one of its kind.
     """
-    tree = queries("key").tree(session.conn)
-    if tree is None:
-        raise RefusedError("this database has no key tree", hint="run `luactl init`")
-    roll = call(session, tree[0])
+    return _look(session, kind, which, reason)[0]
+
+
+def _look(session: Session, kind: Kind, which: str, reason: str) -> tuple[Retirement, Place]:
+    """Return what would be retired, and its row."""
+    tree_id, epoch, _change = standing(session)
+    roll = call(session, tree_id)
     named = {one.place.name for one in roll.named if one.kind == kind}
     if which in named:
         raise _named_here(session, kind, which)
@@ -47,7 +50,7 @@ def plan(session: Session, kind: Kind, which: str, reason: str) -> Retirement:
         raise _named_here(session, kind, roll.ids[row.place_id].place.name)
     if not any(one.kind == kind and one.retired_at is None and one != row for one in roll.rows):
         raise RefusedError(f"that is the last {kind}", hint="add another first")
-    return Retirement(kind, row.place_id, row.name, row.host, tree[1], checked("reason", reason))
+    return Retirement(kind, row.place_id, row.name, row.host, epoch, checked("reason", reason)), row
 
 
 def _named_here(session: Session, kind: Kind, name: str) -> RefusedError:
@@ -87,9 +90,7 @@ def retire(session: Session, wanted: Retirement) -> Retirement:
         reason=wanted.reason,
     )
     with exclusive(session):
-        again = plan(session, wanted.kind, str(wanted.place_id), wanted.reason)
-        tree = queries("key").tree(session.conn)
-        row = next(one for one in call(session, tree[0]).rows if one.place_id == wanted.place_id)
+        again, row = _look(session, wanted.kind, str(wanted.place_id), wanted.reason)
         with transaction(session):
             consent.use(session, granted)
             end(session, row, wanted.reason, root_left=wanted.kind == "holder")

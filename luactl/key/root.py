@@ -97,6 +97,19 @@ def _busy() -> BusyError:
     )
 
 
+def no_tree() -> RefusedError:
+    """Say that the database has no key tree."""
+    return RefusedError("this database has no key tree", hint="run `luactl init`")
+
+
+def standing(session: Session) -> tuple[UUID, int, int]:
+    """Return which tree this is, at which epoch, and its newest change. Raises RefusedError for none."""
+    found: tuple[UUID, int, int] | None = queries("key").tree(session.conn)
+    if found is None:
+        raise no_tree()
+    return found
+
+
 @contextmanager
 def exclusive(session: Session, lock_timeout: str | None = None) -> Iterator[Hold]:
     """Hold the tree alone over several transactions. Raises BusyError after the lock time-out."""
@@ -110,5 +123,5 @@ def lock_row(session: Session) -> tuple[UUID, int]:
     with _explain_wait():
         row = queries("key").lock_row(session.conn)
     if row is None or row[0] is None:
-        raise RefusedError("this database has no key tree", hint="run `luactl init`")
+        raise no_tree()
     return row[0], row[1]

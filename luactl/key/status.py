@@ -11,7 +11,7 @@ from ..errors import RefusedError
 from .book import EMPTY, Book, open_books
 from .holder import ForeignRootError, Holder, HolderError, Medium, UnusableRootError, open_holders
 from .register import Place, Roll, call
-from .root import wipe
+from .root import standing, wipe
 
 
 class State(StrEnum):
@@ -114,10 +114,7 @@ def status(session: Session, *, count: bool = True) -> KeyStatus:
 
 def survey(session: Session, *, count: bool = False) -> tuple[KeyStatus, Roll]:
     """Return the same, and the register of places beside those of the profile."""
-    tree = queries("key").tree(session.conn)
-    if tree is None:
-        raise RefusedError("this database has no key tree", hint="run `luactl init`")
-    tree_id, epoch, change = tree
+    tree_id, epoch, change = standing(session)
     holders = tuple(_holder(holder, tree_id) for holder in open_holders(session.profile.holders))
     books = tuple(_book(book) for book in open_books(session.profile.books))
     nodes = queries("key").count_nodes(session.conn) if count else 0

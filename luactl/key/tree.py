@@ -20,7 +20,7 @@ from .holder import Holder, open_holders
 from .node import Keys, OpenNode, fresh_keys, seal_node, top_key
 from .path import TOP, ancestors
 from .register import call, hang, insert
-from .root import NoRootError, lock_shared, place, read_root, wipe
+from .root import NoRootError, lock_shared, no_tree, place, read_root, wipe
 from .rows import fetch
 
 ATTEMPTS = 5
@@ -83,7 +83,7 @@ class Nodes:
             asked = wanted[start : start + BATCH]
             rows = fetch(self.session, "fetch_nodes", paths=Bytes.of(asked))
             if not rows:
-                raise RefusedError("this database has no key tree", hint="run `luactl init`")
+                raise no_tree()
             tree_id, epoch = rows[0][:2]
             if (tree_id.bytes, epoch) != (self.tree_id, self.epoch):
                 known_all = not self._open and len(wanted) <= BATCH
