@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,20 @@ def test_a_tree_from_before_the_register_registers_who_takes_part(
     assert set(active(session, "book")) == set(map(str, session.profile.books))
     said = admin.execute("SELECT action FROM ledger.entry WHERE action LIKE 'key.%register' ORDER BY action")
     assert [row[0] for row in said] == ["key.book.register", "key.holder.register"]
+
+
+def test_an_epoch_asks_each_place_once_which_it_is(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A holder that is a program is run for every question; it is asked again when its root has gone."""
+    asked, read = Counter[Path](), plate.read
+
+    def watch(folder: Path) -> bytes:
+        asked[folder] += 1
+        return read(folder)
+
+    monkeypatch.setattr(plate, "read", watch)
+    turn(session)
+    holder = Path(session.profile.holders[0].removeprefix("file:"))
+    assert asked == {holder: 2, session.profile.books[0]: 1}
 
 
 def test_a_lost_book_that_is_made_anew_is_the_same_place(session: Session) -> None:

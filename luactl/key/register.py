@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -58,9 +58,11 @@ class Named:
     kind: Kind
     place: plate.Plated
     place_id: UUID | None
-    """None: no plate of this tree."""
+    """None: no plate of this tree, and nothing that tells which place it was."""
     is_read: bool
     """False: the place is out of reach."""
+    is_hung: bool
+    """Whether the plate hangs there already."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def call(session: Session, tree_id: UUID) -> Roll:
         tree_id,
         rows,
         tuple(
-            Named(one.kind, one.place, one.place_id or lost.get((one.kind, one.place.name)), one.is_read)
+            one if one.place_id else replace(one, place_id=lost.get((one.kind, one.place.name)))
             for one in named
         ),
     )
@@ -128,9 +130,10 @@ def _places(profile: Profile) -> Iterable[tuple[Kind, plate.Plated]]:
 
 def _read(kind: Kind, one: plate.Plated, tree_id: UUID) -> Named:
     try:
-        return Named(kind, one, plate.unpack(tree_id, one.plate()), True)
+        place_id = plate.unpack(tree_id, one.plate())
     except (HolderError, OSError):
-        return Named(kind, one, None, False)
+        return Named(kind, one, None, is_read=False, is_hung=False)
+    return Named(kind, one, place_id, is_read=True, is_hung=place_id is not None)
 
 
 def demand(roll: Roll) -> None:
@@ -173,11 +176,14 @@ def enrol(session: Session, roll: Roll) -> list[UUID]:
 
 
 def hang(one: Named, tree_id: UUID) -> UUID:
-    """Lay the plate of a place, unless it hangs there; return its id. Raises HolderError, OSError."""
+    """Lay the plate of a place, unless it hangs there; return its id. Raises HolderError, OSError.
+
+    To be called with the tree locked, as whoever reads the place before it.
+    """
     from uuid_utils.compat import uuid7
 
     wanted = one.place_id or uuid7()
-    if plate.unpack(tree_id, one.place.plate()) != wanted:
+    if not one.is_hung:
         one.place.lay_plate(plate.pack(tree_id, wanted))
     return wanted
 
@@ -201,7 +207,8 @@ def adopt(session: Session, roll: Roll, kind: Kind, new: plate.Plated) -> UUID:
     old = plate.unpack(roll.tree_id, new.plate())
     retired = {row.place_id for row in roll.rows if row.retired_at}
     twin = roll.ids.get(old) if old else None
-    wanted = hang(Named(kind, new, None if twin or old in retired else old, True), roll.tree_id)
+    kept = None if twin or old in retired else old
+    wanted = hang(Named(kind, new, kept, is_read=True, is_hung=kept is not None), roll.tree_id)
     if twin and old and plate.unpack(roll.tree_id, twin.place.plate()) == wanted:
         twin.place.lay_plate(plate.pack(roll.tree_id, old))
         raise RefusedError(
