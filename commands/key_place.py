@@ -187,7 +187,7 @@ def list_places() -> None:
 
 
 def _left_out(found: KeyStatus, kind: Kind) -> list[str]:
-    return [f"{one.said} is registered, and left out here" for one in found.left_out if one.kind == kind]
+    return [one.missed for one in found.left_out if one.kind == kind]
 
 
 def _retire(kind: Kind, which: str, reason: str, dry_run: bool, yes: bool) -> None:

@@ -50,6 +50,16 @@ class Place:
         """Whatever names it to a person."""
         return f"key {self.kind} {self.name} of host {self.host} ({self.place_id})"
 
+    @property
+    def missed(self) -> str:
+        """What is said of it where a profile leaves it out."""
+        return f"{self.said} is registered, and left out here"
+
+    @property
+    def retiring(self) -> str:
+        """The command that ends it when it is gone for ever."""
+        return f"luactl key {self.kind} retire {self.place_id} --reason TEXT"
+
 
 @dataclass(frozen=True)
 class Named:
@@ -82,6 +92,12 @@ class Roll:
     def left_out(self) -> tuple[Place, ...]:
         """Places that are registered, not retired, and not among the profile's."""
         return tuple(row for row in self.rows if row.retired_at is None and row.place_id not in self.ids)
+
+    @property
+    def forgotten(self) -> tuple[Place, ...]:
+        """The same without those whose names the profile has, and whose plates are out of reach."""
+        unread = {(one.kind, one.place.name) for one in self.named if not one.is_read}
+        return tuple(row for row in self.left_out if (row.kind, row.name) not in unread)
 
 
 def list_(session: Session) -> tuple[Place, ...]:
@@ -139,11 +155,10 @@ def _read(kind: Kind, one: plate.Plated, tree_id: UUID) -> Named:
 def demand(roll: Roll) -> None:
     """Raise RefusedError, which names the place, unless all that are registered take part, once each."""
     for missing in roll.left_out:
-        retire = f"luactl key {missing.kind} retire {missing.place_id} --reason TEXT"
         raise RefusedError(
             f"{missing.said} is registered, and this profile leaves it out: no epoch was turned",
             hint=f"`luactl key {missing.kind} add NAME`, as it is reached from here; if it is gone for ever, "
-            f"`{retire}`",
+            f"`{missing.retiring}`",
         )
     known = {row.place_id: row for row in roll.rows}
     for one in roll.named:

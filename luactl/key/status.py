@@ -120,9 +120,7 @@ def survey(session: Session, *, count: bool = False) -> tuple[KeyStatus, Roll]:
     nodes = queries("key").count_nodes(session.conn) if count else 0
     state = classify(tree_id, epoch, change, holders, books)
     roll = call(session, tree_id)
-    unread = {(one.kind, one.place.name) for one in roll.named if not one.is_read}
-    left_out = tuple(row for row in roll.left_out if (row.kind, row.name) not in unread)
-    return KeyStatus(tree_id, epoch, change, nodes, state, holders, books, left_out), roll
+    return KeyStatus(tree_id, epoch, change, nodes, state, holders, books, roll.forgotten), roll
 
 
 def _is_behind(
@@ -172,7 +170,7 @@ def complaints(found: KeyStatus) -> list[str]:
             said.append(f"key book {book.name} is empty")
         elif not book.problem and book.epoch != found.epoch:
             said.append(f"key book {book.name} stands at epoch {book.epoch}, the tree at {found.epoch}")
-    return said + [f"{row.said} is registered, and left out here" for row in found.left_out]
+    return said + [row.missed for row in found.left_out]
 
 
 def require(found: KeyStatus, *allowed: State) -> None:
