@@ -291,6 +291,7 @@ def test_on_the_command_line(cli: Cli, session: Session, second: str) -> None:
     assert status.returncode == 6
     assert place_id in status.stderr
     assert cli("key", "rotate", "--yes").returncode == 5
+    assert f"`luactl key holder retire {place_id} --reason TEXT`" in cli("doctor").stdout, "a whole command"
     plan = json.loads(
         cli("key", "holder", "retire", place_id, "--reason", "burnt", "--dry-run", "-o", "json").stdout
     )

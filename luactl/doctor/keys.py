@@ -29,8 +29,8 @@ def state(look: Look) -> Iterator[Finding]:
         yield Finding(*MEANING[found.state])
     for one in found.left_out if found else ():
         yield Finding(
-            f"{one.said} is registered, and left out here: no epoch is turned",
-            f"`luactl key {one.kind} add NAME`; gone for ever: `luactl key {one.kind} retire {one.place_id}`",
+            f"{one.missed}: no epoch is turned",
+            f"`luactl key {one.kind} add NAME`; gone for ever: `{one.retiring}`",
         )
 
 
