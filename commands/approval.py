@@ -73,7 +73,7 @@ def _key_file(file: Path | None) -> Path:
     """Return where the secret key of this account is."""
     from luactl.config import find_paths
 
-    return file or find_paths().keys / "approver.key"
+    return file or find_paths().approver_key
 
 
 @app.command("list")

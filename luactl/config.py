@@ -49,6 +49,11 @@ class Paths:
         """Where the certificates of erasures go unless somebody names another folder."""
         return self.data / "certificates"
 
+    @property
+    def approver_key(self) -> Path:
+        """The secret key with which a person answers requests for approval, unless they name another."""
+        return self.keys / "approver.key"
+
     def server(self, profile: str) -> Path:
         """Where the embedded server of a profile lives."""
         return self.data / "embedded" / profile

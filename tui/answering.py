@@ -111,7 +111,7 @@ def _give(session: Session, asked: Approval, granted: bool, dry_run: bool = Fals
     from luactl import approval
     from luactl.config import find_paths
 
-    signer = approval.load(find_paths().keys / "approver.key")
+    signer = approval.load(find_paths().approver_key)
     return Answered(approval.answer(session, asked.approval_id, signer, granted=granted, dry_run=dry_run))
 
 
