@@ -77,6 +77,23 @@ def test_what_waits_for_me_comes_first_and_home_counts_it(
     assert approval.find(session, theirs).state == "denied"
 
 
+def test_a_list_of_approvals_that_was_cut_says_so(
+    tenant: Tenant, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for target in ("one", "two"):
+        ask(at_noon(session), changed(target=target))
+
+    async def script(pilot: Pilot[None]) -> None:
+        await go(pilot, Approvals())
+        assert "Approvals: 2 waiting  " in text(console)
+        monkeypatch.setattr("luactl.tui.approval.MOST", 1)
+        await keys(pilot, "r")
+        assert "Approvals: 1 waiting, and more" in text(console)
+
+    console = new_console()
+    drive(script, console=console)
+
+
 def test_a_request_leads_to_its_plan(
     tenant: Tenant, session: Session, own_key: None, colleague: Approver
 ) -> None:

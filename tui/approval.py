@@ -41,6 +41,8 @@ class Listed(Message, bubble=False):
     found: tuple[Approval, ...]
     yours: frozenset[UUID]
     """Which wait for this login."""
+    cut: bool
+    """Whether there are more."""
 
 
 class Approvals(ByState):
@@ -77,6 +79,7 @@ class Approvals(ByState):
     @on(Listed)
     def show(self, event: Listed) -> None:
         """Show them."""
+        self.cut = event.cut
         rows = [_row(one, YOURS if one.approval_id in event.yours else one.state) for one in event.found]
         self.show_rows(sorted(rows, key=lambda row: (row.cells[0] != YOURS, row.cells[0] != "waiting")))
         self.retitle()
@@ -90,8 +93,10 @@ class Approvals(ByState):
 def _list(session: Session) -> Listed:
     from luactl.approval import list_, mine
 
-    found = list_(session, limit=MOST)
-    return Listed(found, frozenset(one.approval_id for one in mine(session, found)))
+    every = list_(session, limit=MOST + 1)
+    found = every[:MOST]
+    yours = frozenset(one.approval_id for one in mine(session, found))
+    return Listed(found, yours, len(every) > MOST)
 
 
 def _row(one: Approval, state: str) -> Row:

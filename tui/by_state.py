@@ -27,11 +27,14 @@ class ByState(Frame):
     """Which cell says it."""
     state = ""
     """The one state that is shown; empty: all."""
+    cut = False
+    """Whether there are more lines than were asked for."""
 
     def counts(self) -> str:
-        """Return how many lines are in which state: `2 planned, 1 done`."""
+        """Return how many lines are in which state: `2 planned, 1 done`, and whether there are more."""
         states = [row.cells[self.AT] for row in self.every]
-        return ", ".join(f"{states.count(one):,} {one}" for one in self.STATES if one in states)
+        counts = [f"{states.count(one):,} {one}" for one in self.STATES if one in states]
+        return ", ".join([*counts, "and more"] if self.cut else counts)
 
     def position(self) -> str:
         """Return which state is shown, and where the cursor stands."""

@@ -74,13 +74,12 @@ class Queue(ByState):
     def __init__(self, slug: str | None = None) -> None:
         super().__init__()
         self.slug = slug
-        self.cut = False
 
     def heading(self) -> str:
         """Return how many are in which state."""
         where = f"Erasures at {self.slug}" if self.slug else "Erasures"
         counts = self.counts()
-        return f"{where}: {counts}{', and more' if self.cut else ''}" if counts else where
+        return f"{where}: {counts}" if counts else where
 
     def command_line(self) -> str:
         """Return the command that lists them."""
