@@ -67,6 +67,8 @@ class Certificate(Frame):
         self.erasure, self.folder = erasure, folder
         self.lines: list[tuple[str, str]] = []
         """Each line of the rendered text with its style."""
+        self.laid_out = 0
+        """Columns that it is laid out for."""
         self.left = 0
         """Columns that lie left of the screen."""
 
@@ -86,8 +88,12 @@ class Certificate(Frame):
         """Render it: the record has all of it."""
         from luactl.erasure import certificate
 
-        self.lines = rendered(certificate(self.erasure), max(WIDTH, self.app.size.width - 2))
+        self.laid_out = self._room()
+        self.lines = rendered(certificate(self.erasure), self.laid_out)
         self._tell()
+
+    def _room(self) -> int:
+        return max(WIDTH, self.app.size.width - 2)
 
     def _tell(self) -> None:
         where = str(self.folder)
@@ -98,8 +104,9 @@ class Certificate(Frame):
         self._apply_filter()
 
     def on_resize(self) -> None:
-        """Lay it out for the new width."""
-        self.load()
+        """Lay it out anew if it gets another width by it."""
+        if self._room() != self.laid_out:
+            self.load()
 
     @on(Right)
     def go_right(self) -> None:
