@@ -11,9 +11,8 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from .frame import Frame
-from .notice import Notice
+from .notice import whole
 from .row import Column, Row
-from .safe import visible
 from .table import Table
 
 if TYPE_CHECKING:
@@ -70,8 +69,7 @@ class Access(Frame):
 
     def opened(self, row: Row) -> None:
         """Show the whole of a line."""
-        text = "\n".join(f"{name:<9} {visible(cell)}" for name, cell in zip(CELLS, row.cells, strict=True))
-        self.app.push_screen(Notice("reach", text, copy=row.cells[0]), self.copy)
+        self.app.push_screen(whole("reach", CELLS, row), self.copy)
 
 
 def _list(session: Session, slug: str | None) -> Listed:
