@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from textual import on
@@ -66,13 +65,13 @@ class OneErasure(Erasing):
         if self.shown is None:
             return f"Erasure {self.erasure_id}"
         course = self.shown.course
-        state = "unfinished" if course.erasure.state == "intent" else course.erasure.state
+        state = "unfinished" if course.unfinished else course.erasure.state
         return f"Erasure, {self.progress or state}, at {course.tenant}"
 
     def command_line(self) -> str:
         """Return the command that shows it, or goes on with it."""
         course = self.shown.course if self.shown else None
-        if course is not None and (course.waiting or course.erasure.state == "intent"):
+        if course is not None and (course.waiting or course.unfinished):
             return f"erasure run --tenant {course.tenant} --resume"
         return f"erasure show {self.erasure_id}"
 
@@ -89,18 +88,11 @@ class OneErasure(Erasing):
     @on(Shown)
     def show(self, event: Shown) -> None:
         """Show it."""
-        self.shown = event
-        course, one = event.course, event.course.erasure
-        rows: Counter[str] = Counter()
-        keys: Counter[str] = Counter()
-        for batch in course.batches:
-            rows.update(batch.gone)
-            keys.update(batch.keys)
+        self.shown, course = event, event.course
         self.query_one(Facts).tell(_facts(event))
-        stated: dict[str, Any] = one.result["facts"] if one.result else {}
         self.show_rows([
-            *lines.gone(rows, keys), *lines.staying(course.staying),
-            *lines.places(stated.get("places", ()), self.console.clock.now()),
+            *lines.gone(course.rows, course.keys), *lines.staying(course.staying),
+            *lines.places(course.places, self.console.clock.now()),
         ])  # fmt: skip
         self.retitle()
 
@@ -128,15 +120,14 @@ class OneErasure(Erasing):
         if self.shown is None or self.halt is not None:
             self.say(self.progress or "still looking")
             return
-        course, unfinished = self.shown.course, self.shown.course.erasure.state == "intent"
-        free = sum(one.people for one in course.waiting)
-        if not unfinished and not free:
+        course = self.shown.course
+        if not course.unfinished and not course.free:
             self.say("nothing is left to do here")
             return
-        people = course.left if unfinished else free
+        people = course.left if course.unfinished else course.free
         what = (
             f"Finish it, {people:,} people are left?"
-            if unfinished
+            if course.unfinished
             else f"Erase {people:,} people who were held?"
         )
         self.confirm(what, course.tenant, partial(_go_on, course=course), people)
@@ -150,20 +141,17 @@ class OneErasure(Erasing):
 def _facts(shown: Shown) -> list[tuple[str, str]]:
     course, one = shown.course, shown.course.erasure
     ended = f", ended {one.completed_at:%Y-%m-%d %H:%M}" if one.completed_at else ""
-    done = sum(batch.people for batch in course.batches)
     left = f", {course.left:,} left" if course.left else ""
     facts = [
         ("erasure", str(one.erasure_id)),
         ("instruction", f"{one.instruction}, {one.scope}, by {one.requested_by}"),
-        ("people", f"{one.people:,} asked for, {done:,} erased{left}"),
+        ("people", f"{one.people:,} asked for, {course.done:,} erased{left}"),
         ("when", f"begun {one.created_at:%Y-%m-%d %H:%M}{ended}; epoch {one.epoch:,} to {one.epoch_to:,}"),
         ("approval", course.approval),
     ]
-    free = sum(plan.people for plan in course.waiting)
-    if free:
-        facts.append(
-            ("held", f"{free:,} people of this tenant waited for a hold and are free: x erases them")
-        )
+    if course.free:
+        told = f"{course.free:,} people of this tenant waited for a hold and are free: x erases them"
+        facts.append(("held", told))
     if one.result:
         here = "" if shown.folder.is_dir() else " (not on this host)"
         facts.append(("certificate", f"{shown.folder}{here}"))
@@ -182,6 +170,6 @@ def _go_on(
 ) -> tuple[ErasureResult, ...]:
     from luactl.erasure import resume, run
 
-    if course.erasure.state == "intent":
+    if course.unfinished:
         return (resume(session, course.tenant, course.erasure, base, progress=heard),)
     return tuple(run(session, plan, base, progress=heard) for plan in course.waiting)

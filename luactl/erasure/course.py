@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from ..approval.checking import said
@@ -31,6 +34,43 @@ class Course:
     """Who approved it, for people."""
     staying: tuple[Staying, ...]
     """What a duty keeps."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it was cut short, or runs."""
+        return self.erasure.state == "intent"
+
+    @property
+    def done(self) -> int:
+        """How many people are erased so far."""
+        return sum(one.people for one in self.batches)
+
+    @property
+    def free(self) -> int:
+        """How many people of `waiting` are erased when one goes on."""
+        return sum(one.people for one in self.waiting)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows went so far, by table."""
+        return _sums(one.gone for one in self.batches)
+
+    @property
+    def keys(self) -> dict[str, int]:
+        """How many keys were destroyed so far, by class."""
+        return _sums(one.keys for one in self.batches)
+
+    @property
+    def places(self) -> Sequence[Mapping[str, Any]]:
+        """Every place as the certificate names it; none before there is one."""
+        return self.erasure.result["facts"].get("places", ()) if self.erasure.result else ()
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def course_of(session: Session, erasure_id: UUID) -> Course:
