@@ -12,17 +12,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
 from ..exclusive import hold
 from .entry import Entry, append
-from .merkle import TILE_HEIGHT
 from .note import NoteError, Signer, Verifier, open_note
 from .origin import own_signer
 from .report import Report
 from .status import status
+from .tree import minimum
 
 ACTION = "ledger.prune"
 _TEXT = re.compile(r"([^\n]+)\nminimum ([1-9][0-9]{0,17})\n")
@@ -46,17 +45,6 @@ class PrunePlan:
     def nothing(self) -> bool:
         """Whether there is nothing to prune."""
         return self.minimum <= self.was
-
-
-def minimum(conn: Any) -> tuple[int, str]:
-    """Return the minimum index, and the note that says so; 0 before anything was pruned."""
-    row = queries("ledger").minimum(conn)
-    return (0, "") if row is None else (int(row[0]), str(row[1]))
-
-
-def tile_start(index: int) -> int:
-    """Return the first leaf that is stored when everything below an index is pruned."""
-    return index >> TILE_HEIGHT << TILE_HEIGHT
 
 
 def plan_prune(session: Session, before: datetime) -> PrunePlan:

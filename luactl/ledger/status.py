@@ -11,6 +11,7 @@ from .cosigned import CosignerState, agreed, states
 from .note import NoteError, Verifier
 from .origin import require
 from .place import Anchor, AnchorError
+from .tree import minimum
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def status(session: Session) -> Status:
     pending, oldest = queries("ledger").waiting(session.conn)
     newest = queries("ledger").newest_checkpoint(session.conn)
     size = 0 if newest is None else newest[0]
-    pruned = queries("ledger").minimum(session.conn)
+    least, _note = minimum(session.conn)
     seen, needed = states(session, size), session.profile.cosigners_needed
     lag = 0.0 if oldest is None else max(0.0, (session.clock.now() - oldest).total_seconds())
     return Status(
@@ -80,7 +81,7 @@ def status(session: Session) -> Status:
         signs_here=session.profile.signing_key.exists(),
         anchors=tuple(_state(anchor, origin.vkey, size) for anchor in reached(session.profile)),
         cosigners=seen,
-        minimum=0 if pruned is None else int(pruned[0]),
+        minimum=least,
         cosigned=agreed(seen, needed) if needed else None,
     )
 

@@ -14,9 +14,8 @@ from typing import Any
 from ..db import Session, queries, transaction
 from ..errors import UsageError
 from .merkle import TILE_HEIGHT, TILE_WIDTH
-from .prune import minimum, tile_start
 from .signed import newest
-from .tree import read_hashes
+from .tree import minimum, read_hashes, tile_start
 
 AT_ONCE = 64 * TILE_WIDTH
 """Hashes that are read at a time."""

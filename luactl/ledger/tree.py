@@ -50,3 +50,14 @@ def _perfect_root(conn: Any, height: int, index: int) -> bytes:
             hint="proofs from the minimum index on are there; `luactl ledger status` shows it",
         )
     return root_over(found)
+
+
+def minimum(conn: Any) -> tuple[int, str]:
+    """Return the minimum index, and the note that says so; 0 before anything was pruned."""
+    row = queries("ledger").minimum(conn)
+    return (0, "") if row is None else (int(row[0]), str(row[1]))
+
+
+def tile_start(index: int) -> int:
+    """Return the first leaf that is stored when everything below an index is pruned."""
+    return index >> TILE_HEIGHT << TILE_HEIGHT

@@ -24,9 +24,9 @@ from .merkle import TILE_HEIGHT, CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import read_key, require, verifiers
 from .place import Anchor
-from .prune import checked_minimum, minimum, tile_start
+from .prune import checked_minimum
 from .report import Finding, Report, Verification
-from .tree import edge, read_hashes
+from .tree import edge, minimum, read_hashes, tile_start
 
 __all__ = ["Finding", "Verification", "verify"]
 WINDOW = 1 << 14
