@@ -27,7 +27,7 @@ from luactl.clock import FixedClock
 from luactl.db import Session, transaction
 from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.ledger import Entry
-from luactl.ledger.anchor import AnchorError, anchors
+from luactl.ledger.anchor import AnchorError, open_anchor, reached
 from luactl.ledger.entry import Stamp, canonical, new_id, time_of
 from luactl.ledger.merkle import leaf_hash
 from luactl.ledger.note import Signer
@@ -295,7 +295,7 @@ def test_large_logs_grow_and_prove_by_subtrees(admin_login: Session, init: Sessi
         assert ledger.check(ledger.prove(admin_login, id_), vkey)
     verification = ledger.verify(admin_login)
     assert (verification.ok, verification.size, verification.pending) == (True, 769, 0)
-    assert verification.checkpoints == 2 * len(list(anchors(admin_login.profile.anchors)[0].records()))
+    assert verification.checkpoints == 2 * len(list(reached(admin_login.profile)[0].records()))
 
 
 def test_what_was_numbered_and_never_signed_is_signed_by_the_next_run(
@@ -341,7 +341,7 @@ def test_two_integrators_at_once(actor: Actor, admin_login: Session) -> None:
         done = [c for c in pool.map(lambda s: ledger.integrate(s, batch=50), others) if c]
     assert max(c.size for c in done) == 501
     assert not problems(admin_login)
-    sizes = [int(record.text.split("\n")[1]) for record in anchors(admin_login.profile.anchors)[0].records()]
+    sizes = [int(record.text.split("\n")[1]) for record in reached(admin_login.profile)[0].records()]
     assert sizes == sorted(set(sizes))
 
 
@@ -386,7 +386,7 @@ KILL = """
 import os, signal, sys
 from luactl.connect import open_session
 from luactl.ledger import integrate
-from luactl.ledger.anchor import FileAnchor
+from luactl.ledger.file import FileAnchor
 FileAnchor.hand_over = lambda self, checkpoint: os.kill(os.getpid(), signal.SIGKILL)
 with open_session("test", command="ledger integrate") as session:
     integrate(session)
@@ -428,4 +428,4 @@ def test_a_torn_anchor_is_made_good(admin_login: Session, length: int) -> None:
 def test_anchor_kinds() -> None:
     for name in ("", "file:", "file:relative", "ftp:/x", "syslog:"):
         with pytest.raises(UsageError):
-            anchors([name])
+            open_anchor(name, Path("key"))

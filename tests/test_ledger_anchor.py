@@ -18,9 +18,8 @@ from luactl.db import Session
 from luactl.disk import aside
 from luactl.errors import RefusedError, UsageError
 from luactl.ledger import handed
-from luactl.ledger.anchor import anchors
+from luactl.ledger.anchor import AnchorError, open_anchor, reached
 from luactl.ledger.note import Checkpoint, Verifier, open_checkpoint
-from luactl.ledger.place import AnchorError
 from luactl.ledger.syslog import line, note_of
 
 init, actor, admin_login = support_ledger.init, support_ledger.actor, support_ledger.admin_login
@@ -184,7 +183,7 @@ def test_who_breaks_the_protocol_of_anchors_is_sent_to_it(tmp_path: Path, does: 
     file.write_text(f"#!/bin/sh\ncat > /dev/null\n{does}\n")
     file.chmod(0o700)
     with pytest.raises(AnchorError, match=what) as found:
-        next(anchors([f"command:{file}"])[0].records())
+        next(open_anchor(f"command:{file}", tmp_path / "key").records())
     assert "anchor-protocol.md" in str(found.value.hint)
 
 
@@ -194,7 +193,7 @@ def test_kinds_of_anchors() -> None:
         "syslog:ftp://host:1", "command:", "command:relative", "command:'",
     ):  # fmt: skip
         with pytest.raises(UsageError):
-            anchors([name])
+            open_anchor(name, Path("key"))
 
 
 def test_the_newest_checkpoint_leaves_with_its_proof(admin_login: Session, tmp_path: Path) -> None:
@@ -205,7 +204,7 @@ def test_the_newest_checkpoint_leaves_with_its_proof(admin_login: Session, tmp_p
     checkpoint = ledger.integrate(admin_login)
     assert checkpoint is not None
     found = ledger.newest_checkpoint(admin_login, 1)
-    old = next(iter(anchors(admin_login.profile.anchors)[0].records())).text
+    old = next(iter(reached(admin_login.profile)[0].records())).text
     root = open_checkpoint(old, [Verifier.parse(ledger.status(admin_login).vkey)]).root
     from luactl.ledger.merkle import verify_consistency
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import support_ledger
-from support_ledger import problems, write
+from support_ledger import anchor_file, problems, write
 
 from luactl import ledger
 from luactl.db import Session
 from luactl.errors import RefusedError, UsageError
-from luactl.ledger.anchor import anchors
 
 init, actor, admin_login = support_ledger.init, support_ledger.actor, support_ledger.admin_login
 
@@ -93,7 +92,7 @@ def test_a_log_signed_anew_with_another_key_is_caught(
     """The owner of the database makes a new log, key and origin included; only what lies elsewhere tells."""
     kept = tmp_path / "kept"
     lie("SELECT 1")
-    kept.write_text(anchors(admin_login.profile.anchors)[0].path.read_text().split("\n\nlua")[0] + "\n")
+    kept.write_text(anchor_file(admin_login).read_text().split("\n\nlua")[0] + "\n")
     new_home = replace(
         init.profile, signing_key=tmp_path / "new.key", anchors=(f"file:{tmp_path / 'anchor'}",)
     )

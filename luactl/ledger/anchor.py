@@ -1,162 +1,85 @@
 """Anchors: where signed checkpoints go, so that the owner of the database cannot take them back.
 
-Kinds: `file:` (here), `syslog:` (syslog.py) and `command:` (program.py). A file is a text of signed notes,
-each followed by an empty line. It is only ever appended to, and best lies on another host, a write-once
-medium or a mount that the database's administrator cannot write.
+Owns what every anchor is to the integrator and to a check, and how a profile names one. Kinds: `file:`
+(file.py), `syslog:` (syslog.py) and `command:` (program.py).
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ..disk import write_all
-from ..errors import RefusedError, UsageError
-from .handed import place
-from .note import Checkpoint, NoteError, Verifier, open_checkpoint
-from .place import Anchor, AnchorError, Record
+from ..errors import LuactlError, RefusedError, UsageError
+from . import handed
+from .note import Checkpoint, Verifier
 
 if TYPE_CHECKING:
     from ..config import Profile
 
-TAIL = 1 << 16
-LONGEST = 1 << 20
 KINDS = "write file:/absolute/path, syslog:/dev/log, syslog:tcp://HOST:PORT or command:/program ARGUMENT …"
-_NOTE = re.compile(r"[^\n]+\n(?:0|[1-9][0-9]*)\n[A-Za-z0-9+/=]+\n(?:[^\n]+\n)*\n(?:— [^\n]+\n)+")
+
+
+class AnchorError(LuactlError):
+    """A checkpoint could not be handed over, or an anchor cannot be read."""
 
 
 @dataclass(frozen=True)
-class FileAnchor:
-    """A file that checkpoints are appended to."""
+class Record:
+    """One piece of an anchor: a note, or what is none."""
 
-    path: Path
-    remembers: bool = True
+    text: str
+    is_note: bool
+
+
+class Anchor(Protocol):
+    """A place elsewhere that takes signed checkpoints."""
 
     @property
     def name(self) -> str:
         """The anchor as the profile names it."""
-        return f"file:{self.path}"
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it can be asked; of another this host alone knows what it got."""
 
     def create(self) -> None:
-        """Create the file and its folder where they are missing. Raises AnchorError."""
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.touch(mode=0o644)
-        except OSError as error:
-            raise self._error("cannot be made", error) from error
+        """Make what can be made here, where it is missing. Raises AnchorError."""
 
     def missing(self) -> bool:
-        """Whether there is no such file."""
-        return not self.path.exists()
+        """Whether it is not there at all, as far as can be seen from here."""
 
     def newest(self, verifier: Verifier) -> Checkpoint | None:
-        """Return the last checkpoint that this key signed, as far as the end of the file shows.
-
-        None in an empty or missing file. Raises AnchorError when it cannot be read.
-        """
-        try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - TAIL))
-                text = file.read().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._error("cannot be read", error) from error
-        signed = (_opened(record, verifier) for record in reversed(split(text)))
-        return next((checkpoint for checkpoint in signed if checkpoint is not None), None)
-
-    def hand_over(self, checkpoint: Checkpoint) -> None:
-        """Append a signed checkpoint, durably. Raises AnchorError; the file is never created here.
-
-        A missing file may be a mount that is not there, and must not be taken for an anchor.
-        """
-        try:
-            fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-            try:
-                _append(fd, checkpoint.note)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise self._error("cannot be written", error) from error
+        """Return the newest checkpoint that this key signed; None when there is none. Raises AnchorError."""
 
     def records(self) -> Iterator[Record]:
-        """Read the whole anchor, piece by piece. Raises AnchorError."""
-        rest = ""
-        try:
-            with self.path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-                while chunk := file.read(TAIL):
-                    found = split(rest + chunk)
-                    keep = 1 if found and len(found[-1].text) < LONGEST else 0
-                    yield from found[: len(found) - keep]
-                    rest = found[-1].text if keep else ""
-        except OSError as error:
-            raise self._error("cannot be read", error) from error
-        yield from split(rest)
+        """Read all of it, piece by piece. Raises AnchorError."""
 
-    def _error(self, what: str, error: OSError) -> AnchorError:
-        return AnchorError(
-            f"anchor {self.name} {what}: {error.strerror}",
-            hint=f"check that it is mounted and writable; `touch {self.path}` starts a new one",
-        )
-
-
-def _opened(record: Record, verifier: Verifier) -> Checkpoint | None:
-    """Return the checkpoint of a record; None for what this key did not sign, a torn write for one."""
-    try:
-        return open_checkpoint(record.text, [verifier])
-    except NoteError:
-        return None
-
-
-def _append(fd: int, note: str) -> None:
-    size = os.lseek(fd, 0, os.SEEK_END)
-    end = os.pread(fd, 2, max(0, size - 2)).decode("ascii", "replace")
-    gap = "" if size == 0 or end == "\n\n" else "\n" if end.endswith("\n") else "\n\n"
-    write_all(fd, (gap + note + "\n").encode())
-    os.fsync(fd)
-
-
-def split(text: str) -> list[Record]:
-    """Cut the text of an anchor into notes and what lies between them; empty lines are nothing."""
-    records, end = [], 0
-    for match in _NOTE.finditer(text):
-        records += _rest(text[end : match.start()])
-        records.append(Record(match[0], True))
-        end = match.end()
-    return records + _rest(text[end:])
-
-
-def _rest(text: str) -> list[Record]:
-    return [Record(text, False)] if text.strip("\n") else []
+    def hand_over(self, checkpoint: Checkpoint) -> None:
+        """Give it a signed checkpoint, durably. Raises AnchorError."""
 
 
 def reached(profile: Profile) -> list[Anchor]:
     """Return the anchors of a profile. Raises UsageError for a kind that is not known."""
-    return anchors(profile.anchors, profile.signing_key)
+    return [open_anchor(name, profile.signing_key) for name in profile.anchors]
 
 
-def anchors(names: Sequence[str], signing_key: Path = Path(os.devnull)) -> list[Anchor]:
-    """Return the anchors that a profile names. Raises UsageError for a kind that is not known.
+def open_anchor(name: str, signing_key: Path) -> Anchor:
+    """Return an anchor by its name. Raises UsageError for a kind that is not known.
 
     What write-only anchors got is remembered beside the signing key.
     """
-    return [_anchor(name, signing_key) for name in names]
-
-
-def _anchor(name: str, signing_key: Path) -> Anchor:
     kind, _, rest = name.partition(":")
     if kind == "file" and rest.startswith("/"):
+        from .file import FileAnchor
+
         return FileAnchor(Path(rest))
     if kind == "syslog":
         from .syslog import SyslogAnchor, check
 
         check(rest)
-        return SyslogAnchor(name, place(signing_key))
+        return SyslogAnchor(name, handed.beside(signing_key))
     if kind == "command":
         from ..profile.place import command_line
         from .program import CommandAnchor
@@ -165,5 +88,5 @@ def _anchor(name: str, signing_key: Path) -> Anchor:
             words = command_line(name)
         except RefusedError as error:
             raise UsageError(f"no such anchor: {name}", hint=KINDS) from error
-        return CommandAnchor(words or (), place(signing_key))
+        return CommandAnchor(words or (), handed.beside(signing_key))
     raise UsageError(f"no such kind of anchor: {name}", hint=KINDS)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from .anchor import Anchor, AnchorError, Record
 from .merkle import CompactRange
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
-from .place import Anchor, AnchorError, Record
 from .report import Report
 
 

@@ -18,11 +18,10 @@ from pathlib import Path
 from ..db import Session, queries, transaction
 from ..disk import sync_directory, write_all
 from ..errors import RefusedError
-from .anchor import reached
+from .anchor import Anchor, reached
 from .entry import Entry, append
 from .note import Checkpoint, NoteError, Signer, Verifier, open_checkpoint
 from .origin import PREFIX, Origin, current, read_key, require, write_key
-from .place import Anchor
 
 ACTION = "ledger.origin.fork"
 

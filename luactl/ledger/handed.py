@@ -13,8 +13,8 @@ from ..config import write_private
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
 
 
-def place(signing_key: Path) -> Path:
-    """Return the file for a signing key."""
+def beside(signing_key: Path) -> Path:
+    """Return the file beside a signing key."""
     return signing_key.with_name(f"{signing_key.name}.handed")
 
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold
-from .anchor import reached
+from .anchor import Anchor, AnchorError, reached
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
-from .place import Anchor, AnchorError
 from .tree import edge, read_hashes
 
 BATCH = 10_000

@@ -14,8 +14,8 @@ from pathlib import Path
 from ..errors import RefusedError
 from ..program import ask, trouble
 from . import handed
+from .anchor import AnchorError, Record
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
-from .place import AnchorError, Record
 
 GREETING = "luactl-anchor 1"
 SECONDS = 30.0

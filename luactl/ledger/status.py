@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..db import Session, queries
-from .anchor import reached
+from .anchor import Anchor, AnchorError, reached
 from .cosigned import CosignerState, agreed, states
 from .note import NoteError, Verifier
 from .origin import require
-from .place import Anchor, AnchorError
 from .tree import minimum
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ..errors import UsageError
 from . import handed
+from .anchor import AnchorError, Record
 from .note import Checkpoint, Verifier
-from .place import AnchorError, Record
 
 PRIORITY = 10 * 8 + 5
 """Facility authpriv, severity notice."""

@@ -15,7 +15,7 @@ from psycopg import ClientCursor
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
-from .anchor import reached
+from .anchor import Anchor, reached
 from .claim import Source, anchored, given, stored, unexplained
 from .columns import check_entry
 from .cosigned import claims as cosigned_claims
@@ -23,7 +23,6 @@ from .fork import read_forks
 from .merkle import TILE_HEIGHT, CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import read_key, require, verifiers
-from .place import Anchor
 from .prune import checked_minimum
 from .report import Finding, Report, Verification
 from .tree import edge, minimum, read_hashes, tile_start
