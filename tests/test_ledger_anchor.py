@@ -19,7 +19,7 @@ from luactl.disk import aside
 from luactl.errors import RefusedError, UsageError
 from luactl.ledger import handed
 from luactl.ledger.anchor import AnchorError, open_anchor, reached
-from luactl.ledger.note import Checkpoint, Verifier, open_checkpoint
+from luactl.ledger.note import Checkpoint, Signer, Verifier, open_checkpoint
 from luactl.ledger.syslog import line, note_of
 
 init, actor, admin_login = support_ledger.init, support_ledger.actor, support_ledger.admin_login
@@ -159,12 +159,32 @@ def test_a_program_takes_and_tells(admin_login: Session, tmp_path: Path, program
 def test_a_program_that_cannot_tell(admin_login: Session, tmp_path: Path, program: Path) -> None:
     (tmp_path / "mute").touch()
     session = anchored(admin_login, f"command:{program} {tmp_path}")
-    assert ledger.status(session).anchors[1].size is None
+    state = ledger.status(session).anchors[1]
+    assert (state.size, state.lag, state.known_by) == (None, None, "this host")
     ledger.integrate(session)
-    assert ledger.status(session).anchors[1].size == 1
+    state = ledger.status(session).anchors[1]
+    assert (state.size, state.lag, state.known_by) == (1, 0, "this host")
     (tmp_path / "kept").unlink()
     assert ledger.integrate(session) is None
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_a_program_goes_on_after_the_log_got_another_name(
+    admin_login: Session, tmp_path: Path, program: Path, mute: bool
+) -> None:
+    """After a restore a new key signs; what the old one signed is all that the program and this host know."""
+    old = Signer("lua-crm.ledger/00000000", bytes(32))
+    before = Checkpoint(old.name, 9, bytes(32)).signed(old)
+    name = f"command:{program} {tmp_path}"
+    session = anchored(admin_login, name)
+    (tmp_path / "kept").write_text("note " + base64.b64encode(before.note.encode()).decode())
+    if mute:
+        (tmp_path / "mute").touch()
+        handed.remember(handed.beside(session.profile.signing_key), name, before)
+    assert ledger.integrate(session) is not None
+    state = ledger.status(session).anchors[1]
+    assert (state.size, state.current, state.problem) == (1, True, None)
 
 
 @pytest.mark.parametrize(

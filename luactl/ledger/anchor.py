@@ -33,6 +33,16 @@ class Record:
     is_note: bool
 
 
+@dataclass(frozen=True)
+class Known:
+    """What an anchor has, and who says so."""
+
+    checkpoint: Checkpoint | None
+    """The newest that one key signed; None when there is none."""
+    told: bool = True
+    """Whether the anchor itself told it; otherwise this host goes by what it handed over."""
+
+
 class Anchor(Protocol):
     """A place elsewhere that takes signed checkpoints."""
 
@@ -40,18 +50,14 @@ class Anchor(Protocol):
     def name(self) -> str:
         """The anchor as the profile names it."""
 
-    @property
-    def remembers(self) -> bool:
-        """Whether it can be asked; of another this host alone knows what it got."""
-
     def create(self) -> None:
         """Make what can be made here, where it is missing. Raises AnchorError."""
 
     def missing(self) -> bool:
         """Whether it is not there at all, as far as can be seen from here."""
 
-    def newest(self, verifier: Verifier) -> Checkpoint | None:
-        """Return the newest checkpoint that this key signed; None when there is none. Raises AnchorError."""
+    def newest(self, verifier: Verifier) -> Known:
+        """Return what it has of what this key signed. Raises AnchorError."""
 
     def records(self) -> Iterator[Record]:
         """Read all of it, piece by piece. Raises AnchorError."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..disk import write_all
-from .anchor import AnchorError, Record
+from .anchor import AnchorError, Known, Record
 from .note import Checkpoint, NoteError, Verifier, open_checkpoint
 
 TAIL = 1 << 16
@@ -26,7 +26,6 @@ class FileAnchor:
     """A file that checkpoints are appended to."""
 
     path: Path
-    remembers: bool = True
 
     @property
     def name(self) -> str:
@@ -45,10 +44,10 @@ class FileAnchor:
         """Whether there is no such file."""
         return not self.path.exists()
 
-    def newest(self, verifier: Verifier) -> Checkpoint | None:
+    def newest(self, verifier: Verifier) -> Known:
         """Return the last checkpoint that this key signed, as far as the end of the file shows.
 
-        None in an empty or missing file. Raises AnchorError when it cannot be read.
+        There is none in an empty or missing file. Raises AnchorError when it cannot be read.
         """
         try:
             with self.path.open("rb") as file:
@@ -56,11 +55,11 @@ class FileAnchor:
                 file.seek(max(0, size - TAIL))
                 text = file.read().decode("utf-8", "replace")
         except FileNotFoundError:
-            return None
+            return Known(None)
         except OSError as error:
             raise self._error("cannot be read", error) from error
         signed = (_opened(record, verifier) for record in reversed(split(text)))
-        return next((checkpoint for checkpoint in signed if checkpoint is not None), None)
+        return Known(next((checkpoint for checkpoint in signed if checkpoint is not None), None))
 
     def hand_over(self, checkpoint: Checkpoint) -> None:
         """Append a signed checkpoint, durably. Raises AnchorError; the file is never created here.

@@ -112,7 +112,7 @@ def hand_over(session: Session, signer: Signer, places: Sequence[Anchor]) -> lis
     failed: list[AnchorError] = []
     for number, anchor in enumerate(places, 1):
         try:
-            known = anchor.newest(signer.verifier)
+            known = anchor.newest(signer.verifier).checkpoint
             if known is not None:
                 _check_known(session, signer, anchor, known)
             if row is None or not row[2].startswith(f"{signer.name}\n"):

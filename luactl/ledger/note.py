@@ -34,6 +34,10 @@ class NoteError(LuactlError):
         super().__init__(what, hint=hint)
 
 
+class UnknownKeyError(NoteError):
+    """A note is whole, and none of the keys asked for signed it."""
+
+
 def decode(text: str) -> bytes:
     """Decode base64 that has one spelling only. Raises NoteError."""
     try:
@@ -196,7 +200,7 @@ def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
     """Check a signed note against known keys.
 
     Signatures by unknown keys are passed over; one bad signature by a known key refuses the note, and so does
-    the lack of any known one. Raises NoteError.
+    the lack of any known one. Raises NoteError, in the last case UnknownKeyError.
     """
     text, lines = split_note(note)
     known = {(verifier.name, verifier.id): verifier for verifier in verifiers}
@@ -209,7 +213,7 @@ def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
             raise NoteError(f"the signature of {name} does not verify")
         signers[name] = None
     if not signers:
-        raise NoteError("the note is not signed by any known key")
+        raise UnknownKeyError("the note is not signed by any known key")
     return Note(text, tuple(signers))
 
 

@@ -105,7 +105,7 @@ def create_origin(session: Session) -> Origin:
         return origin
     if origin is not None:
         own_signer(session)
-    elif any(anchor.newest(signer.verifier) for anchor in reached(session.profile)):
+    elif any(anchor.newest(signer.verifier).checkpoint for anchor in reached(session.profile)):
         raise RefusedError(
             f"{signer.name} has signed checkpoints before, for another database",
             hint=f"move {path} and its anchors away; a new log gets a new name and key",

@@ -14,8 +14,8 @@ from pathlib import Path
 from ..errors import RefusedError
 from ..program import ask, trouble
 from . import handed
-from .anchor import AnchorError, Record
-from .note import Checkpoint, NoteError, Verifier, open_checkpoint
+from .anchor import AnchorError, Known, Record
+from .note import Checkpoint, NoteError, UnknownKeyError, Verifier, open_checkpoint
 
 GREETING = "luactl-anchor 1"
 SECONDS = 30.0
@@ -30,7 +30,6 @@ class CommandAnchor:
     words: Sequence[str]
     memory: Path
     """Where this host keeps what it handed over, for a program that cannot tell (`handed`)."""
-    remembers: bool = True
 
     @property
     def name(self) -> str:
@@ -44,22 +43,27 @@ class CommandAnchor:
         """Whether the program is not there."""
         return not Path(self.words[0]).exists()
 
-    def newest(self, verifier: Verifier) -> Checkpoint | None:
+    def newest(self, verifier: Verifier) -> Known:
         """Return the newest checkpoint that the program tells; if it cannot tell, what was handed over last.
 
-        Raises AnchorError for an answer that is no checkpoint of this log, and when it fails.
+        What another key signed counts as none. Raises AnchorError for an answer that is no checkpoint, and
+        when the program fails.
         """
-        note = self._newest()
-        if note is None:
-            return None
+        answer = self._ask("newest")
+        if answer is None:
+            return Known(handed.newest(self.memory, self.name, verifier), told=False)
+        note = self._note(answer)
         try:
-            return open_checkpoint(note, [verifier])
+            return Known(None if note is None else open_checkpoint(note, [verifier]))
+        except UnknownKeyError:
+            return Known(None)
         except NoteError as error:
             raise AnchorError(f"anchor {self.name} tells no checkpoint of this log: {error.what}") from error
 
     def records(self) -> Iterator[Record]:
         """Yield the newest note. Raises AnchorError."""
-        note = self._newest()
+        answer = self._ask("newest")
+        note = handed.notes(self.memory).get(self.name) if answer is None else self._note(answer)
         if note is not None:
             yield Record(note, True)
 
@@ -74,13 +78,11 @@ class CommandAnchor:
         except OSError as error:
             raise AnchorError(f"cannot remember what {self.name} got: {error.strerror}") from error
 
-    def _newest(self) -> str | None:
-        answer = self._ask("newest")
-        if answer is None:
-            return handed.notes(self.memory).get(self.name)
+    def _note(self, answer: Sequence[str]) -> str | None:
+        """Return the note that an answer tells; None for no lines. Raises AnchorError."""
         if not answer:
             return None
-        note = _note(answer)
+        note = _decoded(answer)
         if note is None:
             raise AnchorError(f"anchor {self.name} answered with what the protocol does not know", hint=HINT)
         return note
@@ -107,7 +109,7 @@ class CommandAnchor:
         return lines
 
 
-def _note(answer: Sequence[str]) -> str | None:
+def _decoded(answer: Sequence[str]) -> str | None:
     """Return the note that the one line of an answer holds; None when it holds none."""
     word, _, said = answer[0].partition(" ") if len(answer) == 1 else ("", "", "")
     try:

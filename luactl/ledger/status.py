@@ -86,18 +86,18 @@ def status(session: Session) -> Status:
 
 
 def _state(anchor: Anchor, vkey: str, size: int) -> AnchorState:
-    says = "the anchor" if anchor.remembers else "this host"
     try:
         known = anchor.newest(Verifier.parse(vkey))
     except (AnchorError, NoteError) as error:
-        return AnchorState(anchor.name, None, False, error.what, None, says)
-    have = None if known is None else known.size
+        return AnchorState(anchor.name, None, False, error.what)
+    says = "the anchor" if known.told else "this host"
+    have = None if known.checkpoint is None else known.checkpoint.size
     if anchor.missing():
         what = "the file is missing" if anchor.name.startswith("file:") else "it is not there"
         return AnchorState(anchor.name, None, False, what, None, says)
     if have is not None and have > size:
         problem = "it knows more than the database: a restore or a rewrite"
         return AnchorState(anchor.name, have, False, problem, 0, says)
-    if have is None and not anchor.remembers:
+    if have is None and not known.told:
         return AnchorState(anchor.name, None, size == 0, None, None, says)
     return AnchorState(anchor.name, have, (have or 0) == size, None, size - (have or 0), says)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from . import handed
-from .anchor import AnchorError, Record
+from .anchor import AnchorError, Known, Record
 from .note import Checkpoint, Verifier
 
 PRIORITY = 10 * 8 + 5
@@ -33,7 +33,6 @@ class SyslogAnchor:
     name: str
     memory: Path
     """Where this host keeps what it handed over (`handed`)."""
-    remembers: bool = False
 
     def create(self) -> None:
         """Nothing is made: a syslog is there or it is not."""
@@ -43,9 +42,9 @@ class SyslogAnchor:
         rest = self.name.partition(":")[2]
         return rest.startswith("/") and not Path(rest).exists()
 
-    def newest(self, verifier: Verifier) -> Checkpoint | None:
+    def newest(self, verifier: Verifier) -> Known:
         """Return what this host handed over last: the syslog itself cannot be asked."""
-        return handed.newest(self.memory, self.name, verifier)
+        return Known(handed.newest(self.memory, self.name, verifier), told=False)
 
     def records(self) -> Iterator[Record]:
         """Yield what this host handed over last."""
