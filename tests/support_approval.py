@@ -12,6 +12,7 @@ import pytest
 
 from luactl import approval
 from luactl.approval import Approval, ApprovalNeededError, Granted, Want
+from luactl.config import Paths
 from luactl.db import Session
 from luactl.ledger.note import Signer
 
@@ -46,6 +47,11 @@ def key(folder: Path, name: str) -> tuple[Signer, Path]:
     file = folder / f"{name}.key"
     approval.make(file, name)
     return approval.load(file), file
+
+
+def own(session: Session, paths: Paths, name: str) -> None:
+    """Register a key of this very login, where every face looks for it."""
+    approval.register(session, approval.make(paths.approver_key, name).vkey, name, [session.actor])
 
 
 def approver(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Connection, Home
-from support_approval import Approver, approver, ask, changed
+from support_approval import Approver, approver, ask, changed, own
 from support_erasure import practice
 from support_tui import at_noon, compare, drive, go, keys, new_console, settled, text, typed
 from textual.pilot import Pilot
@@ -37,8 +37,7 @@ def tenant(session: Session) -> Tenant:
 @pytest.fixture
 def own_key(session: Session, home: Home) -> None:
     """Whoever sits at the screen has a registered key."""
-    made = approval.make(home.paths.keys / "approver.key", "nele")
-    approval.register(at_noon(session), made.vkey, "nele", [session.actor])
+    own(at_noon(session), home.paths, "nele")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Connection, Home
-from support_approval import Approver, approver
+from support_approval import Approver, approver, own
 from support_erasure import counts, person, practice, run_killed
 from support_tui import at_noon, compare, drive, go, keys, new_console, settled, text, typed
 from textual.pilot import Pilot
@@ -115,8 +115,7 @@ def test_plans_asks_runs_and_shows_the_certificate(
 def test_nobody_answers_their_own_plan(
     tenant: Tenant, session: Session, anna: Approver, home: Home, admin: Connection
 ) -> None:
-    made = approval.make(home.paths.keys / "approver.key", "me")
-    approval.register(at_noon(session), made.vkey, "me", [session.actor])
+    own(at_noon(session), home.paths, "me")
     kept = keep(session, tenant, "1")
 
     async def script(pilot: Pilot[None]) -> None:
@@ -141,8 +140,7 @@ def test_a_colleagues_plan_is_granted_with_ones_own_key(
 ) -> None:
     noon = at_noon(session)
     approval.set_rule(noon, "erasure.run", from_subjects=1)
-    made = approval.make(home.paths.keys / "approver.key", "me")
-    approval.register(noon, made.vkey, "me", [session.actor])
+    own(noon, home.paths, "me")
     theirs = at_noon(login("lua_operator"))
     plan = erasure.plan(theirs, tenant, person(session, tenant, "1"), "T-1")
     assert erasure.ask(theirs, plan) is not None
