@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -281,6 +283,16 @@ def test_keys_are_rebound_by_the_name_of_their_command(tenant: Tenant) -> None:
     drive(script, console=new_console(Settings(keys={"help": "f1"})))
     with pytest.raises(UsageError, match="names no command: halp"):
         new_console(Settings(keys={"halp": "f1"}))
+
+
+def test_commands_of_screens_that_nobody_opened_yet_are_rebound_too() -> None:
+    source = """
+from luactl.tui.app import _known_keys
+from luactl.tui.settings import Settings
+
+_known_keys(Settings(keys={"withdraw": "f2", "ask-approval": "f3", "confirm": "f4"}))
+"""
+    subprocess.run([sys.executable, "-c", source], check=True)
 
 
 def test_settings_say_what_is_wrong(tmp_path: Path) -> None:

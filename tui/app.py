@@ -21,7 +21,6 @@ from .command import Command
 from .frame import Frame
 from .home import Home
 from .matter import Matter
-from .place import Place
 from .sessions import Sessions
 from .settings import Settings
 from .work import Failed
@@ -149,9 +148,12 @@ class Console(App[None]):
 def _known_keys(settings: Settings) -> dict[str, str]:
     """Return the keys. Raises UsageError for a command that does not exist."""
     from importlib import import_module
+    from pkgutil import iter_modules
 
-    for place in Place.__subclasses__():
-        import_module(f".{place.screen.partition(':')[0]}", __package__)
+    from . import __path__ as folders
+
+    for module in iter_modules(folders):  # a command is known once its screen is loaded
+        import_module(f".{module.name}", __package__)
     known, todo = set[str](), [Command]
     while todo:
         for one in todo.pop().__subclasses__():
