@@ -12,7 +12,7 @@ from uuid import UUID
 
 from .db import Session, queries, transaction
 from .errors import LuactlError, NotFoundError, UsageError
-from .line import checked as checked  # who takes an instruction checks other lines likewise
+from .line import checked
 
 if TYPE_CHECKING:
     from .tenant.register import Tenant

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .. import hold
+from .. import hold, line
 from .. import instruction as instructions
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
@@ -148,7 +148,7 @@ def plan(
     asked = tuple(sorted({subjects} if isinstance(subjects, UUID) else set(subjects)))
     if not asked:
         raise UsageError("nobody was named", hint="name a subject, a file of them, or everybody with --all")
-    reference = instructions.checked("instruction", instruction)
+    reference = line.checked("instruction", instruction)
     if scope not in WHOLE:
         from .category import checked
 

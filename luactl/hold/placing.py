@@ -9,7 +9,7 @@ import psycopg
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, UsageError
-from ..instruction import checked
+from ..line import checked
 from .filter import Filter
 from .record import Hold, NewHold, find, read
 

@@ -12,7 +12,7 @@ import psycopg
 from .. import approval
 from ..db import Session, queries, transaction
 from ..errors import RefusedError
-from ..instruction import checked
+from ..line import checked
 from .record import Hold
 
 if TYPE_CHECKING:

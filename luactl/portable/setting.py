@@ -13,6 +13,7 @@ from .. import instruction, retention, tenant
 from ..db import Session
 from ..errors import LuactlError, NotFoundError, UsageError
 from ..instruction import Instruction
+from ..line import checked
 from ..tenant import NewTenant, Tenant
 
 
@@ -71,9 +72,9 @@ def _order(one: Mapping[str, Any]) -> Instruction:
     until = one["valid_until"]
     return Instruction(
         uuid7(),
-        instruction.checked("reference", one["reference"]),
-        instruction.checked("purpose", one["purpose"]),
-        instruction.checked("name", one["given_by"]),
+        checked("reference", one["reference"]),
+        checked("purpose", one["purpose"]),
+        checked("name", one["given_by"]),
         datetime.fromisoformat(one["valid_from"]),
         None if until is None else datetime.fromisoformat(until),
     )

@@ -13,7 +13,7 @@ import psycopg
 
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, NotFoundError, UsageError
-from ..instruction import checked
+from ..line import checked
 
 SERVICES = ("cloud", "payment", "authentication", "communication")
 MANUAL = "manual"

@@ -17,8 +17,8 @@ from uuid import UUID
 from ..config import find_paths
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, RefusedError, UsageError
-from ..instruction import checked
 from ..ledger import Entry, append
+from ..line import checked
 from ..program import NOT_NOW, REFUSED, plain, run
 from .letter import VERSION, compose
 from .notice import Notice, find_notice, notices

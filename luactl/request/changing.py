@@ -17,7 +17,7 @@ import psycopg
 from ..clock import instant
 from ..db import Session, queries, transaction
 from ..errors import BusyError, LuactlError, NotFoundError, RefusedError, UsageError
-from ..instruction import checked
+from ..line import checked
 from .record import CHANNELS, CLOSED, RECEIVERS, RIGHTS, Request, of_reference, read
 from .term import EXTENDED, day_of, end, over_at
 

@@ -12,7 +12,8 @@ import psycopg
 from .. import instruction
 from ..db import Session, pipeline, queries, transaction
 from ..errors import BusyError, LuactlError, UsageError
-from ..instruction import Instruction, checked
+from ..instruction import Instruction
+from ..line import checked
 from .dedicated import make_partitions, make_roles
 from .register import FIRST_DEDICATED, DeletionRule, Role, Tenant, directory
 

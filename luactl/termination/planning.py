@@ -135,7 +135,7 @@ def _returned(
     session: Session, tenant: Tenant, found: Termination | None, export: UUID | None, unwanted: str | None
 ) -> str | None:
     """Return how the data were returned; None when nobody has said it yet."""
-    from ..instruction import checked
+    from ..line import checked
 
     if found is not None and found.returned is not None:
         return found.returned

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
-from ..instruction import checked
+from ..line import checked
 from .record import Termination, current
 
 if TYPE_CHECKING:
