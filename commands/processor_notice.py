@@ -129,11 +129,10 @@ def send(
     if by_hand is not None and (notice is None or again):
         raise UsageError("--by-hand is about one notice", hint="name it: `luactl processor notice list`")
     with session("processor notice send") as s:
-        if notice is not None:
-            waiting = [processor.find_notice(s, _id(notice))]
-        else:
-            waiting = processor.waiting(s, again=again)
-        by_others = [one for one in processor.notices(s) if one.state == "open" and one.channel == "manual"]
+        asked = None if notice is None else processor.find_notice(s, _id(notice))
+        unconfirmed = processor.notices(s)
+        waiting = [asked] if asked else processor.waiting(unconfirmed, again=again)
+        by_others = processor.by_others(unconfirmed)
         notes = [f"{len(by_others)} notices wait for somebody who sends them"] if by_others else []
         if dry_run:
             show_plan(waiting, COLUMNS, notes)

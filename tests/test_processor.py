@@ -406,13 +406,13 @@ def test_cut_short_between_sending_and_the_record_it_is_sent_again(
 
     with pytest.raises(KeyboardInterrupt):
         processor.tell(replace(session, step=stop), notice)
-    [still] = processor.waiting(session)
+    [still] = processor.waiting(processor.notices(session))
     assert (still.state, still.attempts) == ("open", 0)
     assert processor.tell(session, still).outcome == "sent"
     numbers = {json.loads(line)["notice"] for line in Path(f"{file}.got").read_text().splitlines()}
     assert numbers == {str(notice.notice_id)}
-    assert processor.waiting(session) == []
-    assert len(processor.waiting(session, again=True)) == 1
+    assert processor.waiting(processor.notices(session)) == []
+    assert len(processor.waiting(processor.notices(session), again=True)) == 1
 
 
 def test_on_the_command_line(session: Session, cli: Cli, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         find,
         list_,
     )
-    from .sending import Sending, confirm, sent_by_hand, tell, waiting
+    from .sending import Sending, by_others, confirm, sent_by_hand, tell, waiting
 
 __all__ = [
     "SERVICES",
@@ -36,6 +36,7 @@ __all__ = [
     "Sending",
     "about",
     "add",
+    "by_others",
     "change",
     "checked_processor",
     "compose",
@@ -58,6 +59,6 @@ __getattr__ = attributes(
         "letter": "Letter compose",
         "notice": "Due Notice about due find_notice notices notify",
         "register": "SERVICES Processor ProcessorChange add change checked_processor end find list_",
-        "sending": "Sending confirm sent_by_hand tell waiting",
+        "sending": "Sending by_others confirm sent_by_hand tell waiting",
     },
 )

@@ -11,6 +11,7 @@ from uuid import UUID
 from ..clock import instant
 from ..db import Session, queries, transaction
 from ..errors import BusyError, NotFoundError
+from .register import program_of
 
 Cause = Literal["termination", "erasure"]
 
@@ -56,6 +57,11 @@ class Notice:
     channel: str
     """manual, or command:NAME."""
     tenant_id: int
+
+    @property
+    def program(self) -> str | None:
+        """The name of the program that sends it; None: somebody does."""
+        return program_of(self.channel)
 
     def stated(self) -> dict[str, Any]:
         """Return what a certificate says of it."""

@@ -16,7 +16,7 @@ from ..errors import LuactlError, NotFoundError, UsageError
 from ..line import checked
 
 SERVICES = ("cloud", "payment", "authentication", "communication")
-MANUAL = "manual"
+MANUAL, COMMAND = "manual", "command:"
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 LONGEST_SLUG = 63
@@ -51,7 +51,12 @@ class Processor:
     @property
     def program(self) -> str | None:
         """The name of the program that takes its notices; None: somebody does."""
-        return None if self.channel == MANUAL else self.channel.removeprefix("command:")
+        return program_of(self.channel)
+
+
+def program_of(channel: str) -> str | None:
+    """Return the name of the program that takes notices on a channel; None: somebody sends them."""
+    return None if channel == MANUAL else channel.removeprefix(COMMAND)
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,9 @@ def checked_processor(one: Processor) -> Processor:
     if not _COUNTRY.fullmatch(one.country):
         raise UsageError(f"{one.country[:40]!r} is no country", hint="ISO 3166, two letters: DE, FR, US")
     if one.channel != MANUAL and not (
-        one.channel.startswith("command:")
+        one.channel.startswith(COMMAND)
         and _SLUG.fullmatch(str(one.program))
-        and len(str(one.program)) <= 63
+        and len(str(one.program)) <= LONGEST_SLUG
     ):
         raise UsageError(
             f"{one.channel[:80]!r} is no way in which a notice reaches a processor",

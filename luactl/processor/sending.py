@@ -7,7 +7,7 @@ notice is sent again: under the same number, by which the processor knows that i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..ledger import Entry, append
 from ..line import checked
 from ..program import NOT_NOW, REFUSED, plain, run
 from .letter import VERSION, compose
-from .notice import Notice, find_notice, notices
+from .notice import Notice, find_notice
 
 SECONDS = 30.0
 LONGEST_PROBLEM = 300
@@ -57,10 +57,15 @@ def programs() -> Path:
     return find_paths().config / "processors"
 
 
-def waiting(session: Session, *, again: bool = False) -> list[Notice]:
-    """Return the notices that a program is to send: open ones, and with `again` those not confirmed too."""
+def waiting(unconfirmed: Sequence[Notice], *, again: bool = False) -> list[Notice]:
+    """Return those that a program is to send: open ones, and with `again` those that were sent, too."""
     wanted = ("open", "sent") if again else ("open",)
-    return [one for one in notices(session) if one.state in wanted and one.channel != "manual"]
+    return [one for one in unconfirmed if one.state in wanted and one.program]
+
+
+def by_others(unconfirmed: Sequence[Notice]) -> list[Notice]:
+    """Return those that wait for somebody who sends them."""
+    return [one for one in unconfirmed if one.state == "open" and not one.program]
 
 
 def tell(session: Session, notice: Notice, say: Callable[[int], None] = lambda _one: None) -> Sending:
@@ -72,7 +77,7 @@ def tell(session: Session, notice: Notice, say: Callable[[int], None] = lambda _
     """
     if notice.state == "confirmed":
         raise _confirmed_already(notice)
-    if notice.channel == "manual":
+    if notice.program is None:
         raise UsageError(
             f"{notice.name} is told by hand",
             hint=f"`luactl processor notice letter {notice.notice_id}` writes the letter; "
@@ -82,7 +87,7 @@ def tell(session: Session, notice: Notice, say: Callable[[int], None] = lambda _
     with transaction(session):
         append(session, _entry(notice, "send", "intent"))
     try:
-        program = programs() / notice.channel.removeprefix("command:")
+        program = programs() / notice.program
         answer = _read(program, _ask(program, said.message()), session.clock.now().date())
     except (NotToldError, RefusedError) as error:
         _write_down(session, notice, None, error.what[:LONGEST_PROBLEM])
