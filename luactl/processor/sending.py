@@ -108,9 +108,8 @@ def sent_by_hand(session: Session, notice: Notice, how: str) -> Notice:
     reference = checked("reference", how)
     if notice.sent_how == reference and notice.problem is None:
         return notice
-    with transaction(session) as conn:
-        append(session, _entry(notice, "send", "done", how=reference))
-        if not _attempted(conn, session, notice, reference, None):
+    with transaction(session):
+        if not _sent(session, notice, reference):
             raise _confirmed_already(notice)
     return find_notice(session, notice.notice_id)
 
@@ -130,9 +129,8 @@ def confirm(session: Session, notice: Notice, deleted_on: date, reference: str) 
             f"{notice.name} was not told yet",
             hint=f"`luactl processor notice send {notice.notice_id} --by-hand REF` says that it was",
         )
-    with transaction(session) as conn:
-        append(session, _entry(notice, "confirm", "done", deleted_on=deleted_on.isoformat(), reference=word))
-        if not _confirmed(conn, session, notice, deleted_on, word):
+    with transaction(session):
+        if not _confirmed(session, notice, deleted_on, word):
             raise _confirmed_already(notice)
     return find_notice(session, notice.notice_id)
 
@@ -153,32 +151,40 @@ def _entry(notice: Notice, verb: str, outcome: Literal["intent", "done", "failed
 
 def _write_down(session: Session, notice: Notice, answer: _Answer | None, problem: str | None) -> bool:
     """Write down what came of an attempt; whether the processor has confirmed."""
-    with transaction(session) as conn:
+    with transaction(session):
         if answer is None:
             append(session, _entry(notice, "send", "failed"))
-            _attempted(conn, session, notice, None, problem)
+            _attempted(session, notice, None, problem)
             return False
-        append(session, _entry(notice, "send", "done", how=answer.reference))
-        if not _attempted(conn, session, notice, answer.reference, None) or answer.deleted_on is None:
+        if not _sent(session, notice, answer.reference) or answer.deleted_on is None:
             return False
-        day = answer.deleted_on
-        word = {"deleted_on": day.isoformat(), "reference": answer.reference}
-        append(session, _entry(notice, "confirm", "done", **word))
-        return _confirmed(conn, session, notice, day, answer.reference)
+        return _confirmed(session, notice, answer.deleted_on, answer.reference)
 
 
-def _attempted(conn: Any, session: Session, notice: Notice, how: str | None, problem: str | None) -> bool:
+def _sent(session: Session, notice: Notice, how: str) -> bool:
+    """Write down that a notice was sent, in the running transaction; False for one that is confirmed."""
+    append(session, _entry(notice, "send", "done", how=how))
+    return _attempted(session, notice, how, None)
+
+
+def _attempted(session: Session, notice: Notice, how: str | None, problem: str | None) -> bool:
     return bool(
         queries("processor").attempted(
-            conn, notice_id=notice.notice_id, how=how, problem=problem, at=session.clock.now()
+            session.conn, notice_id=notice.notice_id, how=how, problem=problem, at=session.clock.now()
         )
     )
 
 
-def _confirmed(conn: Any, session: Session, notice: Notice, day: date, word: str) -> bool:
+def _confirmed(session: Session, notice: Notice, day: date, word: str) -> bool:
+    """Write down what a processor confirms, in the running transaction; False when it has already."""
+    append(session, _entry(notice, "confirm", "done", deleted_on=day.isoformat(), reference=word))
     return bool(
         queries("processor").confirmed(
-            conn, notice_id=notice.notice_id, deleted_on=day, confirmation=word, at=session.clock.now()
+            session.conn,
+            notice_id=notice.notice_id,
+            deleted_on=day,
+            confirmation=word,
+            at=session.clock.now(),
         )
     )
 
