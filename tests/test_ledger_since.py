@@ -75,5 +75,6 @@ def test_a_checkpoint_of_another_log_is_refused(admin_login: Session, kept: Path
         "",
     ):
         kept.write_text(text)
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError) as refused:
             ledger.verify(admin_login, since=kept)
+        assert "`luactl ledger checkpoint --out FILE`" in str(refused.value.hint)

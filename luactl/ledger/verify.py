@@ -101,7 +101,7 @@ def _base(session: Session, note: str) -> Checkpoint:
     except NoteError as error:
         raise UsageError(
             f"the given checkpoint is none of this log: {error.what}",
-            hint="give what `luactl ledger checkpoint -o FILE` wrote for this log; or check all of it",
+            hint="give what `luactl ledger checkpoint --out FILE` wrote for this log; or check all of it",
         ) from error
 
 
