@@ -32,31 +32,29 @@ class Source:
     def meet(self, tree: CompactRange) -> bool:
         """Compare all that speak of the tree's present size; tell whether one did."""
         met = False
-        while self._next is not None and self._next.size <= tree.size:
-            claim = self._next
-            self._report.checkpoints += 1
+        while (claim := self._next) is not None and claim.size <= tree.size:
             if claim.size < tree.size:
                 self._report.add(
                     f"{self.name}: a checkpoint of {claim.size:,} entries comes after a larger one"
                 )
-                self._next = next(self._claims, None)
-                continue
-            met = True
-            if claim.root != tree.root():
-                self._report.add(
-                    f"{self.name}: another root was signed for {claim.size:,} entries", claim.size - 1
-                )
-            self._next = next(self._claims, None)
+            else:
+                met = True
+                if claim.root != tree.root():
+                    self._report.add(
+                        f"{self.name}: another root was signed for {claim.size:,} entries", claim.size - 1
+                    )
+            self._advance()
         return met
 
     def finish(self, size: int) -> None:
         """Report what speaks of more than there is."""
-        while self._next is not None:
-            self._report.checkpoints += 1
-            self._report.add(
-                f"{self.name}: {self._next.size:,} entries were signed, the log has {size:,}", size
-            )
-            self._next = next(self._claims, None)
+        while (claim := self._next) is not None:
+            self._report.add(f"{self.name}: {claim.size:,} entries were signed, the log has {size:,}", size)
+            self._advance()
+
+    def _advance(self) -> None:
+        self._report.checkpoints += 1
+        self._next = next(self._claims, None)
 
 
 def anchored(anchor: Anchor, report: Report, keys: Sequence[Verifier]) -> Iterator[Checkpoint]:
