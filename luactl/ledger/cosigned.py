@@ -21,6 +21,7 @@ from .entry import Entry, append
 from .note import Checkpoint, NoteError, open_checkpoint
 from .origin import verifiers
 from .report import Report
+from .signed import holds
 
 ACTION = "ledger.cosign"
 
@@ -56,15 +57,15 @@ def check(session: Session, note: str) -> tuple[Cosigned, ...]:
     Raises RefusedError for a checkpoint that this database does not have, NoteError for signatures that do
     not verify, NotFoundError when none of the profile's cosigners signed it.
     """
-    checkpoint = open_checkpoint(note, verifiers(session))
+    keys = verifiers(session)
+    checkpoint = open_checkpoint(note, keys)
     found = cosignatures(note, policy(session.profile))
     if not found:
         raise NotFoundError(
             "none of the profile's cosigners signed this checkpoint",
             hint='name their keys in the profile: cosigners = ["…"]',
         )
-    stored = queries("ledger").checkpoint_note(session.conn, size=checkpoint.size)
-    if stored is None or open_checkpoint(stored, verifiers(session)).root != checkpoint.root:
+    if not holds(session.conn, checkpoint, keys):
         raise RefusedError(
             f"this database has no such checkpoint of {checkpoint.size:,} entries",
             hint="it was signed elsewhere, or this database was set back: `luactl ledger verify`",

@@ -16,6 +16,7 @@ from ..exclusive import hold
 from .anchor import Anchor, AnchorError, reached
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
+from .signed import holds
 from .tree import edge, read_hashes
 
 BATCH = 10_000
@@ -126,8 +127,7 @@ def hand_over(session: Session, signer: Signer, places: Sequence[Anchor]) -> lis
 
 
 def _check_known(session: Session, signer: Signer, anchor: Anchor, known: Checkpoint) -> None:
-    note = queries("ledger").checkpoint_note(session.conn, size=known.size)
-    if note is None or open_checkpoint(note, [signer.verifier]).root != known.root:
+    if not holds(session.conn, known, [signer.verifier]):
         raise RefusedError(
             f"anchor {anchor.name} holds a checkpoint of {known.size:,} entries not in this database",
             hint="the database was restored or rewritten; `luactl ledger verify` shows where",

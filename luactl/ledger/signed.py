@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..db import Session, queries, transaction
 from ..disk import create
 from ..errors import RefusedError, UsageError
 from .merkle import consistency_parts
+from .note import Checkpoint, Verifier, open_checkpoint
 from .tree import part_root
 
 
@@ -42,6 +44,12 @@ def newest(conn: Any) -> tuple[int, bytes, str, datetime]:
     if row is None:
         raise RefusedError("nothing is signed yet", hint="run `luactl ledger integrate` on the ledger host")
     return row
+
+
+def holds(conn: Any, checkpoint: Checkpoint, keys: Sequence[Verifier]) -> bool:
+    """Whether the database has this very checkpoint. Raises NoteError when its note is not by these keys."""
+    note = queries("ledger").checkpoint_note(conn, size=checkpoint.size)
+    return note is not None and open_checkpoint(note, keys).root == checkpoint.root
 
 
 def newest_checkpoint(session: Session, since: int | None = None) -> SignedCheckpoint:
