@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from .. import approval
+from .. import approval, schema
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError
 from ..pack import Uuids, teach
@@ -126,11 +126,23 @@ def demand(session: Session, plan: ErasurePlan) -> approval.Granted | None:
     """Return the approval of a plan, None when none is needed; a plan that needs one goes on record first, so
     that whoever is asked can look at it. Raises as `approval.demand` and `keep` do.
     """
-    from .running import wanted
-
     if approval.needed(session, "erasure.run", plan.people):
         keep(session, plan)
-    return approval.demand(session, wanted(plan))
+    return approval.demand(session, _wanted(plan))
+
+
+def _wanted(plan: ErasurePlan) -> approval.Want:
+    """Return what an approver is asked for: bound to the plan's digest, rows within the rule's bound."""
+    who = "1 person" if plan.people == 1 else f"{plan.people:,} people"
+    return approval.Want(
+        action="erasure.run",
+        target=f"erasure {plan.tenant} {target(plan)}",
+        summary=f"Erase {who} of {plan.tenant}",
+        exact={"plan": plan.digest, "scope": plan.scope, "schema": str(schema.newest_version())},
+        counts={"people": plan.people, **{one.table: one.rows for one in plan.going}},
+        tenant=plan.tenant,
+        subjects=plan.people,
+    )
 
 
 def kept(session: Session, plan_id: UUID) -> KeptPlan:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from .. import approval, certificate, hold, processor, schema
+from .. import approval, certificate, hold, processor
 from ..certificate import archive
 from ..certificate.evidence import issue
 from ..db import Session, queries, transaction
@@ -123,20 +123,6 @@ def run(
         return _finish(session, plan.tenant, done, outcome, folder or place, way)
     finished = _finish(session, plan.tenant, done, outcome, place, way)
     return replace(finished, certificate=str(archive.pack(place, folder)))
-
-
-def wanted(plan: ErasurePlan) -> approval.Want:
-    """Return what an approver is asked for: bound to the plan's digest, rows within the rule's bound."""
-    who = "1 person" if plan.people == 1 else f"{plan.people:,} people"
-    return approval.Want(
-        action="erasure.run",
-        target=f"erasure {plan.tenant} {approval.digest(plan.scope, *map(str, plan.subjects))}",
-        summary=f"Erase {who} of {plan.tenant}",
-        exact={"plan": plan.digest, "scope": plan.scope, "schema": str(schema.newest_version())},
-        counts={"people": plan.people, **{one.table: one.rows for one in plan.going}},
-        tenant=plan.tenant,
-        subjects=plan.people,
-    )
 
 
 def _kept(plan: ErasurePlan) -> RefusedError:
