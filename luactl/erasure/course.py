@@ -75,10 +75,10 @@ def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def course_of(session: Session, erasure_id: UUID) -> Course:
     """Return one erasure, whichever tenant it belongs to. Raises NotFoundError."""
-    from ..tenant import list_
+    from ..tenant import in_context
 
     erasure = record.find(session, erasure_id)
-    tenant = next(one for one in list_(session) if one.tenant_id == erasure.tenant_id)
+    tenant = in_context(session, erasure.tenant_id)
     with transaction(session, erasure.tenant_id) as conn:
         batches = record.batches(conn, erasure)
         left = len(record.left_to_do(conn, erasure)) if erasure.state == "intent" else 0

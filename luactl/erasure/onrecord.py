@@ -147,7 +147,7 @@ def _wanted(plan: ErasurePlan) -> approval.Want:
 
 def kept(session: Session, plan_id: UUID) -> KeptPlan:
     """Return a plan on record, whichever tenant it belongs to. Raises NotFoundError."""
-    from ..tenant import list_
+    from ..tenant import in_context
 
     with transaction(session) as conn:
         tenant_id = queries("erasure").tenant_of_plan(conn, plan_id=plan_id)
@@ -156,9 +156,9 @@ def kept(session: Session, plan_id: UUID) -> KeptPlan:
             f"there is no plan {plan_id} on record",
             hint="it was carried out or withdrawn: `luactl erasure queue` shows what there is",
         )
-    slugs = {one.tenant_id: one.slug for one in list_(session)}
+    slug = in_context(session, tenant_id).slug
     with transaction(session, tenant_id) as conn:
-        return _read(conn, tenant_id, slugs[tenant_id], plan_id)
+        return _read(conn, tenant_id, slug, plan_id)
 
 
 def withdraw(session: Session, plan_id: UUID, *, dry_run: bool = False) -> KeptPlan:
