@@ -6,7 +6,7 @@ The database gives rows and counts; whether an approval is good only its signatu
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -106,14 +106,38 @@ def queue(
     `limit` of them unless it is 0.
     """
     narrow = tenant is not None or set(states) != set(STATES)
-    with transaction(session) as conn:
-        most = limit + 1 if limit and not narrow else 0
-        rows = list(queries("erasure").queue(conn, open="done" not in states, limit=most))
-    wanted = [row for row in rows if tenant in (None, row[1])]
-    requests = _requests(session, {row[13] for row in wanted if row[2] == "plan"})
-    every = (_queued(row, requests.get(row[13], ()), session.actor) for row in wanted)
+    most = limit + 1 if limit and not narrow else 0
+    rows = [one for one in _rows(session, "done" not in states, most) if tenant in (None, one.tenant)]
+    requests = _requests(session, {one.digest for one in rows if one.kind == "plan" and one.digest})
+    every = (_asked(one, requests.get(one.digest or "", ()), session.actor) for one in rows)
     found = tuple(one for one in every if one.state in states)
     return Queue(found[:limit] if limit else found, bool(limit) and len(found) > limit)
+
+
+def _rows(session: Session, open_only: bool, limit: int = 0) -> list[Queued]:
+    """Return all erasures as the database knows them, newest first: of plans not yet what was asked."""
+    with transaction(session) as conn:
+        return [_queued(row) for row in queries("erasure").queue(conn, open=open_only, limit=limit)]
+
+
+def _queued(row: Sequence[Any]) -> Queued:
+    _id, tenant, kind, id_, state, scope, people, held, waits, instruction, by, at, ended, digest = row
+    if kind == "plan":
+        state = "held" if held else "planned"
+    elif state == "intent":
+        state = "unfinished"
+    elif waits:
+        state = "held" if held else "released"
+    return Queued(tenant, kind, id_, state, scope, people, held, instruction, by, at, ended, None, digest)
+
+
+def _asked(one: Queued, requests: Sequence[Approval], actor: str) -> Queued:
+    """Return a plan with the request for its approval that counts; anything else as it is."""
+    request = chosen(requests, actor) if one.kind == "plan" else None
+    if request is None:
+        return one
+    state = one.state if one.held else OF_REQUEST[request.state]
+    return replace(one, state=state, approval_id=request.approval_id)
 
 
 def _requests(session: Session, digests: Collection[str]) -> dict[str, tuple[Approval, ...]]:
@@ -130,21 +154,6 @@ def chosen(requests: Sequence[Approval], actor: str) -> Approval | None:
     """Return the request that counts: of those that say anything the newest, one's own before others'."""
     telling = [one for one in requests if one.state in OF_REQUEST]
     return next((one for one in telling if one.requested_by == actor), telling[0] if telling else None)
-
-
-def _queued(row: Sequence[Any], requests: Sequence[Approval], actor: str) -> Queued:
-    _id, tenant, kind, id_, state, scope, people, held, waits, instruction, by, at, ended, digest = row
-    request = chosen(requests, actor)
-    if kind == "plan":
-        state = "held" if held else OF_REQUEST[request.state] if request else "planned"
-    elif state == "intent":
-        state = "unfinished"
-    elif waits:
-        state = "held" if held else "released"
-    return Queued(
-        tenant, kind, id_, state, scope, people, held, instruction, by, at, ended,
-        request.approval_id if request else None, digest,
-    )  # fmt: skip
 
 
 def preview(session: Session, plan_id: UUID) -> Preview:
@@ -182,9 +191,9 @@ def _drift(kept: KeptPlan, now: ErasurePlan) -> tuple[Drift, ...]:
 def plan_of(session: Session, request: Approval) -> UUID | None:
     """Return the id of the plan on record that a request is about, that of whoever asks before others'."""
     digest = request.request.exact.get("plan")
-    with transaction(session) as conn:
-        rows = list(queries("erasure").queue(conn, open=True, limit=0))
-    found: list[tuple[bool, UUID]] = [
-        (row[10] != request.requested_by, row[3]) for row in rows if row[2] == "plan" and row[13] == digest
+    found = [
+        (one.made_by != request.requested_by, one.id)
+        for one in _rows(session, open_only=True)
+        if one.kind == "plan" and one.digest == digest
     ]
     return min(found)[1] if found else None
