@@ -21,7 +21,7 @@ from ..clock import instant
 from ..db import Session, queries, transaction
 from ..key.classes import KeyClass
 from ..pack import Uuids
-from ..residue.since import sealed_since
+from ..residue.since import claimed
 from . import record
 from .checking import Check
 from .people import LIST, listed
@@ -59,19 +59,13 @@ def planned(
         "going": {one.table: one.rows for one in going},
         "keys": [{"class": KeyClass(one[0]).label, "version": one[1], "slot": one[2]} for one in keys],
         "classes": {one.key_class: one.keys for one in dropping},
-        "staying": [
-            {
-                "table": one.table,
-                "period": one.period,
-                "rows": one.rows,
-                "lines": one.lines,
-                "ground": one.ground,
-                "until": None if one.until is None else instant(one.until),
-                "readable_by": one.readable_by,
-            }
-            for one in staying
-        ],
+        "staying": retained(staying),
     }
+
+
+def retained(staying: Sequence[Staying]) -> list[dict[str, Any]]:
+    """Return what stays as a record and a certificate have it."""
+    return [{**vars(one), "until": _instant(one.until)} for one in staying]
 
 
 def staying(plan: dict[str, Any]) -> tuple[Staying, ...]:
@@ -99,8 +93,8 @@ def facts(
     holders, this = _holders(session, erasure), _this(session, erasure)
     here = system(session)
     books, whole = [str(book) for book in session.profile.books], erasure.scope == PERSON
-    retained = erasure.plan["staying"]
-    where = Facts(this.sealed, holders, books, here.standbys, retained, instant(at), whole)
+    stays = erasure.plan["staying"]
+    where = Facts(this.sealed, holders, books, here.standbys, stays, instant(at), whole)
     return {
         "v": 1,
         "kind": "erasure",
@@ -130,7 +124,7 @@ def facts(
         "holders": holders,
         "books": books,
         "places": places(where),
-        "retained": retained,
+        "retained": stays,
         "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
         "remaining_exposure": _exposure(holders),
     }
@@ -154,10 +148,10 @@ def _this(session: Session, erasure: Erasure) -> _This:
         people = record.people(conn, erasure)
         counts = queries("erasure").counts(conn, tenant_id=erasure.tenant_id, ids=Uuids.of(people))
         gone = summed(batches)[0]
-        since = {one.table: sealed_since(conn, one.table) for one in gone}
+        sealed = claimed(conn, [one.table for one in gone], session.clock.now())
         before = len(record.people(conn, erasure, "before"))
         held = len(record.people(conn, erasure, "held"))
-    now, keys = session.clock.now(), Counter[str]()
+    keys: Counter[str] = Counter()
     for one in batches:
         keys.update(one.keys)
     return _This(
@@ -166,7 +160,7 @@ def _this(session: Session, erasure: Erasure) -> _This:
         dict(sorted(keys.items())),
         [one.epoch for one in batches],
         _subjects(erasure, people, before, held),
-        {table: known is not None and known.claims(now) for table, known in since.items()},
+        sealed,
     )
 
 

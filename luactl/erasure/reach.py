@@ -7,7 +7,8 @@ from typing import Any
 from ..certificate.system import system
 from ..clock import instant
 from ..db import Session, transaction
-from ..residue.since import sealed_since
+from ..residue.since import claimed
+from .facts import retained
 from .places import NO_LEVEL, Facts, Place, places
 from .planning import PERSON, ErasurePlan
 
@@ -16,15 +17,15 @@ def ahead(session: Session, plan: ErasurePlan) -> tuple[Place, ...]:
     """Return the places of a plan. A holder that is a program says only when it is asked whether it destroys
     a root at once, so that its date is the earliest that can be. Raises RefusedError off a key host.
     """
-    with transaction(session, plan.tenant_id) as conn:
-        sealed = {one.table: sealed_since(conn, one.table) for one in plan.going}
     now = session.clock.now()
+    with transaction(session, plan.tenant_id) as conn:
+        sealed = claimed(conn, [one.table for one in plan.going], now)
     stated = Facts(
-        {table: known is not None and known.claims(now) for table, known in sealed.items()},
+        sealed,
         _holders(session, instant(now)),
         [str(book) for book in session.profile.books],
         system(session).standbys,
-        [{**vars(one), "until": None if one.until is None else instant(one.until)} for one in plan.staying],
+        retained(plan.staying),
         instant(now),
         plan.scope == PERSON,
     )

@@ -5,6 +5,7 @@ Cryptographic erase counts only for what never lay there in clear (NIST SP 800-8
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,3 +42,9 @@ def sealed_since(conn: psycopg.Connection[Any], table: str) -> SealedSince | Non
     """Return what is known about a table (`schema.name`); None when nobody ever said that it is sealed."""
     row = queries("residue").sealed_since(conn, table=table)
     return None if row is None else SealedSince(*row)
+
+
+def claimed(conn: psycopg.Connection[Any], tables: Iterable[str], at: datetime) -> dict[str, bool]:
+    """Say of each table whether at that instant nothing readable was left of it, as far as anybody knows."""
+    since = {table: sealed_since(conn, table) for table in tables}
+    return {table: known is not None and known.claims(at) for table, known in since.items()}
