@@ -162,7 +162,7 @@ def people(conn: Any, erasure: Erasure, state: str = "erased") -> tuple[UUID, ..
     """Return whom an erasure erased (or found erased `before`, or left out as `held`), in the running
     transaction.
     """
-    return tuple(row[0] for row in queries("erasure").people(conn, **_key(erasure)) if row[1] == state)
+    return tuple(row[0] for row in queries("erasure").people(conn, **_key(erasure), state=state))
 
 
 def dropped_keys(conn: Any, erasure: Erasure) -> Sequence[DroppedKey]:

@@ -173,10 +173,10 @@ WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid
 ORDER BY epoch;
 
 -- name: people
--- What became of the people of an erasure.
-SELECT subject_id, state
+-- Those people of an erasure of whom became what is asked for: erased, erased before, held.
+SELECT subject_id
 FROM lua.erasure_subject
-WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid
+WHERE tenant_id = :tenant_id::bigint AND erasure_id = :erasure_id::uuid AND state = :state::text
 ORDER BY subject_id;
 
 -- name: dropped_keys
