@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from ..approval.document import Bound
 from ..errors import RefusedError, UsageError
 from .category import checked
 from .planning import WHOLE, ErasurePlan
@@ -79,9 +80,10 @@ def again(saved: Saved, now: ErasurePlan) -> None:
         )
     if now.state != "planned":
         return
+    bound = Bound(DRIFT_ROWS, DRIFT_SHARE)
     for one in now.going:
         planned = saved.going.get(one.table, 0)
-        if abs(one.rows - planned) > max(DRIFT_ROWS, planned * DRIFT_SHARE // 100):
+        if not bound.allows(planned, one.rows):
             raise RefusedError(
                 f"{one.table} has {one.rows:,} rows of these people now, {planned:,} when it was planned",
                 hint=f"up to {DRIFT_ROWS} rows or {DRIFT_SHARE} per cent may differ: make a new plan",
