@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
+"""The last line of a certificate."""
+
 
 def cell(value: object) -> str:
     """Return a value as text that cannot leave its table cell or become markup."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..approval.checking import said
-from ..certificate.markdown import cell
+from ..certificate.markdown import CLOSING, cell, table
 from ..processor.certified import section as processors
 
-CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
-_RETAINED = "| Table | Year | Rows | Ground | Until | Readable by |"
+_RETAINED = ("Table", "Year", "Rows", "Ground", "Until", "Readable by")
 _KEYS = "Keys of the person that were destroyed:"
-_PLACES = "| Place | What | Method | Level | State | Ordered | Effective | Why |"
+_PLACES = ("Place", "What", "Method", "Level", "State", "Ordered", "Effective", "Why")
+_HOLDERS = ("Holder", "Old root", "Level", "Kept on", "Asked", "Effective")
 
 
 def document(stated: dict[str, Any]) -> str:
@@ -39,8 +39,8 @@ def _head(stated: dict[str, Any]) -> list[str]:
         ("Database", f"{system['database']} of cluster {system['cluster']}"),
         ("Key tree", f"{system['tree']}, epoch {epoch['from']} → {epoch['to']}"),
     ]
-    table = [f"| {name} | {cell(value)} |" for name, value in rows]
-    return ["# Certificate of erasure", "", "| | |", "|---|---|", *table, ""]
+    lines = [f"| {name} | {cell(value)} |" for name, value in rows]
+    return ["# Certificate of erasure", "", "| | |", "|---|---|", *lines, ""]
 
 
 def _request(stated: dict[str, Any] | None) -> list[tuple[str, str]]:
@@ -66,18 +66,13 @@ def _who(stated: dict[str, Any]) -> tuple[str, str]:
 
 
 def _erased(stated: dict[str, Any]) -> list[str]:
-    rows = [
-        f"| {cell(one['table'])} | {one['rows_before']} | {one['rows_after']} |" for one in stated["erased"]
-    ]
+    rows = [(one["table"], one["rows_before"], one["rows_after"]) for one in stated["erased"]]
     keys = [f"- class {one['class']}, version {one['version']}" for one in stated["keys"]]
     keys = keys or [f"- class {name}: {count}" for name, count in stated.get("key_counts", {}).items()]
     return [
         "## What was erased",
         "",
-        "| Table | Rows before | Rows after |",
-        "|---|---|---|",
-        *rows,
-        "",
+        *table(("Table", "Rows before", "Rows after"), rows),
         "Keys of people that were destroyed:" if stated["subject"] is None else _KEYS,
         "",
         *(keys or ["- none: there were none left"]),
@@ -87,30 +82,27 @@ def _erased(stated: dict[str, Any]) -> list[str]:
 
 def _places(stated: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {cell(one['place'])} | {cell(one['what'])} | {one['method']} | {one['level']} | {one['state']} "
-        f"| {one['scheduled_at'] or '–'} | {one['effective_at'] or '–'} | {cell(one['why'])} |"
+        (one["place"], one["what"], one["method"], one["level"], one["state"],
+         one["scheduled_at"] or "–", one["effective_at"] or "–", one["why"])
         for one in stated.get("places", ())
-    ]
+    ]  # fmt: skip
     if not rows:
         return []  # from before certificates named places
-    return ["## Places", "", _PLACES, "|---|---|---|---|---|---|---|---|", *rows, ""]
+    return ["## Places", "", *table(_PLACES, rows)]
 
 
 def _holders_text(stated: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {cell(one['holder'])} | {one['old_root']} | {one['level']} "
-        f"| {cell(one['file_system'])} | {one.get('scheduled_at')} | {one.get('effective_at')} |"
+        (one["holder"], one["old_root"], one["level"], one["file_system"], one.get("scheduled_at"),
+         one.get("effective_at"))
         for one in stated["holders"]
-    ]
+    ]  # fmt: skip
     return [
         "## The root secret",
         "",
         f"The root secret of epoch {stated['epoch']['from']}, below which those keys hung, at each holder:",
         "",
-        "| Holder | Old root | Level | Kept on | Asked | Effective |",
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
+        *table(_HOLDERS, rows),
     ]
 
 
@@ -118,18 +110,11 @@ def _retained(stated: dict[str, Any]) -> list[str]:
     if not stated["retained"]:
         return ["## What remains by law", "", "Nothing.", ""]
     rows = [
-        f"| {cell(one['table'])} | {one['period']} | {one['rows']} ({one['lines']} lines) "
-        f"| {cell(one['ground'])} | {one['until'] or 'no end'} | {cell(one['readable_by'])} |"
+        (one["table"], one["period"], f"{one['rows']} ({one['lines']} lines)", one["ground"],
+         one["until"] or "no end", one["readable_by"])
         for one in stated["retained"]
-    ]
-    return [
-        "## What remains by law",
-        "",
-        _RETAINED,
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
-    ]
+    ]  # fmt: skip
+    return ["## What remains by law", "", *table(_RETAINED, rows)]
 
 
 def _rest(stated: dict[str, Any]) -> list[str]:

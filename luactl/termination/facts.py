@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..approval.checking import said
-from ..certificate.markdown import cell, table
+from ..certificate.markdown import CLOSING, cell, table
 from ..certificate.system import system
 from ..clock import instant
 from ..db import Session
@@ -33,7 +33,6 @@ EXPOSURE = (
     "An erasure cannot reach a copy of the root secret, or of readable data, that somebody made before; what "
     "was returned to the tenant is the tenant's to keep.",
 )
-CLOSING = "`luactl verify FOLDER --key VKEY` checks this folder offline; take the log's key from elsewhere."
 
 
 @dataclass(frozen=True)
