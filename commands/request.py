@@ -58,12 +58,11 @@ def _found(s: Session, request_id: str) -> Request:
 def _clock(found: Request) -> list[str]:
     """Say how the last day comes about, and what keeps the request from being carried out."""
     from luactl.request import calendar_note
-    from luactl.request.term import EXTENDED, MONTHS, day_of
+    from luactl.request.term import day_of
 
     if found.closed_at is not None:
         return ["it was answered late" if found.overdue else "it was closed in time"]
-    months = MONTHS if found.state == "open" else EXTENDED
-    notes = [calendar_note(day_of(found.received_at), months)]
+    notes = [calendar_note(day_of(found.received_at), found.months)]
     if found.subject_id is None:
         notes.append(f"nobody knows yet whose it is: `luactl request identify {found.request_id}`")
     if found.held:

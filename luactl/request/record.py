@@ -10,7 +10,7 @@ from uuid import UUID
 from .. import hold
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
-from .term import over_at
+from .term import EXTENDED, MONTHS, over_at
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
@@ -73,6 +73,11 @@ class Request:
     """Legal holds that keep the person's data from being erased; empty for other rights."""
     note: str | None = None
     """The note, when it was opened."""
+
+    @property
+    def months(self) -> int:
+        """How many months from receipt its clock runs: fewer as long as it was not extended."""
+        return MONTHS if self.extended_by is None else EXTENDED
 
 
 @dataclass(frozen=True)
