@@ -32,6 +32,7 @@ from luactl.key import SealError
 from luactl.key.person import PersonKey, make, open_sealed, person_file, seal_to, seal_value_to
 from luactl.portable import secrets
 from luactl.portable.bundle import FaultyError
+from luactl.secret import register
 from luactl.tenant import Tenant, find
 from luactl.verify import verify_folder
 
@@ -95,6 +96,23 @@ def test_what_goes_home_opens_for_its_recipient_alone(
         " WHERE action = 'read' AND convert_from(body, 'UTF8')::jsonb ->> 'object' LIKE 'secret:%' ORDER BY 1"
     )
     assert reads.fetchall() == [("secret:payment.key",), ("secret:smtp.password",)]
+
+
+def test_one_that_is_revoked_at_this_very_moment_stays_out(
+    session: Session, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smile = stocked(session)
+
+    def read_and_revoke(session: Session, tenant_id: int) -> list[secret.Secret]:
+        found = register.read(session, tenant_id)
+        admin.execute(
+            "UPDATE lua.secret SET revoked_at = created_at, sealed = NULL WHERE name = 'payment.key'"
+        )
+        return found
+
+    monkeypatch.setattr(secrets, "read", read_and_revoke)
+    rows = secrets.rows(session, smile, uuid4(), pair().public, "end")
+    assert [row["name"] for row in rows] == ["smtp.password"]
 
 
 def test_another_program_opens_it_by_the_description(session: Session, tmp_path: Path) -> None:

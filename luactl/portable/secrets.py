@@ -104,9 +104,13 @@ def place(export_id: UUID, secret_id: UUID, name: str) -> bytes:
 
 def standing(session: Session, tenant: Tenant) -> Standing:
     """Return the secrets of a tenant that work."""
-    now = session.clock.now()
     with transaction(session, tenant.tenant_id):
-        found = [one for one in read(session, tenant.tenant_id) if one.works(now)]
+        return _standing(session, tenant)
+
+
+def _standing(session: Session, tenant: Tenant) -> Standing:
+    now = session.clock.now()
+    found = [one for one in read(session, tenant.tenant_id) if one.works(now)]
     return Standing(
         tuple(one for one in found if one.kind == "credential"),
         sum(one.kind == "token" for one in found),
@@ -116,6 +120,7 @@ def standing(session: Session, tenant: Tenant) -> Standing:
 def rows(session: Session, tenant: Tenant, export_id: UUID, to: bytes, purpose: str) -> Iterator[Row]:
     """Yield the lines of the file: the reading of each is on record before it is opened.
 
+    One that was replaced or revoked at this very moment is left out.
     `to` is the recipient's X25519 key. Raises RefusedError off a key host, UsageError for a key that is none.
     """
     from ..key import open_tenant
@@ -123,14 +128,13 @@ def rows(session: Session, tenant: Tenant, export_id: UUID, to: bytes, purpose: 
     from ..key.person import seal_value_to
     from ..ledger import record_read
 
-    now, noun = session.clock.now(), queries("secret")
     with transaction(session, tenant.tenant_id) as conn:
-        found = [
-            one for one in read(session, tenant.tenant_id) if one.kind == "credential" and one.works(now)
-        ]
-        blobs = [noun.sealed(conn, tenant_id=tenant.tenant_id, secret_id=one.secret_id) for one in found]
+        found = _standing(session, tenant).credentials
+        blobs = dict(queries("secret").sealed_all(conn, tenant_id=tenant.tenant_id))
         key = open_tenant(session, tenant.tenant_id).credential_key
-    for one, blob in zip(found, blobs, strict=True):
+    for one in found:
+        if (blob := blobs.get(one.secret_id)) is None:
+            continue
         record_read(session, tenant.tenant_id, [], purpose, f"secret:{one.name}", 1)
         value = unseal_credential(bytes(blob), tenant.tenant_id, one.secret_id, key)
         sealed = seal_value_to(to, value.encode(), place(export_id, one.secret_id, one.name))

@@ -9,6 +9,10 @@ ORDER BY name, created_at, secret_id;
 -- The sealed value of one credential.
 SELECT sealed FROM lua.secret WHERE tenant_id = :tenant_id::bigint AND secret_id = :secret_id::uuid;
 
+-- name: sealed_all
+-- The sealed values of all credentials of a tenant; those that were replaced or revoked have none.
+SELECT secret_id, sealed FROM lua.secret WHERE tenant_id = :tenant_id::bigint AND sealed IS NOT NULL;
+
 -- name: put_credential$
 -- A credential, in place of an earlier value of it if there is one.
 SELECT lua.put_credential(:tenant_id::bigint, :secret_id::uuid, :name::text, :sealed::bytea, :expires_at::timestamptz,
