@@ -10,6 +10,7 @@ from uuid import UUID
 from .. import processor
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
+from ..line import checked
 from ..tenant import own
 from .record import Termination, current
 
@@ -135,8 +136,6 @@ def _returned(
     session: Session, tenant: Tenant, found: Termination | None, export: UUID | None, unwanted: str | None
 ) -> str | None:
     """Return how the data were returned; None when nobody has said it yet."""
-    from ..line import checked
-
     if found is not None and found.returned is not None:
         return found.returned
     if unwanted is not None:
