@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -30,8 +31,8 @@ from luactl.db import Session
 from luactl.errors import RefusedError, UsageError
 from luactl.key import SealError
 from luactl.key.person import PersonKey, make, open_sealed, person_file, seal_to, seal_value_to
-from luactl.portable import secrets
-from luactl.portable.bundle import FaultyError
+from luactl.portable import form, secrets
+from luactl.portable.bundle import FaultyError, rows_of
 from luactl.secret import register
 from luactl.tenant import Tenant, find
 from luactl.verify import verify_folder
@@ -192,9 +193,9 @@ def test_a_key_that_is_none_hands_nothing_over(session: Session, tmp_path: Path)
 )
 def test_a_forged_line_lets_nothing_in(change: Callable[[Any], Any], reason: str) -> None:
     row = {"secret_id": str(uuid4()), "name": "smtp.password", "expires_at": None, "sealed": "AAAA"}
-    [(number, said)] = secrets.as_lines(json.dumps(change(row)).encode() + b"\n")
+    [(number, said)] = rows_of(BytesIO(json.dumps(change(row)).encode() + b"\n"), secrets.FORM)
     assert (number, reason in str(said)) == (1, True)
-    assert not isinstance(secrets.parse(json.dumps(row).encode()), str)
+    assert not isinstance(form.parse(secrets.FORM, json.dumps(row).encode()), str)
 
 
 def test_a_name_stands_once(session: Session, tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ the signature can be trusted is for `luactl verify` to say, with a key from else
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from ..certificate import manifest as man
@@ -23,6 +23,8 @@ CHUNK = 1 << 20
 TENANT = "tenant.json"
 KEPT_FAULTS = 1_000
 KIND = "export"
+FORMS: Mapping[str, Mapping[str, form.Read]] = {**form.FORMS, secrets.FILE: secrets.FORM}
+"""The form of a line, by file."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def read_bundle(folder: Path) -> Bundle:
 def _secrets(folder: Path, faults: list[Fault]) -> tuple[Row, ...]:
     """Return the credentials of an export, each name once."""
     names: dict[str, Row] = {}
-    for number, row in secrets.as_lines((folder / secrets.FILE).read_bytes()):
+    for number, row in _rows(folder, secrets.FILE):
         if isinstance(row, str):
             faults.append(Fault(secrets.FILE, number, row))
         elif row["name"] in names:
@@ -150,16 +152,20 @@ def _tenant(folder: Path) -> dict[str, Any]:
 
 
 def _rows(folder: Path, name: str) -> Iterator[tuple[int, Row | str]]:
-    """Yield line number and row, or the reason why there is none."""
     with (folder / name).open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(form.LONGEST + 1), b""), 1):
-            if len(line) > form.LONGEST or not line.endswith(b"\n"):
-                yield number, "is cut short or too long"
-                return
-            try:
-                yield number, form.parse(form.FORMS[name], line)
-            except ValueError as error:
-                yield number, str(error)
+        yield from rows_of(file, FORMS[name])
+
+
+def rows_of(file: BinaryIO, line_form: Mapping[str, form.Read]) -> Iterator[tuple[int, Row | str]]:
+    """Yield number and row of each line of a file, or the reason why there is none."""
+    for number, line in enumerate(iter(lambda: file.readline(form.LONGEST + 1), b""), 1):
+        if len(line) > form.LONGEST or not line.endswith(b"\n"):
+            yield number, "is cut short or too long"
+            return
+        try:
+            yield number, form.parse(line_form, line)
+        except ValueError as error:
+            yield number, str(error)
 
 
 def _check_file(folder: Path, name: str, subjects: dict[UUID, bool], faults: list[Fault]) -> int:

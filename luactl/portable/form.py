@@ -144,7 +144,7 @@ FORMS: Mapping[str, Mapping[str, Read]] = {
     "invoices.jsonl": INVOICE,
     "subjects.jsonl": SUBJECT,
 }
-"""The form of a line, by file."""
+"""The form of a line, by file of data; an export may have one of secrets too."""
 
 
 def row(form: Mapping[str, Read], value: Any) -> Row:

@@ -146,11 +146,6 @@ def rows(session: Session, tenant: Tenant, export_id: UUID, to: bytes, purpose: 
         }
 
 
-def parse(line: bytes) -> Row:
-    """Return a line of the file. Raises ValueError."""
-    return form.parse(FORM, line)
-
-
 def opened(export_id: UUID, lines: Sequence[Row], person: PersonKey) -> tuple[Opened, ...]:
     """Open what was sealed to a person. Raises SealError for what was not, or was altered."""
     from ..key.person import open_value
@@ -191,15 +186,6 @@ def take_in(session: Session, tenant: Tenant | None, found: Sequence[Opened], *,
                 one.value,
             )
     return Taken(*(tuple(one.name for one in some) for some in (free, taken, expired)))
-
-
-def as_lines(data: bytes) -> Iterator[tuple[int, Row | str]]:
-    """Yield number and row of each line of a file, or the reason why it is none."""
-    for number, line in enumerate(data.splitlines(keepends=True), 1):
-        try:
-            yield number, parse(line)
-        except ValueError as error:
-            yield number, str(error)
 
 
 def texts(stated: Mapping[str, Any]) -> list[str]:
