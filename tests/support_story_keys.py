@@ -6,15 +6,13 @@ import secrets
 import shutil
 from uuid import UUID, uuid4
 
-from support_story import Case, Rule, World, covering, rows
+from support_story import Case, Rule, T, World, covering, rows
 
 from luactl import key
 from luactl.connect import open_session
 from luactl.db import transaction
 from luactl.key.holder import open_holders
 from luactl.key.register import Kind, insert
-
-T = ("--tenant", "smile")
 
 
 def leave_half_an_epoch(w: World) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from support_story import Case, Rule
+from support_story import Case, Rule, T
 
 PLANS: dict[str, tuple[Case, ...]] = {
     "erasure propose": (
         Case(
-            lambda w: ("--tenant", "smile", "--subject", w.people["1"], "--instruction", "ticket 4711"),
+            lambda w: (*T, "--subject", w.people["1"], "--instruction", "ticket 4711"),
             (Rule("lua.erasure_plan", "insert", "erasure.plan"),),
             keep=lambda w, data: w.seen.update(plan=data["plan_id"]),
         ),
