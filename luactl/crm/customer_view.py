@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
-from .opening import PURPOSE, Column, Sealed, record_and_open
+from .opening import PURPOSE, Sealed, record_and_open
 from .view import Listing
 
 if TYPE_CHECKING:
@@ -111,11 +111,10 @@ def contacts_of(
 
 
 def _open(session: Session, tenant: Tenant, rows: list[Any], purpose: str) -> list[CustomerView]:
-    from ..key import KeyClass
+    from ..subject.sealed import CONTACT
 
-    column = Column("crm.contact", "personal", KeyClass.MAIN)
     sealed = [Sealed(subject_id, contact_id, blob) for contact_id, subject_id, blob, _ in rows]
-    opened = record_and_open(session, tenant, column, sealed, purpose)
+    opened = record_and_open(session, tenant.tenant_id, CONTACT, sealed, purpose)
     return [
         _view(row[1], row[0], row[3], fields)
         for row, fields in zip(rows, opened, strict=True)

@@ -21,7 +21,7 @@ from ..table import Origin, Progress, batched, fold, nothing, open_table
 from . import names
 from .ids import uuid7_of
 from .job import ImportJob
-from .opening import PURPOSE, Column, Sealed, record_and_open
+from .opening import PURPOSE, Sealed, record_and_open
 from .people import external_marks, subjects_of
 from .reading import fields_of, new_tally
 from .report import Options, RejectedError, Report, Tally
@@ -261,7 +261,7 @@ def list_interactions(
     session: Session, tenant: Tenant, limit: int, subject_id: UUID | None = None, purpose: str = PURPOSE
 ) -> Listing:
     """Return up to `limit` interactions (0: all), the latest first; of one person if one is given."""
-    from ..key import KeyClass
+    from ..subject.sealed import INTERACTION
 
     with transaction(session, tenant.tenant_id) as conn:
         rows: list[Any] = list(
@@ -270,13 +270,13 @@ def list_interactions(
             )
         )
     shown = rows[:limit] if limit else rows
-    column = Column(TABLE, "personal", KeyClass.MAIN)
     sealed = [Sealed(row[1], row[0], row[4]) for row in shown]
+    opened = record_and_open(session, tenant.tenant_id, INTERACTION, sealed, purpose)
     views = [
         InteractionView(
             row[0], row[1], row[2], row[3].astimezone(UTC), fields.get("subject"), fields.get("text")
         )
-        for row, fields in zip(shown, record_and_open(session, tenant, column, sealed, purpose), strict=True)
+        for row, fields in zip(shown, opened, strict=True)
         if fields is not None
     ]
     return Listing(tuple(views), len(rows) > len(shown))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
-from .opening import PURPOSE, Column, Sealed, record_and_open
+from .opening import PURPOSE, Sealed, record_and_open
 from .view import Listing
 
 if TYPE_CHECKING:
@@ -62,12 +62,11 @@ def _view(row: Any, party: dict[str, Any] | None) -> InvoiceView:
 
 
 def _parties(session: Session, tenant: Tenant, shown: list[Any], purpose: str) -> dict[UUID, dict[str, Any]]:
-    from ..key import KeyClass
+    from ..subject.sealed import INVOICE
 
     with transaction(session, tenant.tenant_id) as conn:
         ids = [row[0] for row in shown]
         rows = list(queries("crm").sealed_parties(conn, tenant_id=tenant.tenant_id, invoice_ids=ids))
-    column = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING)
     sealed = [Sealed(row[1], row[0], row[2]) for row in rows]
-    opened = record_and_open(session, tenant, column, sealed, purpose)
+    opened = record_and_open(session, tenant.tenant_id, INVOICE, sealed, purpose)
     return {row[0]: fields for row, fields in zip(rows, opened, strict=True) if fields is not None}

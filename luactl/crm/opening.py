@@ -13,8 +13,8 @@ from uuid import UUID
 from ..db import Session, transaction
 
 if TYPE_CHECKING:
-    from ..key import KeyClass, TenantKeys
-    from ..tenant import Tenant
+    from ..key import TenantKeys
+    from ..subject.sealed import Table
 
 PURPOSE = "administration"
 
@@ -28,17 +28,8 @@ class Sealed:
     blob: bytes
 
 
-@dataclass(frozen=True)
-class Column:
-    """Which column is opened, and with what kind of keys."""
-
-    table: str
-    column: str
-    key_class: KeyClass
-
-
 def record_and_open(
-    session: Session, tenant: Tenant, column: Column, values: Sequence[Sealed], purpose: str
+    session: Session, tenant_id: int, table: Table, values: Sequence[Sealed], purpose: str
 ) -> list[dict[str, Any] | None]:
     """Record the reading of these values, then return the fields of each; None where a key is gone by now.
 
@@ -50,26 +41,24 @@ def record_and_open(
 
     if not values:
         return []
-    with transaction(session, tenant.tenant_id):
-        keys = open_tenant(session, tenant.tenant_id)
+    with transaction(session, tenant_id):
+        keys = open_tenant(session, tenant_id)
     people = {value.subject_id for value in values}
-    known = references(session, keys, tenant.tenant_id, people)
-    record_read(
-        session, tenant.tenant_id, sorted(known.values()), purpose, f"table:{column.table}", len(values)
-    )
-    opener = _opener(session, tenant, keys, column, values)
+    known = references(session, keys, tenant_id, people)
+    record_read(session, tenant_id, sorted(known.values()), purpose, f"table:{table.table}", len(values))
+    opener = _opener(session, tenant_id, keys, table, values)
     return [opener(value) for value in values]
 
 
 def _opener(
-    session: Session, tenant: Tenant, keys: TenantKeys, column: Column, values: Sequence[Sealed]
+    session: Session, tenant_id: int, keys: TenantKeys, table: Table, values: Sequence[Sealed]
 ) -> Callable[[Sealed], dict[str, Any] | None]:
-    from ..key import Place, unseal
+    from ..key import unseal
     from ..key.classes import split_period
     from ..key.seal import header
 
-    with transaction(session, tenant.tenant_id):
-        subject_keys = keys.subjects(sorted({value.subject_id for value in values}), column.key_class)
+    with transaction(session, tenant_id):
+        subject_keys = keys.subjects(sorted({value.subject_id for value in values}), table.key_class)
         numbers = {
             header(value.blob)[2] for value in values
         }  # a legal hold moves rows to a period of its own
@@ -79,7 +68,7 @@ def _opener(
         subject_key, period_key = subject_keys.get(value.subject_id), periods[header(value.blob)[2]]
         if subject_key is None or period_key is None:
             return None
-        place = Place(tenant.tenant_id, value.subject_id, column.table, column.column, value.row_id)
+        place = table.place(tenant_id, value.subject_id, value.row_id)
         return unseal(value.blob, place, subject_key, period_key)
 
     return opened

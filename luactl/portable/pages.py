@@ -6,19 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ..crm.opening import Column, Sealed, record_and_open
+from ..crm.opening import Sealed, record_and_open
 from ..db import Session, queries, transaction
-from ..key.classes import KeyClass
+from ..subject.sealed import CONTACT, INTERACTION, INVOICE, INVOICE_LINE, Table
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
 
 PAGE = 2_000
 _FIRST = UUID(int=0)
-CONTACT = Column("crm.contact", "personal", KeyClass.MAIN)
-INTERACTION = Column("crm.interaction", "personal", KeyClass.MAIN)
-INVOICE = Column("crm.invoice", "accounting", KeyClass.ACCOUNTING)
-LINE = Column("crm.invoice_line", "accounting", KeyClass.ACCOUNTING)
 Row = dict[str, Any]
 
 
@@ -48,11 +44,12 @@ def subjects(session: Session, tenant: Tenant) -> Iterator[Row]:
 
 
 def _opened(
-    session: Session, tenant: Tenant, page: Sequence[Any], column: Column, purpose: str
+    session: Session, tenant: Tenant, page: Sequence[Any], table: Table, purpose: str
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield the rows of a page whose keys live, and what was sealed in them, which stands third."""
     sealed = [Sealed(row[1], row[0], row[2]) for row in page]
-    for row, fields in zip(page, record_and_open(session, tenant, column, sealed, purpose), strict=True):
+    opened = record_and_open(session, tenant.tenant_id, table, sealed, purpose)
+    for row, fields in zip(page, opened, strict=True):
         if fields is not None:
             yield row, fields
 
@@ -110,7 +107,8 @@ def _lines(session: Session, tenant: Tenant, page: Sequence[Any], purpose: str) 
         rows = list(queries("portable").lines_of(conn, tenant_id=tenant.tenant_id, invoice_ids=list(of)))
     sealed = [Sealed(of[row[0]], f"{row[0]}/{row[1]}", row[4]) for row in rows]
     found: dict[UUID, list[Row]] = {}
-    for row, fields in zip(rows, record_and_open(session, tenant, LINE, sealed, purpose), strict=True):
+    opened = record_and_open(session, tenant.tenant_id, INVOICE_LINE, sealed, purpose)
+    for row, fields in zip(rows, opened, strict=True):
         if fields is not None:
             line = {"line_no": row[1], "quantity": row[2], "unit_price": row[3], "fields": fields}
             found.setdefault(row[0], []).append(line)

@@ -9,13 +9,13 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
-from ..key.classes import KeyClass, Place, RetentionClass
+from ..key.classes import RetentionClass
+from ..subject.sealed import REQUEST
 from .record import Request
 
 if TYPE_CHECKING:
     from ..key import SubjectKey, TenantKeys
 
-TABLE, COLUMN = "lua.request", "personal"
 LONGEST = 10_000
 
 
@@ -35,7 +35,8 @@ def sealer_of(session: Session, found: Request, subject_id: UUID, text: str) -> 
 
     def sealed() -> bytes:
         key, period = _key_of(keys, subject_id), keys.period(RetentionClass.CONTACT, 0)
-        return seal({"note": text}, _place(found, subject_id), key, period, KeyClass.MAIN)
+        place = REQUEST.place(found.tenant_id, subject_id, found.request_id)
+        return seal({"note": text}, place, key, period, REQUEST.key_class)
 
     return sealed
 
@@ -45,34 +46,23 @@ def opened(session: Session, found: Request, purpose: str) -> Request:
 
     Without a note it is returned as it is. Raises UsageError without a purpose, RefusedError off a key host.
     """
-    from ..key import open_tenant
-    from ..key.seal import unseal
-    from ..ledger import record_read, references
+    from ..crm.opening import Sealed, record_and_open
 
     if not purpose.strip():
         raise UsageError("a purpose is needed: the ledger keeps why the note was read")
     if found.subject_id is None or not found.has_note:
         return found
-    who = found.subject_id
-    with transaction(session, found.tenant_id):
-        keys = open_tenant(session, found.tenant_id)
-    known = references(session, keys, found.tenant_id, [who])
-    record_read(session, found.tenant_id, list(known.values()), purpose, f"table:{TABLE}")
     with transaction(session, found.tenant_id) as conn:
         frame = queries("request").note(conn, tenant_id=found.tenant_id, request_id=found.request_id)
-        period = keys.existing_period(RetentionClass.CONTACT, 0)
-        if frame is None or period is None:
-            return found  # they were erased since it was read
-        fields = unseal(frame, _place(found, who), _key_of(keys, who), period)
-    return replace(found, note=str(fields["note"]))
-
-
-def _place(found: Request, subject_id: UUID) -> Place:
-    return Place(found.tenant_id, subject_id, TABLE, COLUMN, found.request_id)
+    sealed = [] if frame is None else [Sealed(found.subject_id, found.request_id, frame)]
+    for fields in record_and_open(session, found.tenant_id, REQUEST, sealed, purpose):
+        if fields is not None:
+            return replace(found, note=str(fields["note"]))
+    return found  # they were erased since it was read
 
 
 def _key_of(keys: TenantKeys, subject_id: UUID) -> SubjectKey:
-    key = keys.subjects([subject_id], KeyClass.MAIN).get(subject_id)
+    key = keys.subjects([subject_id], REQUEST.key_class).get(subject_id)
     if key is None:
         raise RefusedError(f"subject {subject_id} has no key any more", hint="were they erased meanwhile?")
     return key

@@ -26,19 +26,18 @@ class Table:
         """What its named queries end with."""
         return self.table.partition(".")[2]
 
-    def place(self, tenant_id: int, subject_id: UUID, row_id: str) -> Place:
+    def place(self, tenant_id: int, subject_id: UUID, row_id: UUID | str) -> Place:
         """Return where a value of one row stands."""
         return Place(tenant_id, subject_id, self.table, self.column, row_id)
 
 
-TABLES = (
-    Table("crm.subject", "personal", KeyClass.MAIN),
-    Table("crm.contact", "personal", KeyClass.MAIN),
-    Table("crm.interaction", "personal", KeyClass.MAIN),
-    Table("lua.request", "personal", KeyClass.MAIN),
-    Table("crm.invoice", "accounting", KeyClass.ACCOUNTING),
-    Table("crm.invoice_line", "accounting", KeyClass.ACCOUNTING),
-)
+SUBJECT = Table("crm.subject", "personal", KeyClass.MAIN)
+CONTACT = Table("crm.contact", "personal", KeyClass.MAIN)
+INTERACTION = Table("crm.interaction", "personal", KeyClass.MAIN)
+REQUEST = Table("lua.request", "personal", KeyClass.MAIN)
+INVOICE = Table("crm.invoice", "accounting", KeyClass.ACCOUNTING)
+INVOICE_LINE = Table("crm.invoice_line", "accounting", KeyClass.ACCOUNTING)
+TABLES = (SUBJECT, CONTACT, INTERACTION, REQUEST, INVOICE, INVOICE_LINE)
 
 
 def tables_of(key_class: KeyClass) -> list[Table]:
