@@ -5,7 +5,6 @@ A plan is kept when somebody says so, and by the first request for its approval;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,7 +61,7 @@ class KeptPlan:
         )
 
 
-def target(plan: ErasurePlan) -> str:
+def _target(plan: ErasurePlan) -> str:
     """Return what identifies scope and people of a plan: SHA-256 in hex."""
     return approval.digest(plan.scope, *map(str, plan.subjects))
 
@@ -73,6 +72,8 @@ def keep(session: Session, plan: ErasurePlan, *, dry_run: bool = False) -> KeptP
     What is on record just so is left as it is. Raises RefusedError for whoever may not erase, and for a plan
     that was begun or carried out. A dry run asks the database the same and takes it back.
     """
+    from psycopg.types.json import Jsonb
+
     from ..ledger import Entry, append, new_id
 
     if plan.state != "planned":
@@ -82,7 +83,7 @@ def keep(session: Session, plan: ErasurePlan, *, dry_run: bool = False) -> KeptP
         )
     teach(session.conn)
     now, document = session.clock.now(), _document(plan)
-    mark = bytes.fromhex(target(plan))
+    mark = bytes.fromhex(_target(plan))
     try:
         with transaction(session, plan.tenant_id) as conn:
             found = queries("erasure").own_plan(conn, tenant_id=plan.tenant_id, target=mark)
@@ -91,7 +92,7 @@ def keep(session: Session, plan: ErasurePlan, *, dry_run: bool = False) -> KeptP
                 queries("erasure").keep_plan(
                     conn, tenant_id=plan.tenant_id, plan_id=plan_id, target=mark, scope=plan.scope,
                     digest=bytes.fromhex(plan.digest), subjects=Uuids.of(plan.subjects),
-                    instruction=plan.instruction, plan=_json(document), at=now,
+                    instruction=plan.instruction, plan=Jsonb(document), at=now,
                 )  # fmt: skip
                 detail = {"plan": plan.digest, "people": plan.people}
                 append(session, Entry("erasure.plan", plan.tenant_id, f"plan:{plan_id}", detail=detail))
@@ -136,7 +137,7 @@ def _wanted(plan: ErasurePlan) -> approval.Want:
     who = "1 person" if plan.people == 1 else f"{plan.people:,} people"
     return approval.Want(
         action="erasure.run",
-        target=f"erasure {plan.tenant} {target(plan)}",
+        target=f"erasure {plan.tenant} {_target(plan)}",
         summary=f"Erase {who} of {plan.tenant}",
         exact={"plan": plan.digest, "scope": plan.scope, "schema": str(schema.newest_version())},
         counts={"people": plan.people, **{one.table: one.rows for one in plan.going}},
@@ -189,12 +190,6 @@ def _document(plan: ErasurePlan) -> dict[str, Any]:
     if plan.request is not None:
         counts["request"] = str(plan.request)
     return counts | statement.planned(plan.going, plan.dropping, (), plan.staying)
-
-
-def _json(document: Mapping[str, Any]) -> Any:
-    from psycopg.types.json import Jsonb
-
-    return Jsonb(document)
 
 
 def _read(conn: Any, tenant_id: int, slug: str, plan_id: UUID) -> KeptPlan:
