@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -14,7 +16,8 @@ from conftest import Connection, Home
 from support_approval import Approver, approver
 from support_erasure import PEOPLE, erase, person, practice, run_killed
 
-from luactl import approval, crm, erasure, hold, retention
+from luactl import approval, crm, erasure, hold, ledger, retention
+from luactl.connect import open_session
 from luactl.db import Session, transaction
 from luactl.erasure import ErasurePlan, KeptPlan
 from luactl.errors import NotFoundError, RefusedError
@@ -65,6 +68,24 @@ def test_a_plan_is_kept_once_and_taken_by_its_erasure(
     assert (one.state, one.kind, one.people) == ("done", "erasure", 2)
     with pytest.raises(NotFoundError):
         erasure.kept(session, kept.plan_id)
+
+
+def test_kept_twice_at_the_same_moment_it_is_one_plan(
+    session: Session, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a cron job and a person of one login may do it."""
+    plan, first = planned(session, tenant, "1"), []
+
+    def meanwhile(at: datetime) -> UUID:
+        patch.undo()
+        first.append(erasure.keep(session, plan))
+        return ledger.new_id(at)
+
+    with open_session("test", command="test") as other, monkeypatch.context() as patch:
+        patch.setattr(ledger, "new_id", meanwhile)  # asked for once the other is seen not to be there
+        kept = erasure.keep(other, plan)
+    assert [kept.plan_id] == [one.plan_id for one in first]
+    assert states(session) == ["planned"]
 
 
 def test_another_instruction_for_the_same_people_replaces_the_plan(session: Session, tenant: Tenant) -> None:

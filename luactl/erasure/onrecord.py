@@ -89,7 +89,7 @@ def keep(session: Session, plan: ErasurePlan, *, dry_run: bool = False) -> KeptP
             found = queries("erasure").own_plan(conn, tenant_id=plan.tenant_id, target=mark)
             plan_id: UUID = found[0] if found else new_id(now)
             if found is None or (found[1], found[2]) != (plan.digest, document):
-                queries("erasure").keep_plan(
+                plan_id = queries("erasure").keep_plan(
                     conn, tenant_id=plan.tenant_id, plan_id=plan_id, target=mark, scope=plan.scope,
                     digest=bytes.fromhex(plan.digest), subjects=Uuids.of(plan.subjects),
                     instruction=plan.instruction, plan=Jsonb(document), at=now,
