@@ -188,6 +188,9 @@ def test_the_queue_is_filtered_cut_and_newest_first(session: Session, tenant: Te
     first = erasure.queue(session, limit=1)
     assert ([one.id for one in first.items], first.cut) == ([kept[1].plan_id], True)
     assert not erasure.queue(session, limit=3).cut
+    with pytest.raises(NotFoundError, match="no tenant 'smiel'") as told:
+        erasure.queue(session, "smiel")
+    assert "smile" in str(told.value.hint)
 
 
 @pytest.mark.parametrize("role", ["lua_admin", "lua_auditor", "lua_responder"])

@@ -15,6 +15,7 @@ from .. import approval
 from ..approval import Approval
 from ..db import Session, queries, transaction
 from ..errors import LuactlError
+from ..tenant.register import known
 from . import onrecord
 from .onrecord import KeptPlan
 from .planning import ErasurePlan
@@ -103,8 +104,10 @@ def queue(
     limit: int = 0,
 ) -> Queue:
     """Return erasures of all tenants, or of the one of that slug, in these states, newest first; at most
-    `limit` of them unless it is 0.
+    `limit` of them unless it is 0. Raises NotFoundError for a slug that no tenant has.
     """
+    if tenant is not None:
+        known(session, tenant)
     narrow = tenant is not None or set(states) != set(STATES)
     most = limit + 1 if limit and not narrow else 0
     rows = [one for one in _rows(session, "done" not in states, most) if tenant in (None, one.tenant)]
