@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from .. import approval, certificate, processor
@@ -27,6 +27,8 @@ from .planning import Rows, TerminationPlan
 from .record import Termination, current
 
 if TYPE_CHECKING:
+    from psycopg.types.json import Jsonb
+
     from ..processor import Notice
     from ..tenant import Tenant
 
@@ -212,10 +214,6 @@ def _check_keys(session: Session, tenant: Tenant) -> Check:
 
 def _conclude(session: Session, tenant: Tenant, known: Termination) -> Termination:
     """Check that nothing opens any more, then write down the outcome with the facts of the certificate."""
-    from psycopg.types.json import Jsonb
-
-    from ..ledger import append
-
     checks = check(session, tenant)
     broken = [one for one in checks if one.state == "broken"]
     if broken:
@@ -226,19 +224,25 @@ def _conclude(session: Session, tenant: Tenant, known: Termination) -> Terminati
     at = session.clock.now()
     notices = processor.due(session, tenant.tenant_id)
     stated = statement.facts(session, tenant, known, checks, notices, at)
-    digest = sha256(certificate.canonical(stated)).hexdigest()
     with transaction(session, tenant.tenant_id) as conn:
-        entry = _entry(
-            tenant.tenant_id, known.termination_id, "done", epoch=known.epoch or 0, certificate=digest
-        )
-        entry_id = append(session, entry)
-        result = Jsonb({"facts": stated, "entry": str(entry_id)})
+        result = _recorded(session, tenant, known, stated)
         processor.notify(session, tenant.tenant_id, KIND, known.termination_id, notices)
         if not queries("termination").finish(conn, tenant_id=tenant.tenant_id, result=result, at=at):
             raise BusyError("another run is finishing this", hint="run it again to get the certificate")
         if tenant.isolation == "dedicated":
             drop_own(session, tenant.tenant_id)  # last: others wait from here on, and no row shows any more
     return _reread(session, tenant)
+
+
+def _recorded(session: Session, tenant: Tenant, known: Termination, stated: dict[str, Any]) -> Jsonb:
+    """Name these facts in the ledger, in the running transaction; return them as the register keeps them."""
+    from psycopg.types.json import Jsonb
+
+    from ..ledger import append
+
+    digest = sha256(certificate.canonical(stated)).hexdigest()
+    entry = _entry(tenant.tenant_id, known.termination_id, "done", epoch=known.epoch or 0, certificate=digest)
+    return Jsonb({"facts": stated, "entry": str(append(session, entry))})
 
 
 def _drop_left_over(session: Session, tenant: Tenant, known: Termination) -> None:
@@ -253,20 +257,12 @@ def _drop_left_over(session: Session, tenant: Tenant, known: Termination) -> Non
 
 def _restate(session: Session, tenant: Tenant, known: Termination, told: Sequence[Notice]) -> Termination:
     """Certify anew what processors were told and confirmed, where that has changed since."""
-    from psycopg.types.json import Jsonb
-
-    from ..ledger import append
-
     result = known.result or {}
     stated = statement.restated(result["facts"], told, session.clock.now())
     if stated == result["facts"]:
         return known
-    digest = sha256(certificate.canonical(stated)).hexdigest()
     with transaction(session) as conn:
-        entry = _entry(
-            tenant.tenant_id, known.termination_id, "done", epoch=known.epoch or 0, certificate=digest
-        )
-        again = Jsonb({"facts": stated, "entry": str(append(session, entry))})
+        again = _recorded(session, tenant, known, stated)
         if not queries("termination").restate(conn, termination_id=known.termination_id, result=again):
             raise LuactlError("the certificate cannot be stated anew: its facts are not those on record")
     return _reread(session, tenant)
