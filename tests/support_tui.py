@@ -46,6 +46,7 @@ CHANGING = (
     (re.compile(r"1&#160;of&#160;\d{3}(?=&#160;)"), "1&#160;of&#160;200"),  # long paths fold into more lines
     (re.compile(r"p_[0-9a-f]{8,12}"), lambda found: "p_" + "0" * (len(found[0]) - 2)),
     (re.compile(r"20\d\d-\d\d-\d\d( |&#160;)\d\d:\d\d:\d\d"), r"2027-01-05\g<1>10:30:00"),
+    (re.compile(r"(?<=>)\d\d-\d\d( |&#160;)\d\d:\d\d:\d\d"), r"01-05\g<1>10:30:00"),
     (re.compile(r"/tmp/lua-[a-z0-9_]{8}"), "/tmp/lua-00000000"),
     (re.compile(r"(?<=>)[0-9a-f]{12}(?=&#160;)"), "0" * 12),  # the end of an id that was folded
     (re.compile(r"/[^ <&]*/(pytest-[^ <&]*)(&#160;)*"), "/home"),

@@ -30,7 +30,8 @@ from luactl.tui.erasure_one import OneErasure
 from luactl.tui.erasure_plan import Plan
 from luactl.tui.erasure_queue import Queue
 from luactl.tui.home import Home as HomeScreen
-from luactl.tui.log import Entry, Log
+from luactl.tui.log import Log
+from luactl.tui.log_entry import Entry
 from luactl.tui.notice import Notice
 from luactl.tui.palette import CommandPalette
 from luactl.tui.retention import Due
@@ -362,8 +363,8 @@ def test_the_log_pauses_on_scroll_and_counts_what_came(tenant: Tenant, session: 
         suspend(later, "smile", "audit")
         screen.poll()
         await settled(pilot)
-        assert screen.table.current is not None
-        assert screen.table.current.cells[2] == "tenant.suspend"
+        assert screen.lines.line is not None
+        assert screen.lines.line.action == "tenant.suspend"
         await keys(pilot, "k")
         resume(later, "smile")
         screen.poll()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from conftest import Connection
@@ -36,7 +37,9 @@ from luactl.tui.home import Home
 from luactl.tui.key import Keys
 from luactl.tui.key_release import Releases
 from luactl.tui.ledger import Ledger
-from luactl.tui.log import Entry, Log
+from luactl.tui.log import Log
+from luactl.tui.log_actor import Doings
+from luactl.tui.log_entry import Entry
 from luactl.tui.notice import Notice
 from luactl.tui.palette import CommandPalette
 from luactl.tui.promise import Wall
@@ -50,7 +53,9 @@ from luactl.tui.tenant import OneTenant, Tenants
 from luactl.tui.unfinished import Unfinished
 
 Make = Callable[[Session, Tenant], Frame]
-LINE = Line(NOW, None, "nele", None, "smile", None, "tenant.suspend", None, None, "done", "6b.1", "::1", {})  # type: ignore[arg-type]
+LINE = Line(
+    NOW, UUID(int=7), "nele", None, "smile", None, "tenant.suspend", None, None, "done", "6b.1", "::1", {}
+)
 SCREENS: dict[str, Make] = {
     "home": lambda s, t: Home(),
     "tenants": lambda s, t: Tenants(),
@@ -75,6 +80,7 @@ SCREENS: dict[str, Make] = {
     "access": lambda s, t: Access(),
     "log": lambda s, t: Log(),
     "entry": lambda s, t: Entry(LINE),
+    "doings": lambda s, t: Doings(s.actor, NOW - timedelta(days=1)),
     "ledger": lambda s, t: Ledger(),
     "keys": lambda s, t: Keys(),
 }
@@ -120,10 +126,11 @@ def test_no_screen_is_forgotten() -> None:
         for one in todo.pop().__subclasses__():
             known.add(one)
             todo.append(one)
-    assert {one.__name__ for one in known} - {"Proving", "Checks", "ByState", "Erasing", "Answering"} == {
+    parts = {"Proving", "Checks", "ByState", "Erasing", "Answering", "Pages", "Narrowing"}
+    assert {one.__name__ for one in known} - parts == {
         "Home", "Tenants", "OneTenant", "Contacts", "Hits", "Subject", "Plan", "Queue", "OnePlan",
         "OneErasure", "Certificate", "Approvals", "OneApproval", "Releases", "Due", "Purge", "Unfinished",
-        "Requests", "Wall", "OnePromise", "Access", "Log", "Entry", "Ledger", "Keys",
+        "Requests", "Wall", "OnePromise", "Access", "Log", "Entry", "Doings", "Ledger", "Keys",
     }  # fmt: skip
 
 

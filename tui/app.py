@@ -47,6 +47,7 @@ class Console(App[None]):
         """What home may show at once."""
         self.running = Watched(asked=False)
         self.refused: dict[str, LuactlError] = {}
+        self.asked: list[str] = []
         self.ticks = 0
         self.theme = settings.theme
         if settings.keys:

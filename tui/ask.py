@@ -30,6 +30,8 @@ class Ask(ModalScreen[str | None]):
         Binding("ctrl+c", "dismiss(None)", show=False, priority=True),
     ]
     AUTO_FOCUS = "Input"
+    LONGEST: ClassVar[int] = 500
+    """Characters that an answer has at most."""
 
     def __init__(
         self, question: str, hint: str = "", *, value: str = "", must: str | None = None, empty: bool = False
@@ -42,7 +44,7 @@ class Ask(ModalScreen[str | None]):
         """Lay out question, answer and hint."""
         with Vertical():
             yield Static(Text(visible(self.question), "bold"), id="question")
-            field = Input(self.value, compact=True, max_length=500)
+            field = Input(self.value, compact=True, max_length=self.LONGEST)
             field.cursor_blink = False
             yield field
             yield Line(id="hint")
@@ -51,13 +53,18 @@ class Ask(ModalScreen[str | None]):
         """Say what is asked."""
         self.query_one("#hint", Line).tell(self.hint or "enter: go on   esc: go back", "dim")
 
+    def objection(self, text: str) -> str:
+        """Return what is wrong with an answer; an empty text if nothing is."""
+        if self.must is not None and text != self.must:
+            return f"type exactly: {self.must}   esc: go back"
+        return "" if text or self.empty else "an answer is needed   esc: go back"
+
     @on(Input.Submitted)
     def answered(self, event: Input.Submitted) -> None:
         """Take the answer if it is one."""
         text = event.value.strip()
-        if self.must is not None and text != self.must:
-            self.query_one("#hint", Line).tell(f"type exactly: {self.must}   esc: go back", "red")
-        elif text or self.empty:
-            self.dismiss(text)
+        why = self.objection(text)
+        if why:
+            self.query_one("#hint", Line).tell(why, "red")
         else:
-            self.query_one("#hint", Line).tell("an answer is needed   esc: go back", "red")
+            self.dismiss(text)

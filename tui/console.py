@@ -33,6 +33,8 @@ class Console(Protocol):
     """What home may show at once."""
     refused: dict[str, LuactlError]
     """What home could not look up, and does not ask again before somebody reloads."""
+    asked: list[str]
+    """Queries of the log that were typed since the start, the last one last."""
 
     def keys_of(self, command: type[Command]) -> str:
         """Return the keys of a command as they are bound now."""

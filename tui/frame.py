@@ -416,4 +416,9 @@ class Frame(Screen[None]):
         own = [one for one in self.commands() if one not in (c.Palette, *PLACES)]
         offered = [*self.ACTIONS, *PLACES, *(one for one in own if one not in self.ACTIONS)]
         lines = [(c.key_text(self.console.keys_of(one)), one) for one in offered]
-        self.app.push_screen(CommandPalette(lines), lambda one: self.perform(one) if one else None)
+
+        def chosen(row: Row | None) -> None:
+            if row is not None and isinstance(row.key, type):
+                self.perform(row.key)
+
+        self.app.push_screen(CommandPalette(lines), chosen)

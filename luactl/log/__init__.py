@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .find import LONGEST, Found, Needle, find, said
 from .follow import Position, follow, start, tail
 from .line import Line
 from .pivot import Actor, Timeline, actor, timeline
-from .query import Query, parse
+from .query import Query, parse, part, parts
 from .question import EVERYTHING, find_tenant, narrowed, question, reference_of
 from .saved import Saved, forget, list_saved, save, saved
 from .search import (
@@ -17,6 +18,7 @@ from .search import (
     count,
     gaps,
     histogram,
+    later,
     place_of,
     search,
     told,
@@ -25,11 +27,14 @@ from .when import parse_span, parse_time
 
 __all__ = [
     "EVERYTHING",
+    "LONGEST",
     "Actor",
     "Bin",
     "Count",
+    "Found",
     "Gap",
     "Line",
+    "Needle",
     "Page",
     "Position",
     "Query",
@@ -38,19 +43,24 @@ __all__ = [
     "actor",
     "around",
     "count",
+    "find",
     "find_tenant",
     "follow",
     "forget",
     "gaps",
     "histogram",
+    "later",
     "list_saved",
     "narrowed",
     "parse",
     "parse_span",
     "parse_time",
+    "part",
+    "parts",
     "place_of",
     "question",
     "reference_of",
+    "said",
     "save",
     "saved",
     "search",

@@ -19,6 +19,7 @@ from .question import EVERYTHING
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
+FIRST_ID = UUID(int=0)
 LAST_ID = UUID(int=(1 << 128) - 1)
 MOST_BINS = 10_000
 Place = tuple[datetime, UUID]
@@ -30,7 +31,7 @@ class Page:
 
     lines: tuple[Line, ...]
     more: bool
-    """Whether there are older ones."""
+    """Whether there are older ones; of `later`: newer ones."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,16 @@ def search(session: Session, query: Query, limit: int = 100, *, before: Place = 
     """
     lines = rows(session, query, limit + 1 if limit else None, before=before)
     return Page(tuple(lines[:limit] if limit else lines), bool(limit) and len(lines) > limit)
+
+
+def later(session: Session, query: Query, limit: int, *, after: Place = (FIRST, FIRST_ID)) -> Page:
+    """Return the oldest `limit` lines that fit, from after a place; newest first as any page.
+
+    `more` says whether there are newer ones. Raises NotFoundError for a tenant or source that is not there.
+    """
+    found = ask(session, "later", query, after_at=after[0], after_id=after[1], limit=limit + 1)
+    lines = [line(row) for row in found]
+    return Page(tuple(reversed(lines[:limit])), len(lines) > limit)
 
 
 def place_of(session: Session, id_: UUID) -> Place:

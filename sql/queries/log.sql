@@ -23,6 +23,38 @@ LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
 LEFT JOIN lua.log_source s ON s.source_id = a.source_id
 ORDER BY a.at, a.id;
 
+-- name: find_before
+-- The newest line that has a text, among the next so many before a place; and the last of them, if there may be more.
+WITH looked AS MATERIALIZED (
+    SELECT a.at, a.id,
+           concat_ws(chr(10), a.actor, a.action, coalesce(d.slug, nullif(a.tenant_id, 0)::text), nullif(a.outcome, 'done'), a.object,
+                     a.purpose, left(a.message, :longest::integer)) COLLATE "C" ~ :pattern::text AS fits
+    FROM (SELECT * FROM lua.activity
+          WHERE at >= :since::timestamptz AND at < :until::timestamptz
+            AND (at, id) < (:near_at::timestamptz, :near_id::uuid) AND {condition}
+          ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
+    LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
+)
+(SELECT 'found' AS what, at, id FROM looked WHERE fits ORDER BY at DESC, id DESC LIMIT 1)
+UNION ALL
+(SELECT 'last', at, id FROM looked WHERE (SELECT count(*) FROM looked) = :limit::bigint ORDER BY at, id LIMIT 1);
+
+-- name: find_after
+-- The same in the other direction: the oldest, among the next so many after a place.
+WITH looked AS MATERIALIZED (
+    SELECT a.at, a.id,
+           concat_ws(chr(10), a.actor, a.action, coalesce(d.slug, nullif(a.tenant_id, 0)::text), nullif(a.outcome, 'done'), a.object,
+                     a.purpose, left(a.message, :longest::integer)) COLLATE "C" ~ :pattern::text AS fits
+    FROM (SELECT * FROM lua.activity
+          WHERE at >= :since::timestamptz AND at < :until::timestamptz
+            AND (at, id) > (:near_at::timestamptz, :near_id::uuid) AND {condition}
+          ORDER BY at, id LIMIT :limit::bigint) a
+    LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
+)
+(SELECT 'found' AS what, at, id FROM looked WHERE fits ORDER BY at, id LIMIT 1)
+UNION ALL
+(SELECT 'last', at, id FROM looked WHERE (SELECT count(*) FROM looked) = :limit::bigint ORDER BY at DESC, id DESC LIMIT 1);
+
 -- name: how_many
 -- How many there are.
 SELECT count(*) FROM lua.activity WHERE at >= :since::timestamptz AND at < :until::timestamptz AND {condition};

@@ -9,6 +9,7 @@ Pure: `parse` reads it, `Condition` writes it as SQL with parameters.
 from .condition import Condition, Lookup, named, pattern
 from .field import FIELDS
 from .parse import Query, check, parse
+from .part import part, parts
 from .tree import Every, Field, Node, Not, Some, Text, Value
 
 __all__ = [
@@ -26,5 +27,7 @@ __all__ = [
     "check",
     "named",
     "parse",
+    "part",
+    "parts",
     "pattern",
 ]
