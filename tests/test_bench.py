@@ -20,7 +20,7 @@ NOT_YET: dict[str, float] = {
     "key_drop_many": 3.3,
     "ledger_append_trigger": 0.6,
     "ledger_integrate": 5.0,
-    "ledger_verify": 2.5,
+    "ledger_verify": 2.0,
 }
 
 

@@ -1,6 +1,6 @@
 """Whether what searches go by is what was signed: the columns of an entry against its body.
 
-The database compares bytes (`verify_leaves` in ledger.sql, as the table's own CHECK does); what differs there
+The database compares bytes (`verify_tiles` in ledger.sql, as the table's own CHECK does); what differs there
 is looked at here field by field.
 """
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from psycopg import ClientCursor
-
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
 from .anchor import Anchor, reached
@@ -20,7 +18,8 @@ from .claim import Source, anchored, given, stored, unexplained
 from .columns import check_entry
 from .cosigned import claims as cosigned_claims
 from .fork import read_forks
-from .merkle import TILE_HEIGHT, CompactRange
+from .leaves import Run, inspect, read_runs
+from .merkle import TILE_HEIGHT, TILE_WIDTH, CompactRange
 from .note import LONGEST_NOTE, Checkpoint, NoteError, Verifier, open_checkpoint
 from .origin import read_key, require, verifiers
 from .prune import checked_minimum
@@ -28,7 +27,7 @@ from .report import Finding, Report, Verification
 from .tree import edge, minimum, read_hashes, tile_start
 
 __all__ = ["Finding", "Verification", "verify"]
-WINDOW = 1 << 14
+WINDOW = 1 << 16
 """Leaves that are read at a time; a multiple of a tile."""
 Progress = Callable[[int], None]
 
@@ -211,52 +210,37 @@ class _Check:
     def _window(self, end: int) -> bool:
         """Check the leaves up to `end`; False at a gap."""
         first = self.tree.size
-        hashes = self._read_leaves(first, end)
+        runs, stop = list(read_runs(self.conn, first, end)), self._meet()
         made: list[tuple[int, int, bytes]] = []
-        place, stop = 0, self._meet()
-        while place < len(hashes):
-            until = len(hashes) if stop is None else min(len(hashes), max(stop - first, place + 1))
-            made += self.tree.extend(hashes[place:until])
-            place, stop = until, self._meet()
+        for run in runs:
+            hashes = self._hashes(run, end)
+            if run.root is not None and (stop is None or stop >= run.end):
+                made += [(1, run.first >> TILE_HEIGHT, run.root), *self.tree.push_tile(run.root)]
+                stop = self._meet()
+            place = self.tree.size - run.first
+            while place < len(hashes):
+                until = len(hashes) if stop is None else min(len(hashes), max(stop - run.first, place + 1))
+                made += self.tree.extend(hashes[place:until])
+                place, stop = until, self._meet()
+            if self.tree.size < min(run.first + TILE_WIDTH, end):
+                break
         self._check_subtrees(first, made)
-        self.progress(len(hashes))
-        return len(hashes) == end - first
+        self.progress(self.tree.size - first)
+        return self.tree.size == end
 
-    def _read_leaves(self, first: int, end: int) -> list[bytes]:
-        """Return the stored leaf hashes up to `end` or the first gap, each compared with its entry."""
-        from hashlib import sha256
-
-        hashes: list[bytes] = []
-        statement, bad = queries("ledger").verify_leaves.sql, list[int]()
-        missing = None
-        with ClientCursor(self.conn) as cursor, cursor.copy(statement, {"first": first, "end": end}) as copy:
-            for index, hash_, body, fits in copy.rows():
-                if int.from_bytes(index, "big") != first + len(hashes):
-                    missing = int.from_bytes(index, "big")
-                    break
-                hashes.append(hash_)
-                pruned = body is None and first + len(hashes) <= self.least
-                if not pruned and (
-                    body is None or sha256(b"\x00" + body).digest() != hash_ or fits != b"\x01"
-                ):
-                    bad.append(first + len(hashes) - 1)
-                self.found += body is not None
-            for _rest in copy:
-                continue
-        for index in bad:
-            self._look_at(index)
-        if first + len(hashes) < end:
-            to = "" if missing is None else f" to {missing - 1:,}"
-            self.report.add(
-                f"leaves {first + len(hashes):,}{to} are gone: no root can be recomputed from there on",
-                first + len(hashes),
-            )
-        return hashes
-
-    def _look_at(self, index: int) -> None:
-        """Say what is wrong with one leaf or its entry."""
-        id_, at, hash_, *columns = queries("ledger").verify_leaf(self.conn, index=index)
-        check_entry(self.report, index, id_, at, hash_, columns)
+    def _hashes(self, run: Run, end: int) -> list[bytes]:
+        """Return the stored leaf hashes of a run up to the first gap; look closer where it is not sound."""
+        if run.sound:
+            self.found += len(run.hashes)
+            return run.hashes
+        until = min(run.first + TILE_WIDTH, end)
+        seen = inspect(self.conn, self.report, run.first, until, self.least)
+        self.found += seen.entries
+        gap = run.first + len(seen.hashes)
+        if gap < until:
+            to = "" if seen.next is None else f" to {seen.next - 1:,}"
+            self.report.add(f"leaves {gap:,}{to} are gone: no root can be recomputed from there on", gap)
+        return seen.hashes
 
     def _check_subtrees(self, first: int, made: Sequence[tuple[int, int, bytes]]) -> None:
         known: dict[tuple[int, int], Any] = {
