@@ -14,8 +14,8 @@ from test_log import logged, write  # noqa: F401
 
 from luactl.db import Session
 from luactl.errors import NotFoundError, UsageError
-from luactl.log.query import Every, Field, Node, Not, Query, Some, Text, Value, parse
-from luactl.log.search import rows
+from luactl.log.query import Every, Field, Node, Not, Query, Some, Text, Value, parse, stores
+from luactl.log.search import count, rows
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BEGIN = 1_767_225_600_000
@@ -199,18 +199,52 @@ def lines(logged: Session, admin: Any) -> list[dict[str, Any]]:  # noqa: F811
     return made
 
 
+@pytest.fixture
+def entries(logged: Session) -> None:  # noqa: F811
+    """Entries that differ in the same."""
+    for purpose in ("anna", "a_b", "third party", None):
+        write(logged, "tenant.create", purpose=purpose)
+        write(logged, "tenant.import", purpose=purpose, outcome="failed", object="table:inv")
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(node=NODES)
 def test_the_database_finds_what_the_words_mean(
     node: Node,
     lines: list[dict[str, Any]],
+    entries: None,
     logged: Session,  # noqa: F811
 ) -> None:
-    kind = Field("kind", (Value(("line",)),))
-    found = rows(logged, Query(Every((kind, node))), None)
+    found = rows(logged, Query(Every((kind("line"), node))), None)
     assert len(lines) == 25
     expected = [n for n, row in enumerate(lines) if holds(node, row)]
     assert sorted(round(line.at.timestamp() * 1000) - BEGIN for line in found) == expected
+    # Each store asked by itself, both at once, and the view of both find the same.
+    told = rows(logged, Query(Every((kind("ledger"), node))), None)
+    assert rows(logged, Query(node), None) == told + found
+    assert count(logged, Query(node)).count == len(told + found)
+
+
+def kind(name: str) -> Field:
+    return Field("kind", (Value((name,)),))
+
+
+@pytest.mark.parametrize(
+    ("text", "where_it_may_be"),
+    [
+        ("", "ledger line"),
+        ("kind:line", "line"),
+        ("-kind:line", "ledger"),
+        ("-kind:line,ledger", ""),
+        ("severity:ERROR actor:anna", "line"),
+        ("-severity:ERROR", "ledger line"),
+        ("code:42501 OR kind:ledger", "ledger line"),
+        ("code:42501 kind:ledger", ""),
+        ("(source:crm OR application:psql) tenant:7", "line"),
+    ],
+)
+def test_a_store_that_can_hold_nothing_is_not_asked(text: str, where_it_may_be: str) -> None:
+    assert {store.value for store in stores(parse(text, NOW).where)} == set(where_it_may_be.split())
 
 
 def test_both_stores_are_one_list(logged: Session, lines: list[dict[str, Any]]) -> None:  # noqa: F811

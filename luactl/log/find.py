@@ -15,7 +15,7 @@ from functools import cached_property
 from ..db import Session
 from .line import Line
 from .query import Query
-from .search import FIRST, FIRST_ID, LAST, LAST_ID, Place, ask
+from .search import FIRST, FIRST_ID, LAST, LAST_ID, Place, ask, onward, up_to
 
 LONGEST = 10_000
 """Characters of a message that are looked at, and shown in a list."""
@@ -82,13 +82,13 @@ def find(
 
     Without a place: from the newest back, or from the oldest on. Raises NotFoundError as `search` does.
     """
-    at, id_ = near or ((LAST, LAST_ID) if back else (FIRST, FIRST_ID))
+    place = near or ((LAST, LAST_ID) if back else (FIRST, FIRST_ID))
     rows = ask(
         session,
         "find_before" if back else "find_after",
-        query,
-        near_at=at,
-        near_id=id_,
+        up_to(query, place) if back else onward(query, place),
+        near_at=place[0],
+        near_id=place[1],
         limit=count,
         pattern=needle.pattern,
         longest=LONGEST,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,30 +48,29 @@ class Line:
         return self.at, self.id
 
 
-def line(row: tuple[Any, ...]) -> Line:
-    """Return the line of a row of `page`."""
-    (
-        kind, id_, at, actor, on_behalf, tenant_id, slug, subject, action, object_, purpose, outcome,
-        address, session, application, severity, code, source, message, body,
-    ) = row  # fmt: skip
+def entry(row: Sequence[Any]) -> Line:
+    """Return the line of a row of the ledger: what no column holds its body says."""
+    id_, at, actor, tenant_id, subject, action, object_, outcome, body, slug = row
+    said = json.loads(body.decode())
     return Line(
-        at=at.astimezone(UTC),
-        id=id_,
-        actor=actor,
-        on_behalf=on_behalf,
-        tenant=slug or (str(tenant_id) if tenant_id else None),
-        subject=subject,
-        action=action,
-        object=object_,
-        purpose=purpose,
-        outcome=outcome,
-        session=session,
-        address=address,
-        detail=None if body is None else json.loads(body)["detail"],
-        kind=kind,
-        source=source,
-        application=application,
-        severity=severity,
-        code=code,
-        message=message,
-    )
+        at.astimezone(UTC), id_, actor, said["on_behalf"], _tenant(slug, tenant_id), subject, action, object_,
+        said["purpose"], outcome, said["session"], said["address"], said["detail"],
+    )  # fmt: skip
+
+
+def line(row: Sequence[Any]) -> Line:
+    """Return the line of a row of either store."""
+    (
+        id_, at, actor, tenant_id, subject, action, object_, outcome, body, message, on_behalf, purpose,
+        address, session, application, severity, code, _source_id, slug, source,
+    ) = row  # fmt: skip
+    if body is not None:
+        return entry((id_, at, actor, tenant_id, subject, action, object_, outcome, body, slug))
+    return Line(
+        at.astimezone(UTC), id_, actor, on_behalf, _tenant(slug, tenant_id), subject, action, object_,
+        purpose, outcome, session, address, None, "line", source, application, severity, code, message,
+    )  # fmt: skip
+
+
+def _tenant(slug: str | None, tenant_id: int) -> str | None:
+    return slug or (str(tenant_id) if tenant_id else None)

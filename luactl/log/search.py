@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import sql
+from psycopg.sql import Composable
 
 from ..db import Session, queries
 from ..errors import NotFoundError, UsageError
 from ..ledger.entry import time_of
-from .line import Line, line
-from .query import Condition, Node, Query, Value, named, pattern
+from .line import Line, entry, line
+from .query import BOTH, NEITHER, Condition, Node, Query, Store, Stores, Value, named, pattern, stores
 from .question import EVERYTHING
 
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
 FIRST_ID = UUID(int=0)
+LEAST = timedelta(microseconds=1)
 LAST_ID = UUID(int=(1 << 128) - 1)
 MOST_BINS = 10_000
 Place = tuple[datetime, UUID]
+_PLACES = {"condition": None, "ledger": Store.LEDGER, "line": Store.LINE}
+_PAGES: dict[Stores, tuple[str, Callable[[Sequence[Any]], Line]]] = {
+    BOTH: ("page", line),
+    frozenset({Store.LEDGER}): ("page_of_ledger", entry),
+    frozenset({Store.LINE}): ("page_of_lines", line),
+    NEITHER: ("page_of_lines", line),
+}
+"""Which statement asks for a page, by where there may be anything, and what reads its rows."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +76,19 @@ def find_tenants(session: Session, names: Iterable[str]) -> dict[str, int]:
 
 
 def ask(session: Session, name: str, query: Query, **values: Any) -> list[tuple[Any, ...]]:
-    """Run a named query of log.sql with the condition of `query` in its place; its times unless given.
+    """Run a named query of log.sql with the conditions of `query` in their places.
 
     Raises NotFoundError for a tenant or source that is not there.
     """
-    condition = Condition(_looked_up(session, query.where))
-    statement = sql.SQL(getattr(queries("log"), name).sql).format(condition=condition.write(query.where))
+    lookup, text = _looked_up(session, query.where), getattr(queries("log"), name).sql
+    asked: dict[str, Any] = {}
+    conditions: dict[str, Composable] = {}
+    for place, store in _PLACES.items():
+        if f"{{{place}}}" in text:
+            conditions[place] = Condition(lookup, store, asked).write(query.where)
+    statement = sql.SQL(text).format(**conditions)
     times = {"since": query.since or FIRST, "until": query.until or LAST}
-    return session.conn.execute(statement, times | values | condition.values).fetchall()
+    return session.conn.execute(statement, values | times | asked).fetchall()
 
 
 def _looked_up(session: Session, where: Node) -> dict[tuple[str, Value], Sequence[Any]]:
@@ -106,9 +121,23 @@ def rows(
     seen: Iterable[UUID] = (),
 ) -> list[Line]:
     """Return what fits, newest first, from before a place, but for what was seen."""
-    found = ask(
-        session, "page", query, before_at=before[0], before_id=before[1], seen=list(seen), limit=limit
-    )
+    name, read = _PAGES[stores(query.where)]
+    place = {"before_at": before[0], "before_id": before[1], "seen": list(seen), "limit": limit}
+    return [read(row) for row in ask(session, name, up_to(query, before), **place)]
+
+
+def up_to(query: Query, place: Place) -> Query:
+    """Bound a query by the time of a place: neither partitions nor indexes without ids go by a pair."""
+    return replace(query, until=min(query.until or LAST, place[0] + LEAST))
+
+
+def onward(query: Query, place: Place) -> Query:
+    """Bound a query by the time of a place, in the other direction."""
+    return replace(query, since=max(query.since or FIRST, place[0]))
+
+
+def _later(session: Session, query: Query, place: Place, limit: int) -> list[Line]:
+    found = ask(session, "later", onward(query, place), after_at=place[0], after_id=place[1], limit=limit)
     return [line(row) for row in found]
 
 
@@ -126,8 +155,7 @@ def later(session: Session, query: Query, limit: int, *, after: Place = (FIRST, 
 
     `more` says whether there are newer ones. Raises NotFoundError for a tenant or source that is not there.
     """
-    found = ask(session, "later", query, after_at=after[0], after_id=after[1], limit=limit + 1)
-    lines = [line(row) for row in found]
+    lines = _later(session, query, after, limit + 1)
     return Page(tuple(reversed(lines[:limit])), len(lines) > limit)
 
 
@@ -172,8 +200,8 @@ def around(session: Session, query: Query, found: Sequence[Line], width: int) ->
     anything = Query(EVERYTHING, query.since, query.until)
     every = {one.id: one for one in found}
     for one in found:
-        later = ask(session, "later", anything, after_at=one.at, after_id=one.id, limit=width)
-        near = [*rows(session, anything, width, before=one.place), *map(line, later)]
+        near = rows(session, anything, width, before=one.place)
+        near += _later(session, anything, one.place, width)
         every.update((other.id, other) for other in near if other.id not in every)
     return tuple(sorted(every.values(), key=lambda one: one.place, reverse=True))
 

@@ -1,11 +1,45 @@
 -- name: page
--- What fits, newest first, from before a place in that order; {condition} is written by luactl.log.query.
-SELECT a.kind, a.id, a.at, a.actor, a.on_behalf, a.tenant_id, d.slug, a.subject, a.action, a.object, a.purpose, a.outcome,
-       a.address, a.session, a.application, a.severity, a.code, s.name AS source, a.message, a.body
-FROM (SELECT * FROM lua.activity
-      WHERE at >= :since::timestamptz AND at < :until::timestamptz
-        AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
-        AND id <> ALL (:seen::uuid[]) AND {condition}
+-- What fits in either store, newest first, from before a place in that order; {ledger} and {line} are written by
+-- luactl.log.query. Each store gives no more than a page: its own index has them in order.
+SELECT a.*, d.slug, s.name AS source
+FROM (SELECT * FROM (
+        (SELECT e.id, e.at, e.actor, e.tenant_id, e.subject, e.action, e.object, e.outcome, e.body, NULL::text AS message,
+                NULL::text AS on_behalf, NULL::text AS purpose, NULL::text AS address, NULL::text AS session,
+                NULL::text AS application, NULL::text AS severity, NULL::text AS code, NULL::uuid AS source_id
+         FROM ledger.entry e
+         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
+           AND id <> ALL (:seen::uuid[]) AND {ledger}
+         ORDER BY at DESC, id DESC LIMIT :limit::bigint)
+        UNION ALL
+        (SELECT l.id, l.at, l.actor, l.tenant_id, l.subject, l.action, l.object, l.outcome, NULL::bytea, l.message,
+                l.on_behalf, l.purpose, l.address, l.session, l.application, l.severity, l.code, l.source_id
+         FROM lua.log_line l
+         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
+           AND id <> ALL (:seen::uuid[]) AND {line}
+         ORDER BY at DESC, id DESC LIMIT :limit::bigint)) AS both_stores
+      ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
+LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
+LEFT JOIN lua.log_source s ON s.source_id = a.source_id
+ORDER BY a.at DESC, a.id DESC;
+
+-- name: page_of_ledger
+-- The same of the ledger alone.
+SELECT a.*, d.slug
+FROM (SELECT e.id, e.at, e.actor, e.tenant_id, e.subject, e.action, e.object, e.outcome, e.body FROM ledger.entry e
+      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
+        AND id <> ALL (:seen::uuid[]) AND {ledger}
+      ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
+LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
+ORDER BY a.at DESC, a.id DESC;
+
+-- name: page_of_lines
+-- The same of servers' and services' lines alone.
+SELECT a.*, d.slug, s.name AS source
+FROM (SELECT l.id, l.at, l.actor, l.tenant_id, l.subject, l.action, l.object, l.outcome, NULL::bytea, l.message,
+             l.on_behalf, l.purpose, l.address, l.session, l.application, l.severity, l.code, l.source_id
+      FROM lua.log_line l
+      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
+        AND id <> ALL (:seen::uuid[]) AND {line}
       ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
 LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
 LEFT JOIN lua.log_source s ON s.source_id = a.source_id
@@ -13,11 +47,22 @@ ORDER BY a.at DESC, a.id DESC;
 
 -- name: later
 -- The same in the other direction: what fits, oldest first, from after a place.
-SELECT a.kind, a.id, a.at, a.actor, a.on_behalf, a.tenant_id, d.slug, a.subject, a.action, a.object, a.purpose, a.outcome,
-       a.address, a.session, a.application, a.severity, a.code, s.name AS source, a.message, a.body
-FROM (SELECT * FROM lua.activity
-      WHERE at >= :since::timestamptz AND at < :until::timestamptz
-        AND (at, id) > (:after_at::timestamptz, :after_id::uuid) AND {condition}
+SELECT a.*, d.slug, s.name AS source
+FROM (SELECT * FROM (
+        (SELECT e.id, e.at, e.actor, e.tenant_id, e.subject, e.action, e.object, e.outcome, e.body, NULL::text AS message,
+                NULL::text AS on_behalf, NULL::text AS purpose, NULL::text AS address, NULL::text AS session,
+                NULL::text AS application, NULL::text AS severity, NULL::text AS code, NULL::uuid AS source_id
+         FROM ledger.entry e
+         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) > (:after_at::timestamptz, :after_id::uuid)
+           AND {ledger}
+         ORDER BY at, id LIMIT :limit::bigint)
+        UNION ALL
+        (SELECT l.id, l.at, l.actor, l.tenant_id, l.subject, l.action, l.object, l.outcome, NULL::bytea, l.message,
+                l.on_behalf, l.purpose, l.address, l.session, l.application, l.severity, l.code, l.source_id
+         FROM lua.log_line l
+         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) > (:after_at::timestamptz, :after_id::uuid)
+           AND {line}
+         ORDER BY at, id LIMIT :limit::bigint)) AS both_stores
       ORDER BY at, id LIMIT :limit::bigint) a
 LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
 LEFT JOIN lua.log_source s ON s.source_id = a.source_id

@@ -10,10 +10,13 @@ from .condition import Condition, Lookup, named, pattern
 from .field import FIELDS
 from .parse import Query, check, parse
 from .part import part, parts
+from .store import BOTH, NEITHER, Store, Stores, stores
 from .tree import Every, Field, Node, Not, Some, Text, Value
 
 __all__ = [
+    "BOTH",
     "FIELDS",
+    "NEITHER",
     "Condition",
     "Every",
     "Field",
@@ -22,6 +25,8 @@ __all__ = [
     "Not",
     "Query",
     "Some",
+    "Store",
+    "Stores",
     "Text",
     "Value",
     "check",
@@ -30,4 +35,5 @@ __all__ = [
     "part",
     "parts",
     "pattern",
+    "stores",
 ]

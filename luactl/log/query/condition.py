@@ -1,4 +1,4 @@
-"""A query as SQL over the columns of lua.activity: text is always a parameter, never part of a statement."""
+"""A query as SQL over lua.activity or one store: text is always a parameter, never part of a statement."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 from ...ledger.entry import MILLISECOND, time_of
 from .field import FIELDS
+from .store import Store, expression
 from .tree import Every, Field, Node, Not, Some, Text, Value
 
 Lookup = Mapping[tuple[str, Value], Sequence[Any]]
 """What names mean: (field, value) to numbers of tenants or ids of sources."""
 LOOKED_UP = ("tenant", "source")
 _ABOUT = "(subject = ANY ({ids}::uuid[]) OR touched && {ids}::uuid[])"
+_TYPES = {"tenant": "bigint", "source": "uuid"}
 _WORDS = "phraseto_tsquery('simple', translate({}::text, './@:_-', '      '))"
 
 
@@ -26,6 +28,8 @@ class Condition:
     """A condition being written, and the values that go with it."""
 
     lookup: Lookup
+    store: Store | None = None
+    """None: lua.activity, which is both."""
     values: dict[str, Any] = field(default_factory=dict)
 
     def bind(self, value: Any) -> Placeholder:
@@ -54,11 +58,10 @@ class Condition:
         return SQL("({})").format(SQL(word).join(self.write(one) for one in nodes))
 
     def _field(self, node: Field) -> Composed:
-        column = Identifier(FIELDS[node.name].column)
+        column = self.column(FIELDS[node.name].column)
         if node.name in LOOKED_UP:
             found = [one for value in node.values for one in self.lookup[node.name, value]]
-            cast = SQL("bigint" if node.name == "tenant" else "uuid")
-            return SQL("({} = ANY ({}::{}[]))").format(column, self.bind(found), cast)
+            return SQL("({})").format(self._one_of(column, found, _TYPES[node.name]))
         if node.name in ("id", "subject"):
             ids = [UUID(value.pieces[0]) for value in node.values]
             return self._ids(ids) if node.name == "id" else SQL(_ABOUT).format(ids=self.bind(ids))
@@ -71,12 +74,22 @@ class Condition:
             self.bind(ids), self.bind(times[0]), self.bind(times[-1] + MILLISECOND)
         )
 
-    def _either(self, column: Identifier, node: Field) -> Iterator[Composable]:
+    def column(self, name: str) -> Composable:
+        """Return a column of lua.activity, or what it is in this store."""
+        return expression(self.store, name) or Identifier(name)
+
+    def _one_of(self, column: Composable, values: Sequence[Any], type_: str) -> Composed:
+        """One value is compared as one: for a list Postgres would reckon with ten, and plan otherwise."""
+        if len(values) == 1:
+            return SQL("{} = {}::{}").format(column, self.bind(values[0]), SQL(type_))
+        return SQL("{} = ANY ({}::{}[])").format(column, self.bind(list(values)), SQL(type_))
+
+    def _either(self, column: Composable, node: Field) -> Iterator[Composable]:
         networks = [v for v in node.values if _is_network(node, v)]
         exact = [v for v in node.values if v.is_exact and v not in networks]
         like = [v for v in node.values if not v.is_exact]
         if exact:
-            yield SQL("{} = ANY ({}::text[])").format(column, self.bind([v.pieces[0] for v in exact]))
+            yield self._one_of(column, [v.pieces[0] for v in exact], "text")
         if like:
             yield SQL("{} LIKE ANY ({}::text[])").format(column, self.bind([pattern(v) for v in like]))
         if networks:
@@ -87,7 +100,7 @@ class Condition:
         words = SQL(_WORDS).format(self.bind(node.words))
         if node.is_prefix:
             words = SQL("({}::text || ':*')::tsquery").format(words)
-        return SQL("(words @@ {})").format(words)
+        return SQL("({} @@ {})").format(self.column("words"), words)
 
 
 def named(node: Node) -> set[tuple[str, Value]]:
