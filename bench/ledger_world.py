@@ -24,6 +24,7 @@ CREATE SCHEMA bare;
 CREATE TABLE bare.entry (
     id uuid NOT NULL, at timestamptz NOT NULL, actor text NOT NULL, tenant_id bigint NOT NULL, subject uuid,
     touched uuid[], action text NOT NULL, object text, outcome text NOT NULL, body bytea NOT NULL,
+    arrived bigint DEFAULT pg_current_xact_id()::text::bigint,
     PRIMARY KEY (at, id));
 CREATE INDEX ON bare.entry (actor, at DESC);
 CREATE INDEX ON bare.entry (tenant_id, at DESC);
@@ -31,6 +32,7 @@ CREATE INDEX ON bare.entry (subject, at DESC) WHERE subject IS NOT NULL;
 CREATE INDEX ON bare.entry USING gin (touched) WHERE touched IS NOT NULL;
 CREATE INDEX ON bare.entry (at DESC) WHERE action = 'promise.prove';
 CREATE INDEX ON bare.entry USING gin (ledger.words(body));
+CREATE INDEX ON bare.entry (arrived, id) WHERE arrived IS NOT NULL;
 CREATE INDEX ON bare.entry (at, id) WHERE action IN ('ledger.cosign', 'ledger.origin.fork', 'ledger.prune');
 GRANT EXECUTE ON FUNCTION ledger.words(bytea), lua.words(text) TO PUBLIC;
 GRANT USAGE ON SCHEMA bare TO PUBLIC;

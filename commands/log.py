@@ -10,6 +10,7 @@ import typer
 from . import output
 from .app import group
 from .context import session
+from .diagnostics import note
 from .log_query import app as query_app
 from .log_source import app as source_app
 from .log_source import ingest
@@ -36,7 +37,6 @@ COLUMNS = (
     ("id", "ID"),
 )
 BINS = (("begins", "FROM"), ("count", "COUNT"))
-POLL_SECONDS = 1.0
 
 Actor = Annotated[str | None, typer.Option("--actor", metavar="LOGIN", help="Only what this login did.")]
 Action = Annotated[
@@ -70,7 +70,7 @@ Before = Annotated[
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens, until Ctrl-C.")]
 Lines = Annotated[
     int,
-    typer.Option("-n", "--lines", min=0, max=MOST_ROWS, metavar="N", help="Begin with the last N entries."),
+    typer.Option("-n", "--lines", min=0, max=MOST_ROWS, metavar="N", help="Begin with the last N."),
 ]
 
 
@@ -193,21 +193,23 @@ def tail(
     action: Action = None,
     subject: Subject = None,
 ) -> None:
-    """Show the newest entries of the ledger, oldest first, and with -f what comes after them.
+    """Show the newest entries and lines, oldest first, and with -f what comes in after them.
+
+    Lines of sources follow as they are brought in by `log ingest`, however old they are; `kind:ledger` leaves
+    them out. With -f a lost connection is made anew, and nothing is missed.
 
     Examples:
         luactl log tail -f
+        luactl log tail -f kind:ledger
         luactl log tail -f 'action:read* OR outcome:refused'
         luactl log tail -n 50 --tenant smile
     """
-    from time import sleep
-
     from luactl import log
 
     with session("log tail") as s:
         wanted = _asked(s, words, saved, tenant, actor, action, subject)
-        shown = log.tail(s, wanted, lines, (lambda: sleep(POLL_SECONDS)) if follow else None)
-        if follow:
-            output.stream(shown, COLUMNS)
-        else:
-            output.show(list(shown), COLUMNS)
+        if not follow:
+            output.show(list(log.tail(s, wanted, lines, None)), COLUMNS)
+            return
+        with log.Waker(s, note) as waker:
+            output.stream(log.tail(s, wanted, lines, waker.wait, note), COLUMNS)

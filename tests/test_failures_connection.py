@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +19,7 @@ from conftest import Connection, Home, TestServer
 from psycopg.conninfo import make_conninfo
 from support_failures import (
     CREATE,
+    PATIENCE,
     erasing,
     listening,
     met,
@@ -190,3 +195,24 @@ def test_a_peer_that_vanished_is_noticed(home: Home) -> None:
             socket.socket(fileno=socket.dup(conn.fileno())) as line,
         ):
             assert tuple(line.getsockopt(socket.IPPROTO_TCP, name) for name in names) == told
+
+
+def test_following_goes_on(between: Proxy, home: Home, smile: str) -> None:
+    """Both its connections are cut; what was written meanwhile comes when it is back, and Ctrl-C ends it."""
+    program = str(Path(sys.executable).parent / "luactl")
+    command = [program, "-o", "jsonl", "log", "tail", "-f", "-n", "0", "action:tenant.*"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=home.environ, **pipes) as running:  # type: ignore[call-overload]
+        until(lambda: len(between.living()) == 2)
+        assert luactl("tenant", "suspend", "smile", "--reason", "bills", "--yes").code == 0
+        assert json.loads(running.stdout.readline())["action"] == "tenant.suspend"
+        between.refuses = "reset"
+        cut_all(between)
+        assert "trying again" in running.stderr.readline() + running.stderr.readline()
+        between.refuses = None
+        assert luactl("tenant", "resume", "smile", "--yes").code == 0
+        assert json.loads(running.stdout.readline())["action"] == "tenant.resume"
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=PATIENCE)
+    met(Done(running.returncode, out, err), "connection lost while following the log")
+    assert out == ""

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from conftest import FAST, Connection, Home, TestServer, make_keyed, migrated_server
+from psycopg.conninfo import make_conninfo
 from support_failures import CREATE, T, erasing, listening, met, once, practice, until, until_nobody_is_there
 from support_ruin import bring_back, caught_up, follow, halt, restart, standby, taken
 from support_whole import Done, changes, luactl, snapshot
 
-from luactl import embedded
-from luactl.config import check_dsn
+from luactl import embedded, ledger, log
+from luactl.config import check_dsn, load_profile
+from luactl.connect import enter, open_session
+from luactl.db import transaction
+from luactl.errors import NoConnectionError
 
 SLOTS = "24"
 SUSPEND = ("tenant", "suspend", "smile", "--reason", "bills", "--yes")
@@ -114,6 +120,37 @@ def test_a_server_that_is_gone(server: TestServer, home: Home) -> None:
     done_again(CREATE)
 
 
+def test_following_goes_on_after_the_server_was_killed(
+    server: TestServer, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed with an entry that nobody has seen yet, and one that was never committed."""
+    monkeypatch.setattr("luactl.log.waker.RETRY", 0.0)
+    said: list[str] = []
+
+    def write(action: str, *, commits: bool = True) -> None:
+        with open_session("test", command="test") as session, transaction(session, durable=True):
+            ledger.append(session, ledger.Entry(action))
+            if not commits:
+                restart(server, "kill")
+
+    def die() -> None:
+        write("x.before")
+        with suppress(NoConnectionError, psycopg.OperationalError):
+            write("x.never", commits=False)
+
+    with open_session("test", command="test") as session, log.Waker(session, said.append) as waker:
+        rounds = iter([die, partial(write, "x.after")])
+
+        def wait() -> None:
+            waker.wait(0)
+            next(rounds, lambda: None)()
+
+        shown = log.tail(session, log.parse("action:x.*", session.clock.now()), 0, wait, said.append)
+        assert [next(shown).action, next(shown).action] == ["x.before", "x.after"]
+        shown.close()
+    assert "connected again" in said
+
+
 def test_a_server_that_is_stopping(server: TestServer, home: Home, admin: Connection) -> None:
     """A smart shutdown waits for those who are in, and lets nobody else in."""
     pid = embedded.status(server.server).pid
@@ -151,8 +188,28 @@ def test_a_standby_is_read_and_not_written(server: TestServer, home: Home, smile
         for args in changing:
             met(luactl(*args), "read-only standby")
         assert "standby" in luactl("doctor").out
+        follows_by_polling(server, follower)
         follow(home, server)
     done_again(erasing(smile))
+
+
+def follows_by_polling(server: TestServer, follower: TestServer) -> None:
+    """A standby sends no notifications, and tells only what nothing older may still change."""
+    copy = load_profile("test")
+    primary = replace(copy, dsn=make_conninfo(copy.dsn, port=server.port))
+    with enter(copy, command="test") as session, log.Waker(session) as waker:
+
+        def wait() -> None:
+            assert not waker.wait(0)
+            with enter(primary, command="test") as writing, transaction(writing, durable=True):
+                ledger.append(writing, ledger.Entry(next(actions)))
+            caught_up(server, follower)
+
+        actions = iter(["x.one", "x.two", "x.three"])
+        shown = log.tail(session, log.parse("action:x.*", session.clock.now()), 0, wait)
+        assert [next(shown).action for _ in range(3)] == ["x.one", "x.two", "x.three"]
+        assert waker.polls is not None
+        assert "standby" in waker.polls
 
 
 def test_a_database_that_was_made_read_only(

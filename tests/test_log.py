@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -194,61 +192,6 @@ def test_unknown_tenant(logged: Session) -> None:
     assert caught.value.hint
 
 
-def test_following_shows_each_entry_once(logged: Session, other: Session) -> None:
-    write(other, "a", "b", "c")
-    rounds = iter([["d", "e"], [], ["f"]])
-    seen = []
-    for line in log.tail(
-        logged, asked(f"actor:{logged.actor}"), 2, lambda: write(other, *next(rounds, ["end"]))
-    ):
-        seen.append(line.action)
-        if line.action == "end":
-            break
-    assert seen == ["b", "c", "d", "e", "f", "end"]
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_an_entry_that_commits_late_is_not_missed(logged: Session, other: Session, nested: bool) -> None:
-    """The writer's transaction stays open for hours, begun before the following."""
-    early = replace(other, clock=FixedClock(NOW))
-    wanted = asked("action:late*")
-    with transaction(early) as conn:
-        with conn.transaction() if nested else nullcontext():
-            ledger.append(early, Entry("late.begun"))
-        _none, position = log.start(replace(logged, clock=FixedClock(NOW)), wanted, 10)
-        for hours in range(1, 4):
-            looking = replace(logged, clock=FixedClock(NOW + timedelta(hours=hours)))
-            fresh, position = log.follow(looking, wanted, position)
-            assert fresh == ()
-        ledger.append(replace(other, clock=FixedClock(NOW + timedelta(hours=3))), Entry("late.end"))
-    fresh, position = log.follow(
-        replace(logged, clock=FixedClock(NOW + timedelta(hours=4))), wanted, position
-    )
-    assert [line.action for line in fresh] == ["late.begun", "late.end"]
-    fresh, position = log.follow(
-        replace(logged, clock=FixedClock(NOW + timedelta(hours=5))), wanted, position
-    )
-    assert fresh == ()
-    assert position.seen == frozenset()
-    assert position.since > NOW + timedelta(hours=4)
-    assert len(position.polls) == 1
-
-
-def test_an_entry_older_than_the_last_look_is_not_missed(logged: Session, other: Session) -> None:
-    """The writer's transaction begins between two looks and ends after a third, an hour each."""
-    at = [replace(logged, clock=FixedClock(NOW + timedelta(hours=hour))) for hour in range(5)]
-    wanted = asked("action:late")
-    _none, position = log.start(at[0], wanted, 0)
-    _none, position = log.follow(at[1], wanted, position)
-    with transaction(other):
-        ledger.append(replace(other, clock=FixedClock(NOW + timedelta(hours=1))), Entry("late"))
-        for looking in at[2:4]:
-            fresh, position = log.follow(looking, wanted, position)
-            assert fresh == ()
-    fresh, position = log.follow(at[4], wanted, position)
-    assert [line.action for line in fresh] == ["late"]
-
-
 def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
     result: dict[str, object] = json.loads(done.stdout)
     return result
@@ -283,20 +226,3 @@ def test_commands(logged: Session, bare_home: Home) -> None:
     Path(bare_home.profile.anchors[0].removeprefix("file:")).write_text("nonsense\n")
     broken = run("ledger", "verify")
     assert (broken.returncode, envelope(broken)["status"]) == (6, "findings")
-
-
-def test_following_ends_with_the_interrupt(logged: Session, bare_home: Home) -> None:
-    write(logged, "tenant.create")
-    program = Path(sys.executable).parent / "luactl"
-    command = [str(program), "-o", "jsonl", "log", "tail", "-f", "-n", "1"]
-    with subprocess.Popen(
-        command, env=bare_home.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stdout is not None
-        assert json.loads(running.stdout.readline())["action"] == "tenant.create"
-        write(logged, "tenant.suspend")
-        assert json.loads(running.stdout.readline())["action"] == "tenant.suspend"
-        running.send_signal(signal.SIGINT)
-        _out, errors = running.communicate(timeout=20)
-    assert running.returncode == 130
-    assert "Traceback" not in errors

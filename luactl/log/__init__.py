@@ -23,6 +23,7 @@ from .search import (
     search,
     told,
 )
+from .waker import Waker
 from .when import parse_span, parse_time
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Query",
     "Saved",
     "Timeline",
+    "Waker",
     "actor",
     "around",
     "count",

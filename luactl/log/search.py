@@ -118,11 +118,10 @@ def rows(
     limit: int | None,
     *,
     before: Place = (LAST, LAST_ID),
-    seen: Iterable[UUID] = (),
 ) -> list[Line]:
-    """Return what fits, newest first, from before a place, but for what was seen."""
+    """Return what fits, newest first, from before a place."""
     name, read = _PAGES[stores(query.where)]
-    place = {"before_at": before[0], "before_id": before[1], "seen": list(seen), "limit": limit}
+    place = {"before_at": before[0], "before_id": before[1], "limit": limit}
     return [read(row) for row in ask(session, name, up_to(query, before), **place)]
 
 

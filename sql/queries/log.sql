@@ -7,15 +7,13 @@ FROM (SELECT * FROM (
                 NULL::text AS on_behalf, NULL::text AS purpose, NULL::text AS address, NULL::text AS session,
                 NULL::text AS application, NULL::text AS severity, NULL::text AS code, NULL::uuid AS source_id
          FROM ledger.entry e
-         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
-           AND id <> ALL (:seen::uuid[]) AND {ledger}
+         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid) AND {ledger}
          ORDER BY at DESC, id DESC LIMIT :limit::bigint)
         UNION ALL
         (SELECT l.id, l.at, l.actor, l.tenant_id, l.subject, l.action, l.object, l.outcome, NULL::bytea, l.message,
                 l.on_behalf, l.purpose, l.address, l.session, l.application, l.severity, l.code, l.source_id
          FROM lua.log_line l
-         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
-           AND id <> ALL (:seen::uuid[]) AND {line}
+         WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid) AND {line}
          ORDER BY at DESC, id DESC LIMIT :limit::bigint)) AS both_stores
       ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
 LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
@@ -26,8 +24,7 @@ ORDER BY a.at DESC, a.id DESC;
 -- The same of the ledger alone.
 SELECT a.*, d.slug
 FROM (SELECT e.id, e.at, e.actor, e.tenant_id, e.subject, e.action, e.object, e.outcome, e.body FROM ledger.entry e
-      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
-        AND id <> ALL (:seen::uuid[]) AND {ledger}
+      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid) AND {ledger}
       ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
 LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
 ORDER BY a.at DESC, a.id DESC;
@@ -38,8 +35,7 @@ SELECT a.*, d.slug, s.name AS source
 FROM (SELECT l.id, l.at, l.actor, l.tenant_id, l.subject, l.action, l.object, l.outcome, NULL::bytea, l.message,
              l.on_behalf, l.purpose, l.address, l.session, l.application, l.severity, l.code, l.source_id
       FROM lua.log_line l
-      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid)
-        AND id <> ALL (:seen::uuid[]) AND {line}
+      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND (at, id) < (:before_at::timestamptz, :before_id::uuid) AND {line}
       ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
 LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
 LEFT JOIN lua.log_source s ON s.source_id = a.source_id
@@ -145,19 +141,52 @@ VALUES (:name::text, :query::text, :about::text, session_user, :at::timestamptz)
 -- One's own goes.
 DELETE FROM lua.log_query WHERE name = :name::text;
 
--- name: snapshot^
--- Every transaction below `settled` has ended; every one that runs now is below `ahead`. A snapshot's own xmax does
--- not say that (it follows the latest that ended), so the locks which running transactions hold on their ids are
--- asked; those ids have 32 bits and are counted from xmax on.
-WITH s AS MATERIALIZED (
-    SELECT pg_snapshot_xmin(c)::text::bigint AS xmin, pg_snapshot_xmax(c)::text::bigint AS xmax
-    FROM pg_current_snapshot() AS c
-)
-SELECT s.xmin AS settled,
-       s.xmax + greatest(0, (
-           SELECT max(mod(l.transactionid::text::bigint - mod(s.xmax, 4294967296) + 6442450944, 4294967296) - 2147483647)
-           FROM pg_catalog.pg_locks l WHERE l.locktype = 'transactionid' AND l.granted)) AS ahead
-FROM s;
+-- name: moment^
+-- Which transactions have ended: all below `ahead` but those of `running`. The snapshot of a standby leaves out which ones
+-- run; there only what lies below the oldest of them counts.
+SELECT CASE WHEN r.is_standby THEN pg_snapshot_xmin(c) ELSE pg_snapshot_xmax(c) END::text::bigint AS ahead,
+       CASE WHEN r.is_standby THEN '{}' ELSE ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(c) AS x) END AS running, r.is_standby
+FROM pg_current_snapshot() AS c, pg_is_in_recovery() AS r(is_standby);
+
+-- name: told_as^
+-- Which backend serves, and whether it is a standby's: whom notifications reach.
+SELECT pg_backend_pid(), pg_is_in_recovery();
+
+-- name: watch$
+-- Asks to be told of the next entry; whether nobody had asked since the last one.
+SELECT lua.watch_log();
+
+-- name: latest
+-- The newest that fit of what had come at a moment.
+SELECT a.id, a.at, a.actor, a.tenant_id, a.subject, a.action, a.object, a.outcome, a.body, a.message, a.on_behalf, a.purpose,
+       a.address, a.session, a.application, a.severity, a.code, a.source_id, d.slug, s.name AS source
+FROM (SELECT * FROM lua.activity
+      WHERE at >= :since::timestamptz AND at < :until::timestamptz AND {condition}
+        AND (arrived IS NULL OR arrived < :ahead::bigint AND arrived <> ALL (:running::bigint[]))
+      ORDER BY at DESC, id DESC LIMIT :limit::bigint) a
+LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
+LEFT JOIN lua.log_source s ON s.source_id = a.source_id
+ORDER BY a.at DESC, a.id DESC;
+
+-- name: stretch^
+-- Where a stretch of so many that came in ends; no row when fewer came.
+SELECT arrived, id FROM lua.activity
+WHERE (arrived, id) > (:last::bigint, :last_id::uuid) AND arrived < :ahead::bigint
+ORDER BY arrived, id OFFSET :length::bigint - 1 LIMIT 1;
+
+-- name: arrivals
+-- What fits of a stretch, and came in by a transaction that had not ended at one moment (`read`, but for those of `ended`)
+-- and had at a later one (`ahead`, `running`). All columns of those alone are worked out.
+SELECT a.id, a.at, a.actor, a.tenant_id, a.subject, a.action, a.object, a.outcome, a.body, a.message, a.on_behalf, a.purpose,
+       a.address, a.session, a.application, a.severity, a.code, a.source_id, d.slug, s.name AS source, a.arrived, a.came_at
+FROM (SELECT id, at FROM lua.activity
+      WHERE (arrived, id) > (:last::bigint, :last_id::uuid) AND (arrived, id) <= (:end::bigint, :end_id::uuid)
+        AND arrived < :ahead::bigint AND arrived <> ALL (:running::bigint[])
+        AND (arrived >= :read::bigint OR arrived = ANY (:ended::bigint[])) AND {condition}
+      ORDER BY arrived, id LIMIT :limit::bigint) AS k
+JOIN lua.activity a ON a.id = k.id AND a.at = k.at
+LEFT JOIN lua.tenant_directory d ON d.tenant_id = a.tenant_id
+LEFT JOIN lua.log_source s ON s.source_id = a.source_id;
 
 -- name: tenant_ids
 -- The tenants that slugs or numbers mean.
