@@ -11,7 +11,10 @@ from . import output
 from .app import group
 from .context import session
 from .diagnostics import note
+from .log_detect import app as finding_app
+from .log_detect import detect
 from .log_query import app as query_app
+from .log_rule import app as rule_app
 from .log_source import app as source_app
 from .log_source import ingest
 from .options import MOST_ROWS, AnyTenant, Limit, Since, Until
@@ -24,7 +27,10 @@ HELP = "Who did what: search and follow the ledger's entries and the lines of se
 app = group(HELP)
 app.add_typer(query_app, name="query")
 app.add_typer(source_app, name="source")
+app.add_typer(rule_app, name="rule")
+app.add_typer(finding_app, name="finding")
 app.command("ingest")(ingest)
+app.command("detect")(detect)
 
 COLUMNS = (
     ("at", "TIME"),

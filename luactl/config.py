@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,8 @@ class Profile:
     """How many of them must have cosigned."""
     backup_days: int | None = None
     """For how many days backups and archived log are kept, as whoever runs them states; None: not stated."""
+    detect: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """The table `detect`, as it stands: `luactl.log.detect.settings` reads it."""
 
     @property
     def server_name(self) -> str:
@@ -182,7 +184,7 @@ def check_dsn(dsn: str) -> dict[str, str]:
 _SHAPES: dict[str, type] = {
     "dsn": str, "embedded": bool, "production": bool, "throwaway": bool, "holders": list, "books": list,
     "anchors": list, "signing_key": str, "passfile": str, "clock_shift": int, "server": str,
-    "backup_days": int, "cosigners": list, "cosigners_needed": int,
+    "backup_days": int, "cosigners": list, "cosigners_needed": int, "detect": dict,
 }  # fmt: skip
 
 
@@ -197,7 +199,7 @@ def _check_table(name: str, table: Any, source: Path) -> None:
             raise UsageError(f"profile {name!r} has an unknown setting {key!r}", hint=hint)
         texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
         if type(value) is not shape or (shape is list and not texts):
-            wanted = "a list of strings" if shape is list else shape.__name__
+            wanted = {"list": "a list of strings", "dict": "a table"}.get(shape.__name__, shape.__name__)
             raise UsageError(f"setting {key!r} of profile {name!r} must be {wanted}", hint=hint)
     check_dsn(table.get("dsn", ""))
 
@@ -225,6 +227,7 @@ def _profile(name: str, table: Mapping[str, Any], source: Path) -> Profile:
         backup_days=table.get("backup_days"),
         cosigners=tuple(table.get("cosigners", ())),
         cosigners_needed=table.get("cosigners_needed", 0),
+        detect=table.get("detect", {}),
     )
 
 
@@ -463,6 +466,8 @@ def _settings(profile: Profile) -> dict[str, Any]:
     if profile.cosigners:
         settings["cosigners"] = list(profile.cosigners)
         settings["cosigners_needed"] = profile.cosigners_needed
+    if profile.detect:
+        settings["detect"] = dict(profile.detect)
     if profile.clock_shift:
         settings["clock_shift"] = int(profile.clock_shift.total_seconds())
     return settings

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # Whose keys are data themselves: they differ with the action, the probe, the page or the release.
-OPEN = {"detail", "evidence", "counts", "packages"}
+OPEN = {"detail", "evidence", "counts", "group", "packages"}
 FOLDER = Path(__file__).parent / "golden" / "shape"
 # Asked for now: a test's home hides what stands in the environment.
 WRITE = bool(os.environ.get("LUACTL_WRITE_GOLDEN"))

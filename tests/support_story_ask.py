@@ -16,6 +16,16 @@ def log_file(w: World) -> Path:
     return file
 
 
+def rule_file(w: World) -> Path:
+    """A rule of the house."""
+    file = w.folder / "own.yml"
+    file.write_text(
+        "title: Own\nid: 5c2b9d3e-6a0f-4b5e-9b6c-1f0b8d6f4a12\nname: own\n"
+        "logsource: {product: luacrm, service: ledger}\ndetection: {a: {action: read}, condition: a}\n"
+    )
+    return file
+
+
 ASKED: dict[str, tuple[Case, ...]] = {
     "version": (Case(), Case(lambda w: ("--all",))),
     "completion bash": (Case(),),
@@ -54,6 +64,20 @@ ASKED: dict[str, tuple[Case, ...]] = {
     "log source end": (
         Case(lambda w: ("crm",), (Rule("lua.log_source", "update", "log.source.end"),), again=5),
     ),
+    "log detect": (
+        Case(
+            rules=(Rule("lua.log_run", "insert", "log.detect"),),
+            covers=covering(rows("lua.log_finding", "lua.log_sighting")),
+            findings=lambda w: True,
+            anew=True,
+            keep=lambda w, data: w.seen.update(finding=data[0]["finding_id"]),
+        ),
+    ),
+    "log finding list": (Case(),),
+    "log finding show": (Case(lambda w: (w.seen["finding"],)),),
+    "log rule list": (Case(),),
+    "log rule show": (Case(lambda w: ("bulk-read",)),),
+    "log rule check": (Case(lambda w: (str(rule_file(w)),)),),
     "log actor": (Case(lambda w: (w.login,)),),
     "subject timeline": (
         Case(lambda w: (w.people["1"], *T, "--purpose", "request"), opens=lambda data: ["1"]),

@@ -80,7 +80,7 @@ def ask(session: Session, name: str, query: Query, **values: Any) -> list[tuple[
 
     Raises NotFoundError for a tenant or source that is not there.
     """
-    lookup, text = _looked_up(session, query.where), getattr(queries("log"), name).sql
+    lookup, text = looked_up(session, query.where), getattr(queries("log"), name).sql
     asked: dict[str, Any] = {}
     conditions: dict[str, Composable] = {}
     for place, store in _PLACES.items():
@@ -91,7 +91,8 @@ def ask(session: Session, name: str, query: Query, **values: Any) -> list[tuple[
     return session.conn.execute(statement, values | times | asked).fetchall()
 
 
-def _looked_up(session: Session, where: Node) -> dict[tuple[str, Value], Sequence[Any]]:
+def looked_up(session: Session, where: Node) -> dict[tuple[str, Value], Sequence[Any]]:
+    """Return what the tenants and sources of a query mean. Raises NotFoundError for one that is not there."""
     return {(name, value): _meant(session, name, value) for name, value in named(where)}
 
 

@@ -7,23 +7,30 @@ Pure: `parse` reads it, `Condition` writes it as SQL with parameters.
 """
 
 from .condition import Condition, Lookup, named, pattern
-from .field import FIELDS
+from .field import DETAIL, FIELDS, PARTS, SUBJECTS
 from .parse import Query, check, parse
 from .part import part, parts
 from .store import BOTH, NEITHER, Store, Stores, stores
-from .tree import Every, Field, Node, Not, Some, Text, Value
+from .tree import ONE, Every, Field, Given, Node, Not, Number, Same, Some, Text, Value
 
 __all__ = [
     "BOTH",
+    "DETAIL",
     "FIELDS",
     "NEITHER",
+    "ONE",
+    "PARTS",
+    "SUBJECTS",
     "Condition",
     "Every",
     "Field",
+    "Given",
     "Lookup",
     "Node",
     "Not",
+    "Number",
     "Query",
+    "Same",
     "Some",
     "Store",
     "Stores",

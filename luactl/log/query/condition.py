@@ -11,9 +11,9 @@ from uuid import UUID
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 from ...ledger.entry import MILLISECOND, time_of
-from .field import FIELDS
+from .field import DETAIL, FIELDS, PARTS
 from .store import Store, expression
-from .tree import Every, Field, Node, Not, Some, Text, Value
+from .tree import ONE, Every, Field, Given, Node, Not, Number, Same, Some, Text, Value
 
 Lookup = Mapping[tuple[str, Value], Sequence[Any]]
 """What names mean: (field, value) to numbers of tenants or ids of sources."""
@@ -21,6 +21,9 @@ LOOKED_UP = ("tenant", "source")
 _ABOUT = "(subject = ANY ({ids}::uuid[]) OR touched && {ids}::uuid[])"
 _TYPES = {"tenant": "bigint", "source": "uuid"}
 _WORDS = "phraseto_tsquery('simple', translate({}::text, './@:_-', '      '))"
+_PEOPLE = "(coalesce(cardinality(touched), 0) + CASE WHEN subject IS NULL THEN 0 ELSE 1 END)"
+_PART = "extract({part} FROM at AT TIME ZONE {zone}::text)"
+_SIGNS = {sign: SQL(sign) for sign in ("=", "<", "<=", ">", ">=")}
 
 
 @dataclass
@@ -31,10 +34,14 @@ class Condition:
     store: Store | None = None
     """None: lua.activity, which is both."""
     values: dict[str, Any] = field(default_factory=dict)
+    zone: str = "UTC"
+    """The time zone in which hours and days are meant."""
+    prefix: str = "q"
+    """What the values are called: another one for each of several conditions of one statement."""
 
     def bind(self, value: Any) -> Placeholder:
         """Keep a value, and return its place in the statement."""
-        name = f"q{len(self.values)}"
+        name = f"{self.prefix}{len(self.values)}"
         self.values[name] = value
         return Placeholder(name)
 
@@ -45,6 +52,12 @@ class Condition:
                 return self._field(node)
             case Text():
                 return self._text(node)
+            case Number():
+                return self._number(node)
+            case Same():
+                return self._same(node)
+            case Given():
+                return self._given(node)
             case Not():
                 return SQL("({} IS NOT TRUE)").format(self.write(node.node))
             case Every():
@@ -52,20 +65,46 @@ class Condition:
             case Some():
                 return self._joined(node.nodes, " OR ", "false")
 
+    def of_field(self, name: str) -> Composable:
+        """Write a field as what it is in a row: text, but for subject and id (uuid) and a tenant's number."""
+        if name.startswith(DETAIL):
+            body = "(convert_from(body, 'UTF8')::jsonb #>> ARRAY['detail', {}])"
+            return SQL(body).format(self.bind(name.removeprefix(DETAIL)))
+        if name == "tenant":
+            return SQL("nullif(tenant_id, 0)")
+        return self.column(FIELDS[name].column if name in FIELDS else name)
+
+    def _given(self, node: Given) -> Composed:
+        if node.name == "subject":
+            return SQL("({} > 0)").format(SQL(_PEOPLE))
+        return SQL("({} IS NOT NULL)").format(self.of_field(node.name))
+
+    def _number(self, node: Number) -> Composed:
+        of: Composable = SQL(_PEOPLE)
+        if node.name in PARTS:
+            of = SQL(_PART).format(part=SQL(PARTS[node.name]), zone=self.bind(self.zone))
+        return SQL("({} {} {}::numeric)").format(of, _SIGNS[node.sign], self.bind(node.value))
+
+    def _same(self, node: Same) -> Composed:
+        other = self.of_field(node.other)
+        if node.name == "text":
+            return SQL("({} @@ {})").format(self.column("words"), SQL(_WORDS).format(other))
+        return SQL("({} = {})").format(self.of_field(node.name), other)
+
     def _joined(self, nodes: Sequence[Node], word: str, empty: str) -> Composed:
         if not nodes:
             return Composed([SQL(empty)])
         return SQL("({})").format(SQL(word).join(self.write(one) for one in nodes))
 
     def _field(self, node: Field) -> Composed:
-        column = self.column(FIELDS[node.name].column)
         if node.name in LOOKED_UP:
             found = [one for value in node.values for one in self.lookup[node.name, value]]
-            return SQL("({})").format(self._one_of(column, found, _TYPES[node.name]))
+            number = self.column(FIELDS[node.name].column)
+            return SQL("({})").format(self._one_of(number, found, _TYPES[node.name]))
         if node.name in ("id", "subject"):
             ids = [UUID(value.pieces[0]) for value in node.values]
             return self._ids(ids) if node.name == "id" else SQL(_ABOUT).format(ids=self.bind(ids))
-        return SQL("({})").format(SQL(" OR ").join(self._either(column, node)))
+        return SQL("({})").format(SQL(" OR ").join(self._either(self.of_field(node.name), node)))
 
     def _ids(self, ids: Sequence[UUID]) -> Composed:
         """An id tells its time, by which the stores are ordered and cut into partitions."""
@@ -86,12 +125,13 @@ class Condition:
 
     def _either(self, column: Composable, node: Field) -> Iterator[Composable]:
         networks = [v for v in node.values if _is_network(node, v)]
-        exact = [v for v in node.values if v.is_exact and v not in networks]
-        like = [v for v in node.values if not v.is_exact]
+        exact = [v for v in node.values if v.is_exact and v not in networks and node.is_cased]
+        like = [v for v in node.values if v not in networks and v not in exact]
         if exact:
             yield self._one_of(column, [v.pieces[0] for v in exact], "text")
         if like:
-            yield SQL("{} LIKE ANY ({}::text[])").format(column, self.bind([pattern(v) for v in like]))
+            word = SQL("LIKE" if node.is_cased else "ILIKE")
+            yield SQL("{} {} ANY ({}::text[])").format(column, word, self.bind([pattern(v) for v in like]))
         if networks:
             ranges = [str(ip_network(v.pieces[0], strict=False)) for v in networks]
             yield SQL("lua.address({}) <<= ANY ({}::inet[])").format(column, self.bind(ranges))
@@ -118,7 +158,7 @@ def named(node: Node) -> set[tuple[str, Value]]:
 def pattern(value: Value) -> str:
     """Return a value as a pattern of LIKE."""
     pieces = (p.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for p in value.pieces)
-    return "%".join(pieces)
+    return "%".join(pieces).replace(ONE, "_")
 
 
 def _is_network(node: Field, value: Value) -> bool:

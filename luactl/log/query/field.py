@@ -37,6 +37,15 @@ FIELDS = {
     "text": Known("text"),
 }
 TIMES = ("since", "until")
+DETAIL = "detail."
+"""Begins the name of a field of an entry's detail in clear, in rules: detail.login."""
+PARTS = {
+    "minute": "minute", "hour": "hour", "day": "day", "week": "week", "month": "month", "year": "year",
+    "weekday": "isodow",
+}  # fmt: skip
+"""Parts of a time, and what Postgres calls them; weekday: Monday is 1."""
+SUBJECTS = "subjects"
+"""How many people an entry is about, as a number."""
 
 
 def known(name: str) -> Known:

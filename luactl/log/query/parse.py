@@ -201,14 +201,14 @@ def check(name: str, value: Value) -> None:
         raise UsageError(
             f"not an action: {str(value)[:40]}", hint="such as tenant.create, or crm.* for all that begin so"
         )
-    if name in ("id", "subject") and not (value.is_exact and _is_id(value.pieces[0], name)):
+    if name in ("id", "subject") and not (value.is_exact and is_id(value.pieces[0], name)):
         raise UsageError(f"{name}: takes a whole id", hint="such as 01990000-0000-7000-8000-000000000000")
     if name == "address" and value.is_exact and "/" in value.pieces[0] and not _is_network(value.pieces[0]):
         raise UsageError(f"not a network: {value.pieces[0][:40]}", hint="such as 10.0.0.0/8 or 2001:db8::/32")
 
 
-def _is_id(text: str, name: str) -> bool:
-    """Whether it is an id; that of an entry tells a time that there is."""
+def is_id(text: str, name: str) -> bool:
+    """Whether a text is an id; that of an entry tells a time that there is."""
     try:
         return UUID(text).int < LAST_ID or name == "subject"
     except ValueError:

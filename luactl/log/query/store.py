@@ -8,7 +8,7 @@ from functools import reduce
 
 from psycopg.sql import SQL, Composable, Literal
 
-from .tree import Every, Field, Node, Not, Some, Text
+from .tree import Every, Field, Given, Node, Not, Number, Same, Some, Text
 
 
 class Store(Enum):
@@ -51,7 +51,7 @@ def stores(node: Node) -> Stores:
             return reduce(Stores.__or__, map(stores, node.nodes), NEITHER)
         case Not(Field("kind", values)):
             return BOTH - {Store(value.pieces[0]) for value in values}
-        case Not() | Text():
+        case Not() | Text() | Number() | Same() | Given():
             return BOTH
 
 

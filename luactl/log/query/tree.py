@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 BARE = re.compile(r'[^\s"(),*-][^\s"(),*]*')
+ONE = "\0"
+"""In a piece of a value: any one character. No text holds it, and no query can be typed with it."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Value:
     @property
     def is_exact(self) -> bool:
         """Whether nothing is left open."""
-        return len(self.pieces) == 1
+        return len(self.pieces) == 1 and ONE not in self.pieces[0]
 
     def __str__(self) -> str:
         return "*".join(_quoted(piece) for piece in self.pieces) or '""'
@@ -29,9 +31,45 @@ class Field:
 
     name: str
     values: tuple[Value, ...]
+    is_cased: bool = True
+    """Whether capital letters count; in a query they do."""
 
     def __str__(self) -> str:
         return f"{self.name}:{','.join(map(str, self.values))}"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A field that is a number compares so with another. Rules have it, queries do not."""
+
+    name: str
+    sign: str
+    """=, <, <=, > or >=."""
+    value: int
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.sign}{self.value}"
+
+
+@dataclass(frozen=True)
+class Same:
+    """A field holds what another one holds; `text`: its words. Rules have it, queries do not."""
+
+    name: str
+    other: str
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.other}"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A field has a value at all. Rules have it, queries write `field:*`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:*"
 
 
 @dataclass(frozen=True)
@@ -75,7 +113,7 @@ class Some:
         return f"({' OR '.join(map(str, self.nodes))})"
 
 
-Node = Field | Text | Not | Every | Some
+Node = Field | Text | Number | Same | Given | Not | Every | Some
 
 
 def _escaped(text: str) -> str:
@@ -84,4 +122,5 @@ def _escaped(text: str) -> str:
 
 def _quoted(piece: str) -> str:
     plain = not piece or (BARE.fullmatch(piece) and "\\" not in piece)
+    piece = piece.replace(ONE, "?")
     return piece if plain else f'"{_escaped(piece)}"'

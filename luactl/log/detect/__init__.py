@@ -1,0 +1,58 @@
+"""Detection: rules in Sigma's syntax, asked of the log; what they find, and what they could not see, is kept.
+
+docs/reference/detection.md has the subset. Names are loaded at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...lazy import attributes
+
+if TYPE_CHECKING:
+    from .catalog import Listed, chosen, every_rule, find_rule, of_files, of_folder, rule_id, shipped
+    from .explain import Brief, Explained, brief, explained
+    from .finding import Finding, find_finding, findings
+    from .reading import RuleError
+    from .rule import Rule
+    from .running import Found, Run, detect, span
+    from .settings import Settings, settings_of
+
+__all__ = [
+    "Brief",
+    "Explained",
+    "Finding",
+    "Found",
+    "Listed",
+    "Rule",
+    "RuleError",
+    "Run",
+    "Settings",
+    "brief",
+    "chosen",
+    "detect",
+    "every_rule",
+    "explained",
+    "find_finding",
+    "find_rule",
+    "findings",
+    "of_files",
+    "of_folder",
+    "rule_id",
+    "settings_of",
+    "shipped",
+    "span",
+]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "catalog": "Listed chosen every_rule find_rule of_files of_folder rule_id shipped",
+        "explain": "Brief Explained brief explained",
+        "finding": "Finding find_finding findings",
+        "reading": "RuleError",
+        "rule": "Rule",
+        "running": "Found Run detect span",
+        "settings": "Settings settings_of",
+    },
+)
