@@ -14,7 +14,6 @@ from ...clock import instant
 from ...db import Session, queries, transaction
 from ...errors import NotFoundError, RefusedError, UsageError
 from ...ledger import Entry, append, new_id
-from ..follow import IN_FLIGHT
 from .coverage import COVERAGE, NAME, SILENT, Delivery, deliveries, unanswered, uncovered
 from .episode import Asked, Episode, episodes
 from .finding import Finding, described, findings
@@ -24,6 +23,8 @@ FIRST_SPAN = timedelta(days=1)
 """How far back the first run looks."""
 MOST_BACK = timedelta(days=31)
 """How far back a run goes by itself for lines that came in late."""
+IN_FLIGHT = timedelta(minutes=15)
+"""How old an entry may be that is not yet committed when a run looks: statements end after ten minutes."""
 LATE = timedelta(minutes=1)
 """How far lines of a source may be out of order."""
 LONGEST_EPISODE = timedelta(days=92)
