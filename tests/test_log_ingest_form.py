@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luactl.log.ingest import mask
@@ -242,7 +242,18 @@ def test_a_prefix_without_a_time_is_refused() -> None:
         prefix_pattern("[%p] ")
 
 
+def test_a_statement_may_be_long_and_a_carriage_return_makes_no_record() -> None:
+    form = Form("csvlog", "UTC")
+    long = UNIQUE.replace("4711)", "4711)" + " " * 300_000).encode()
+    ((begin, end),) = form.split(long, is_end=True)
+    assert len(form.read(long[begin:end]).statement or "") > 300_000
+    with pytest.raises(ValueError, match="new-line"):
+        form.read(b"\r,\n")
+    assert classify(Record(AT, 'AUDIT: SESSION,1,1,READ,SELECT,,,"SELECT\r1",')).action == "statement.read"
+
+
 @given(st.binary(max_size=300))
+@example(b"\r,\n")
 def test_nothing_breaks_the_reader(data: bytes) -> None:
     for form in (Form("csvlog", "UTC"), Form("jsonlog", "UTC"), Form("jsonl", "UTC"), Form("journald", "UTC"),
                  Form("stderr", "UTC", PREFIX)):  # fmt: skip

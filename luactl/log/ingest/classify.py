@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 
 from . import mask
+from .postgres import row
 from .record import Record
 
 _STATEMENT = re.compile(
@@ -125,7 +125,8 @@ def _whole(record: Record, said: str) -> str:
 
 def _audited(record: Record) -> Kind:
     """A line of pgaudit: AUDIT: kind,statement,substatement,class,command,type,name,statement,parameters."""
-    fields = next(csv.reader([record.message.removeprefix("AUDIT: ").replace("\n", " ")]), [])
+    said = record.message.removeprefix("AUDIT: ")
+    fields = row(re.sub(r"[\r\n]", " ", said), strict=False)
     fields += [""] * (9 - len(fields))
     kind, number, part, class_, command, type_, name, sql = fields[:8]
     action = _AUDIT.get(class_, "statement.misc")

@@ -43,6 +43,7 @@ def prose(text: str) -> str:
     """Mask values in a message of Postgres or of a service; names of objects and addresses of hosts stay."""
     text = _PAIR.sub(lambda match: f"({match['columns']})=({MASK})", text)
     text = _ROW.sub(f"({MASK})", text)
+    text = parameters(text)  # of a portal, in CONTEXT
     text = _QUOTED.sub(lambda match: match[0] if match["name"] else f'"{MASK}"', text)
     text = _MAIL.sub(MASK, text)
     text = _IBAN.sub(MASK, text)

@@ -14,6 +14,8 @@ from .record import Record
 from .stamp import stamp
 
 COLUMNS = 26
+LONGEST = 64 << 20
+"""Bytes of a record; what is longer is taken for unreadable, and kept."""
 _FOLLOW_UPS = {
     "DETAIL": "detail",
     "HINT": "hint",
@@ -22,6 +24,7 @@ _FOLLOW_UPS = {
     "QUERY": None,
 }
 _SEVERITY = re.compile(r"(?P<severity>[A-Z]+\d?):  (?P<message>.*)", re.DOTALL)
+_POSITION = re.compile(r" at character \d+\Z")
 _PIECES = {
     "m": r"(?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+)",
     "t": r"(?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+)",
@@ -65,9 +68,18 @@ def split_lines(data: bytes) -> Iterator[tuple[int, int]]:
         begin = end + 1
 
 
+def row(text: str, *, strict: bool = True) -> list[str]:
+    """Return the fields of one line of CSV, as long as they may be. Raises ValueError for what is none."""
+    csv.field_size_limit(LONGEST)  # the program's only one; whoever reads tables sets none
+    try:
+        return next(csv.reader([text], strict=strict), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+
+
 def read_csv(text: str, zone: str) -> Record:
     """Read a record of csvlog. Raises ValueError for what is none."""
-    fields = next(csv.reader([text], strict=True))
+    fields = row(text)
     if len(fields) < COLUMNS - 3 or not fields[11]:
         raise ValueError("not a line of csvlog")
     f = [field or None for field in fields]
@@ -151,31 +163,36 @@ def read_stderr(text: str, prefix: str, zone: str) -> Record:
     """Read a record of stderr. Raises ValueError for what is none."""
     pattern = prefix_pattern(prefix)
     parts: list[tuple[str, list[str]]] = []
-    first: re.Match[str] | None = None
-    for line in text.splitlines():
+    first = last = None
+    for line in text.split("\n"):
         match = pattern.match(line)
         if match is None:
             if not parts:
                 raise ValueError("not a line with this log_line_prefix")
             parts[-1][1].append(line.removeprefix("\t"))
         else:
-            first = first or match
+            first, last = first or match, match
             parts.append((match["severity"], [line[match.end() :]]))
-    if first is None or parts[0][0] in _FOLLOW_UPS:
+    if first is None or last is None or parts[0][0] in _FOLLOW_UPS:
         raise ValueError("not a line with this log_line_prefix")
     said = {_FOLLOW_UPS[name]: "\n".join(lines) for name, lines in parts[1:] if name in _FOLLOW_UPS}
-    return _of_prefix(first, "\n".join(parts[0][1]), said, zone)
+    # Other formats have a column for it.
+    message = _POSITION.sub("", "\n".join(parts[0][1]))
+    return _of_prefix(first, last, message, said, zone)
 
 
-def _of_prefix(match: re.Match[str], message: str, said: Mapping[str | None, str], zone: str) -> Record:
+def _of_prefix(
+    match: re.Match[str], last: re.Match[str], message: str, said: Mapping[str | None, str], zone: str
+) -> Record:
     found = {name: value or None for name, value in match.groupdict().items()}
-    epoch, number = found.get("epoch"), found.get("number")
+    epoch, numbers = found.get("epoch"), [one.groupdict().get("number") for one in (match, last)]
+    first_no, last_no = (int(number) if number else None for number in numbers)
     at = datetime.fromtimestamp(float(epoch), UTC) if epoch else stamp(found.get("stamp") or "", zone)
     return Record(
         at=at, message=message, severity=match["severity"], actor=_known(found.get("actor")),
         address=_known(found.get("address") or _remote(found.get("remote"))), session=found.get("session"),
-        application=_known(found.get("application")), number=int(number) if number else None,
-        code=_code(found.get("code")), detail=said.get("detail"), hint=said.get("hint"),
+        application=_known(found.get("application")), number=first_no,
+        last=last_no, code=_code(found.get("code")), detail=said.get("detail"), hint=said.get("hint"),
         context=said.get("context"), statement=said.get("statement"),
     )  # fmt: skip
 

@@ -19,13 +19,12 @@ from ...errors import LuactlError, UsageError
 from .classify import Kind, classify
 from .form import Form
 from .house import house
+from .postgres import LONGEST
 from .record import Record
 from .source import Source
 from .store import UNREADABLE, Gap, Known, Piece, store
 
 CHUNK = 4 << 20
-LONGEST = 64 << 20
-"""A record that is longer is taken for unreadable, and kept."""
 BACK = timedelta(minutes=1)
 """How far lines may be out of order before the clock is said to have gone back."""
 
@@ -278,4 +277,4 @@ class _Reader:
         if before is not None and record.number > before[0] + 1:
             reason = f"lines {before[0] + 1} to {record.number - 1} of session {record.session} are missing"
             self._gaps.append(Gap(before[1], record.at, reason))
-        self._numbers[record.session] = (record.number, record.at)
+        self._numbers[record.session] = (record.last or record.number, record.at)

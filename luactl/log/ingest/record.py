@@ -38,3 +38,5 @@ class Record:
     """The statement that an error belongs to."""
     number: int | None = None
     """Line number within its session, from 1 without gaps, where the source counts."""
+    last: int | None = None
+    """Number of its last line, where each line of a record has one; None: the same."""
