@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from conftest import FAST, TestServer, running_server
+from support_failures import until
 
 from luactl import log
 from luactl.db import Session
@@ -64,6 +66,10 @@ class Files:
         """Return all bytes of a file."""
         return (self.folder / f"real.{ending}").read_bytes()
 
+    def is_complete(self) -> bool:
+        """Whether each tells the end of the server."""
+        return all(b"database system is shut down" in self.data(ending)[-400:] for ending in FORMS)
+
 
 FORMS = {
     "csv": Form("csvlog", "Europe/Berlin"),
@@ -98,7 +104,12 @@ def work(running: TestServer, *, is_audited: bool) -> None:
             conn.execute("DO $do$BEGIN RAISE LOG '%', $a$" + AUDIT + "$a$; END$do$")
     passwords = ("wrong-is-another", "wrong")
     for password in passwords:
-        info = {"user": ACTOR, "password": password, "passfile": os.devnull, "application_name": "till"}
+        info: dict[str, Any] = {
+            "user": ACTOR,
+            "password": password,
+            "passfile": os.devnull,
+            "application_name": "till",
+        }
         with (
             suppress(psycopg.OperationalError),
             closing(psycopg.connect(running.admin_dsn(), autocommit=True, **info)) as conn,
@@ -118,7 +129,9 @@ def files() -> Iterator[Files]:
         other = audited(running)
         work(other or running, is_audited=other is not None)
         stop(running.server)
-        yield Files(running.server.data / "log")
+        found = Files(running.server.data / "log")
+        until(found.is_complete)  # the collector ends after the server
+        yield found
 
 
 def records(form: Form, data: bytes) -> list[Record]:
