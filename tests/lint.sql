@@ -88,12 +88,14 @@ WHERE c.relpersistence <> 'p' OR (i.inhrelid IS NOT NULL AND NOT c.relispartitio
 
 -- name: definer_functions
 -- What runs with its owner's rights is lua_definer's, pins an empty search_path and relies on no setting. What changes
--- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone.
+-- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone, but for the months of
+-- the log, which serve those who bring lines in or purge.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE p.prosecdef
   AND ((p.proowner <> 'lua_definer'::regrole
         AND NOT (p.proowner IN ('lua_rolekeeper'::regrole, 'lua_owner'::regrole) AND p.prosrc ~ 'PERFORM lua\.require_admin\(\)'
-                 AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole))))
+                 AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole)))
+        AND NOT (p.proowner = 'lua_owner'::regrole AND p.proname ~ '_log_months?$' AND p.prosrc ~ 'PERFORM lua\.require_any\('))
        OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
        OR p.prosrc ~* 'lua\.tenant_id');
 
@@ -109,7 +111,8 @@ WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames)
 -- other way, and nobody else's function has the rights to make them. The ledger, which is no table of tenants and lies
 -- on one server, tells whoever follows it (docs/design/log.md).
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
-WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)', 'lua.drop_tenant_partitions(bigint)'))
+WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)', 'lua.drop_tenant_partitions(bigint)',
+                                                                        'lua.add_log_month(integer)', 'lua.drop_log_month(integer,timestamptz)'))
   AND CASE WHEN p.oid = 'ledger.append'::regproc THEN replace(p.prosrc, 'pg_notify(''lua_log'', '''')', '') ELSE p.prosrc END
       ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
 

@@ -241,6 +241,14 @@ WHERE source_id = :source_id::uuid AND file_no = :file_no::bigint AND read_to = 
 UPDATE lua.log_file SET ended_at = :at::timestamptz
 WHERE source_id = :source_id::uuid AND file_no = :file_no::bigint AND ended_at IS NULL;
 
+-- name: missing_months
+-- Months (yyyymm) that have no partition yet.
+SELECT w.month FROM unnest(:months::integer[]) AS w(month) WHERE to_regclass(format('lua.log_line_%%s', w.month)) IS NULL;
+
+-- name: make_months$
+-- Makes them.
+SELECT lua.make_log_months(:months::integer[]);
+
 -- name: insert_lines!
 -- Lines of one file; one that is there already stays.
 INSERT INTO lua.log_line (id, at, source_id, file_no, place, actor, on_behalf, tenant_id, subject, action, object, purpose,

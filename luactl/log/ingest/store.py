@@ -17,6 +17,7 @@ from ...ledger import Entry, append
 from ..search import find_tenants
 from .block import Block, month
 from .classify import Kind
+from .months import make_months
 from .record import Record
 from .source import Source
 
@@ -85,6 +86,7 @@ def store(
     """
     from .house import HOUSE
 
+    make_months(session, (piece.record.at for piece in pieces))
     blocks = list(_blocks(source, file, pieces, until))
     if keys is not None:
         for at, _block, _data in blocks:
