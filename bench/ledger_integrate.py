@@ -1,8 +1,8 @@
 """Giving a million entries their places, against hashing them in a bare loop and a COPY of as many rows.
 
 By hand the bodies lie in memory; each is hashed, and (index, id, hash) goes into a table without an index, in
-binary form. Ours reads the bodies in the database, numbers, hashes and removes them from the queue, grows the
-tree, signs, commits and tells the anchor, 10,000 at a time.
+binary form. Ours numbers what waits in the database (its hashes wait with it, from when it was appended),
+removes it from the queue, grows the tree, signs, commits and tells the anchor, 100,000 at a time.
 """
 
 from __future__ import annotations

@@ -476,7 +476,7 @@ def test_nobody_writes_in_anothers_name(
 def test_nobody_says_of_an_entry_that_it_waits(tables: list[str], enter: Callable[..., Any]) -> None:
     with enter("lua_operator") as conn:
         for change in (
-            "INSERT INTO ledger.pending SELECT id, at FROM ledger.entry",
+            "INSERT INTO ledger.pending SELECT id, at, sha256(body) FROM ledger.entry",
             "DELETE FROM ledger.pending",
         ):
             with pytest.raises(Denied):

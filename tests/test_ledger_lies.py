@@ -76,7 +76,10 @@ REHASH = """; UPDATE ledger.leaf l SET hash = sha256('\\x00'::bytea || e.body)
         ("DELETE FROM ledger.checkpoint WHERE size = 11", "no checkpoint covers"),
         ("TRUNCATE ledger.entry, ledger.pending, ledger.leaf, ledger.checkpoint", "the log has 0"),
         ("TRUNCATE ledger.leaf, ledger.checkpoint", "has no index and does not wait"),
-        ("INSERT INTO ledger.pending SELECT id, at FROM ledger.leaf WHERE index = 3", "although it has one"),
+        (
+            "INSERT INTO ledger.pending SELECT id, at, hash FROM ledger.leaf WHERE index = 3",
+            "although it has one",
+        ),
         ("INSERT INTO ledger.subtree VALUES (1, 0, sha256('x'))", "leaves that the log does not have"),
     ],
 )

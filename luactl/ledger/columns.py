@@ -19,14 +19,15 @@ _COLUMNS = ("body", "actor", "tenant_id", "subject", "touched", "action", "objec
 
 
 def check_entry(
-    report: Report, index: int | None, id_: UUID, at: Any, hash_: bytes | None, columns: Sequence[Any]
+    report: Report, index: int | None, id_: UUID, at: Any, hash_: bytes, columns: Sequence[Any]
 ) -> None:
-    """Compare one entry with its leaf (None while it waits) and its columns with its body."""
+    """Compare one entry with its leaf hash and its columns with its body; `index` is None while it waits."""
     body = columns[0]
     if body is None:
         report.add("the entry is gone", index, id_)
-    elif hash_ is not None and leaf_hash(body) != hash_:
-        report.add("the entry was changed after it was signed", index, id_)
+    elif leaf_hash(body) != hash_:
+        when = "while it waited" if index is None else "after it was signed"
+        report.add(f"the entry was changed {when}", index, id_)
     else:
         wrong = _differences(id_, at, dict(zip(_COLUMNS, columns, strict=True)))
         if wrong:

@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold
 from .anchor import Anchor, AnchorError, reached
+from .merkle import CompactRange
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
 from .signed import holds
 from .tree import edge, read_hashes
 
-BATCH = 10_000
+BATCH = 100_000
+"""Entries that get one checkpoint."""
+PART = 10_000
+"""Entries that are numbered in one statement."""
 LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
 
 
@@ -78,17 +84,19 @@ def _lock(session: Session) -> Iterator[None]:
 
 def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, int] | None:
     """Number one batch and sign; None when there is nothing new."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with transaction(session, durable=True) as conn:
         newest = queries("ledger").newest_checkpoint(conn)
         signed, size = 0 if newest is None else int(newest[0]), queries("ledger").size(conn)
-        packed = queries("ledger").number(conn, size=size, limit=batch) or b""
-        hashes = [packed[place : place + 32] for place in range(0, len(packed), 32)]
-        if size > signed:  # numbered, and nobody signed: the call that should have was never made
-            hashes = read_hashes(conn, 0, signed, size) + hashes
-        if not hashes:
-            return None
         tree = edge(conn, signed)
-        subtrees = list(tree.extend(hashes))
+        # While the server numbers a part, the tree grows by the one before.
+        with ThreadPoolExecutor(1) as aside:
+            parts = chain(_unsigned(conn, signed, size), _number(conn, size, batch))
+            grown = [aside.submit(_grow, tree, part) for part in parts]
+        if tree.size == signed:
+            return None
+        subtrees = [one for part in grown for one in part.result()]
         checkpoint = Checkpoint(signer.name, tree.size, tree.root()).signed(signer)
         queries("ledger").seal(
             conn,
@@ -100,7 +108,29 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
             note=checkpoint.note,
             signed_at=session.clock.now(),
         )
-        return checkpoint, len(packed) // 32
+        return checkpoint, tree.size - size
+
+
+def _unsigned(conn: Any, signed: int, size: int) -> Iterator[bytes]:
+    """Yield hashes that were numbered and never signed: the call that should have was never made."""
+    if size > signed:
+        yield b"".join(read_hashes(conn, 0, signed, size))
+
+
+def _number(conn: Any, size: int, batch: int) -> Iterator[bytes]:
+    """Give up to `batch` waiting entries their indexes; yield their leaf hashes, a part at a time."""
+    end = size + batch
+    while size < end:
+        limit = min(PART, end - size)
+        part: bytes = queries("ledger").number(conn, size=size, limit=limit) or b""
+        yield part
+        size += len(part) // 32
+        if len(part) < 32 * limit:
+            return
+
+
+def _grow(tree: CompactRange, packed: bytes) -> list[tuple[int, int, bytes]]:
+    return list(tree.extend([packed[place : place + 32] for place in range(0, len(packed), 32)]))
 
 
 def hand_over(session: Session, signer: Signer, places: Sequence[Anchor]) -> list[AnchorError]:

@@ -260,10 +260,10 @@ class _Check:
         """Check what waits: each once, each whole; and that nothing else is there."""
         with self.conn.cursor(name="verify_pending") as cursor:
             cursor.execute(queries("ledger").verify_pending.sql, binary=True)
-            for id_, at, *columns in cursor:
+            for id_, at, hash_, *columns in cursor:
                 self.report.pending += 1
                 self.found += columns[0] is not None
-                check_entry(self.report, None, id_, at, None, columns)
+                check_entry(self.report, None, id_, at, hash_, columns)
         if not self.report.found and queries("ledger").entries(self.conn) == self.found:
             return  # every leaf and every place in the queue has its entry: no other one is left over
         for id_, _at, numbered in queries("ledger").verify_strays(self.conn):

@@ -188,5 +188,5 @@ ORDER BY e.at, e.id;
 
 -- name: verify_pending
 -- Every waiting entry with its columns.
-SELECT p.id, p.at, e.body, e.actor, e.tenant_id, e.subject, e.touched, e.action, e.object, e.outcome
+SELECT p.id, p.at, p.hash, e.body, e.actor, e.tenant_id, e.subject, e.touched, e.action, e.object, e.outcome
 FROM ledger.pending p LEFT JOIN ledger.entry e ON e.id = p.id AND e.at = p.at ORDER BY p.id;
