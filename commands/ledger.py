@@ -12,25 +12,17 @@ from . import output
 from .app import group
 from .context import session
 from .diagnostics import progress
+from .ledger_anchor import anchors
 from .ledger_cosign import cosign
 from .ledger_prune import export_tiles, prune
 from .options import DryRun, Yes
 
 HELP = "The record of it all: its state, proofs and verification."
 app = group(HELP)
-anchors = group("Anchors: where signed checkpoints go, out of reach of the database's owner.")
 app.add_typer(anchors, name="anchor")
 app.add_typer(cosign, name="cosign")
 app.command("prune")(prune)
 app.command("export-tiles")(export_tiles)
-
-ANCHORS = (
-    ("anchor", "ANCHOR"),
-    ("size", "ENTRIES"),
-    ("lag", "LAG"),
-    ("known_by", "SAYS WHO"),
-    ("problem", "PROBLEM"),
-)
 
 EntryId = Annotated[UUID, typer.Argument(metavar="ID", help="The id of an entry, as `log search` shows it.")]
 CheckpointFile = Annotated[
@@ -175,22 +167,3 @@ def checkpoint(
     if out is not None:
         ledger.write_checkpoint(found, out)
     output.show(found, notes=[] if out is None else [f"written to {out}"])
-
-
-@anchors.command("list")
-def list_anchors() -> None:
-    """List the anchors: how far each knows the log, who says so, and what is wrong with it; exit 6 if so.
-
-    `profile add --anchor` names further ones.
-
-    Examples:
-        luactl ledger anchor list
-    """
-    from luactl import ledger
-    from luactl.errors import Exit
-
-    with session("ledger anchor list") as s:
-        found = ledger.status(s).anchors
-    notes = [] if found else ["no anchor: nobody but the database's owner holds a checkpoint"]
-    wrong = any(one.problem or not one.current for one in found)
-    output.show(found, columns=ANCHORS, notes=notes, outcome=Exit.FINDINGS if wrong else Exit.DONE)

@@ -14,6 +14,20 @@ def integrate(_w: World) -> None:
 
 
 PRUNED = {
+    "ledger anchor add": (
+        Case(
+            lambda w: (f"file:{w.folder}/second-anchor",),
+            (Rule("", "files", "ledger.anchor.add", ("intent", "done")),),
+            again=5,
+        ),
+    ),
+    "ledger anchor remove": (
+        Case(
+            lambda w: (f"file:{w.folder}/second-anchor",),
+            (Rule("", "files", "ledger.anchor.remove", ("intent", "done")),),
+            again=1,
+        ),
+    ),
     "ledger export-tiles": (Case(lambda w: (str(w.folder / f"tiles-{len(list(w.folder.iterdir()))}"),)),),
     "ledger prune": (
         Case(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
@@ -22,6 +23,9 @@ from .origin import own_signer
 from .report import Report
 from .status import status
 from .tree import minimum
+
+if TYPE_CHECKING:
+    from ..approval import Granted
 
 ACTION = "ledger.prune"
 _TEXT = re.compile(r"([^\n]+)\nminimum ([1-9][0-9]{0,17})\n")
@@ -73,20 +77,34 @@ def plan_prune(session: Session, before: datetime) -> PrunePlan:
 def prune(session: Session, plan: PrunePlan) -> PrunePlan:
     """Carry a plan out, in one transaction with the entry that tells it. Nothing to prune changes nothing.
 
-    Raises what `plan_prune` raises, BusyError while somebody integrates.
+    Raises what `plan_prune` raises, ApprovalNeededError where a rule demands an approval of this very
+    minimum, BusyError while somebody integrates.
     """
+    from ..approval import use
     from .integrate import LEDGER_LOCK, busy
 
     signer = own_signer(session)
     if plan.nothing:
         return plan
+    granted = _demand(session, signer, plan)
     note = signer.sign(_text(signer, plan.minimum))
     with hold(session.conn, LEDGER_LOCK, busy()), transaction(session, durable=True) as conn:
+        if granted:
+            use(session, granted)
         at = session.clock.now()
         queries("ledger").prune(conn, minimum=plan.minimum, note=note, at=at)
         detail = {"before": plan.before.isoformat(), "entries": plan.entries, "minimum": plan.minimum}
         append(session, Entry(ACTION, object="ledger:entries", detail=detail))
     return plan
+
+
+def _demand(session: Session, signer: Signer, plan: PrunePlan) -> Granted | None:
+    from ..approval import Want, demand
+
+    exact = {"origin": signer.name, "minimum": str(plan.minimum)}
+    summary = f"Prune the log below index {plan.minimum:,}: {plan.entries:,} entries go for good"
+    want = Want(ACTION, f"{ACTION} {signer.name}", summary, exact, {"ledger.entry": plan.entries})
+    return demand(session, want)
 
 
 def _text(signer: Signer, index: int) -> str:

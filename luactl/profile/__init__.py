@@ -6,7 +6,7 @@ It reads and writes config files and connects to nothing; what the files mean is
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -303,15 +303,38 @@ def set_places(before: Profile, after: Profile, environ: Mapping[str, str] = os.
 
     Every profile there that named the very same places follows: they are logins to the same database.
     """
+    settings = {"holders": list(after.holders), "books": [str(book) for book in after.books]}
+    return _set(
+        before, settings, lambda one: (one.holders, one.books) == (before.holders, before.books), environ
+    )
+
+
+def set_anchors(
+    before: Profile, anchors: Sequence[str], environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Write other anchors into the person's own file; returns the profiles that were changed.
+
+    Every profile there with the same signing key and the same anchors follows: it is of the same log.
+    """
+    same = (before.signing_key, before.anchors)
+    return _set(
+        before, {"anchors": list(anchors)}, lambda one: (one.signing_key, one.anchors) == same, environ
+    )
+
+
+def _set(
+    before: Profile,
+    settings: Mapping[str, list[str]],
+    follows: Callable[[Profile], bool],
+    environ: Mapping[str, str],
+) -> tuple[str, ...]:
     paths = find_paths(environ)
     document = _document(paths)
-    changed = []
+    profiles, changed = load_profiles(paths, environ), []
     for name, table in document.get("profile", {}).items():
-        profile = load_profiles(paths, environ)[name]
-        if name != before.name and (profile.holders, profile.books) != (before.holders, before.books):
-            continue
-        table["holders"], table["books"] = list(after.holders), [str(book) for book in after.books]
-        changed.append(name)
+        if name == before.name or follows(profiles[name]):
+            table.update(settings)
+            changed.append(name)
     _write(paths, document)
     return tuple(changed)
 
