@@ -168,6 +168,11 @@ BREACHES = [
         "the entry was changed after it was signed",
     ),
     (
+        "ledger",
+        "CREATE POLICY hidden ON ledger.entry AS RESTRICTIVE FOR SELECT USING (action <> 'read')",
+        "a planted event is not found by the rule bulk-read",
+    ),
+    (
         "credentials",
         'UPDATE crm.contact SET personal = \'{"name": "Nele Sommer", "email": "nele@praxis.example"}\'',
         "not a sealed value",

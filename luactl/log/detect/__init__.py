@@ -11,6 +11,7 @@ from ...lazy import attributes
 
 if TYPE_CHECKING:
     from .catalog import Listed, chosen, every_rule, find_rule, of_files, of_folder, rule_id, shipped
+    from .episode import Episode, ask
     from .explain import Brief, Explained, brief, explained
     from .finding import Finding, find_finding, findings
     from .reading import RuleError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Brief",
+    "Episode",
     "Explained",
     "Finding",
     "Found",
@@ -28,6 +30,7 @@ __all__ = [
     "RuleError",
     "Run",
     "Settings",
+    "ask",
     "brief",
     "chosen",
     "detect",
@@ -48,6 +51,7 @@ __getattr__ = attributes(
     __name__,
     {
         "catalog": "Listed chosen every_rule find_rule of_files of_folder rule_id shipped",
+        "episode": "Episode ask",
         "explain": "Brief Explained brief explained",
         "finding": "Finding find_finding findings",
         "reading": "RuleError",

@@ -51,6 +51,12 @@ class Asked:
     """Formats of all sources by name."""
 
 
+def ask(session: Session, rule: Rule, since: datetime, until: datetime, zone: str = "UTC") -> list[Episode]:
+    """Return what one rule finds within a time, kept or not. Raises as `episodes` does."""
+    sources = {row[1]: row[2] for row in queries("log").deliveries(session.conn)}
+    return episodes(session, rule, Asked(since, until, since - rule.reach, zone, sources))
+
+
 def episodes(session: Session, rule: Rule, asked: Asked) -> list[Episode]:
     """Return what a rule finds, oldest first. Raises NotFoundError when it names a tenant that is not."""
     is_state = rule.services == (TROUBLE,)
