@@ -27,13 +27,19 @@ USUAL = {
 
 
 def write_lines(
-    admin: Connection, lines: Sequence[dict[str, Any]], begin: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    admin: Connection,
+    lines: Sequence[dict[str, Any]],
+    begin: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    apart: int = 1,
 ) -> None:
-    """Write lines, a millisecond apart."""
+    """Write lines, so many milliseconds apart."""
     first = round(begin.timestamp() * 1000)
     admin.execute(NEW_SOURCE, (SOURCE,))
     with admin.cursor() as cursor:
         cursor.executemany(
             LINE,
-            [{**USUAL, **one, "n": n, "ms": first + n, "source": SOURCE} for n, one in enumerate(lines)],
+            [
+                {**USUAL, **one, "n": n, "ms": first + n * apart, "source": SOURCE}
+                for n, one in enumerate(lines)
+            ],
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from support_log import write_lines
-from support_tui import drive, go, keys, new_console, text, typed
+from support_tui import compare, drive, go, keys, new_console, settled, text, typed
 from test_log import logged, write  # noqa: F401
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -22,15 +23,19 @@ from luactl.db import Session
 from luactl.log import Line, Needle
 from luactl.tui.ask import Ask
 from luactl.tui.choose import Choose
+from luactl.tui.command import Back
 from luactl.tui.log import Log
 from luactl.tui.log_entry import Entry
 from luactl.tui.log_line import HIT, Shown, drawn
+from luactl.tui.log_seek import Look
+from luactl.tui.log_strip import BLOCKS, blocks, width_for
 from luactl.tui.notice import Notice
 from luactl.tui.table import KEPT
 
 SIZES = [(80, 24), (140, 40)]
+SIZES = [(80, 24), (140, 40)]
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-TOTAL = 700
+TOTAL = 420
 
 
 @pytest.fixture
@@ -48,6 +53,7 @@ def many(logged: Session, admin: Connection) -> list[Line]:  # noqa: F811
             }
             for n in range(TOTAL)
         ],
+        apart=60_000,
     )
     return list(reversed(log.search(logged, log.parse("", BEGIN), 0).lines))
 
@@ -59,6 +65,25 @@ def here(screen: Log) -> Line:
 
 def ids(screen: Log) -> list[UUID]:
     return [UUID(row.copy) for row in screen.lines.rows]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_looks_as_it_should(size: tuple[int, int], many: list[Line], admin: Connection) -> None:
+    admin.execute("DELETE FROM ledger.pending")  # whose clock would be another every day
+    console = new_console()
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log(["kind:line", "-actor:ben"])
+        await go(pilot, screen)
+        await keys(pilot, "slash")
+        await typed(pilot, "9 of")
+        await keys(pilot, "tab", "tab", "tab", "v", "left", "plus")
+        compare(console, "log-search")
+        await keys(pilot, "escape", "w")
+        compare(console, "log-wrapped")
+
+    console.actor = "nele"
+    drive(script, size, console)
 
 
 def test_walks_through_all_pages_and_holds_a_window(many: list[Line]) -> None:
@@ -195,7 +220,7 @@ def test_a_line_is_opened_and_narrows_the_list_down(many: list[Line]) -> None:
         await keys(pilot, "enter")
         entry = pilot.app.screen
         assert isinstance(entry, Entry)
-        assert "line 699 of many" in text(screen.console)
+        assert "line 419 of many" in text(screen.console)
         while entry.table.current is not None and entry.table.current.cells[0] != "address":
             await keys(pilot, "j")
         await keys(pilot, "p")
@@ -213,7 +238,7 @@ def test_a_line_is_opened_and_narrows_the_list_down(many: list[Line]) -> None:
             await keys(pilot, "k")
         await keys(pilot, "minus")
         assert isinstance(pilot.app.screen, Ask)
-        assert pilot.app.screen.query_one(Input).value.startswith('kind:line address:10.0.0.4 -"line 699')
+        assert pilot.app.screen.query_one(Input).value.startswith('kind:line address:10.0.0.4 -"line 419')
 
     drive(script)
 
@@ -260,6 +285,169 @@ def test_the_command_shows_what_is_in_sight(moves: Sequence[str], many: list[Lin
     )
     assert done.returncode == 0, done.stderr
     assert [one["id"] for one in json.loads(done.stdout)["data"]] == list(reversed(lines))
+
+
+@pytest.mark.parametrize("sought", ["9 OF", "line 0 ", "nowhere"])
+def test_n_and_N_visit_exactly_what_is_marked(
+    sought: str, many: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = [line.id for line in many if Needle(sought).fits(line)]
+    monkeypatch.setattr(Log, "LOOK", 37)
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log()
+        await go(pilot, screen)
+        start = here(screen).id
+        await keys(pilot, "slash")
+        await typed(pilot, sought)
+        if not marked:
+            assert "no earlier line has it" in text(screen.console)
+            assert here(screen).id == start
+            return
+        assert here(screen).id == marked[-1]
+        assert_marked(screen, sought)
+        for key, order in (("N", list(reversed(marked))[1:13]), ("n", None)):
+            visited = []
+            for expected in order or marked[marked.index(here(screen).id) + 1 :]:
+                await keys(pilot, key)
+                visited.append(here(screen).id)
+                assert visited[-1] == expected
+        assert_marked(screen, sought)
+        await keys(pilot, "n")
+        assert here(screen).id == marked[-1]
+        assert "no later line has it" in text(screen.console)
+        await keys(pilot, "g", "N")
+        assert here(screen).id in (marked[0], many[0].id)
+        await keys(pilot, "slash")
+        await typed(pilot, "")
+        assert screen.lines.shown.needle is None
+
+    def assert_marked(screen: Log, sought: str) -> None:
+        for y in range(1, screen.lines.height + 1):
+            at, _part = screen.lines._at(y - 1)
+            if at < len(screen.lines.rows):
+                hits = [s for s in screen.lines.render_line(y) if s.style and s.style.bgcolor == HIT.bgcolor]
+                assert bool(hits) == Needle(sought).fits(screen.lines.rows[at].key)  # type: ignore[arg-type]
+
+    drive(script)
+
+
+def test_a_brush_narrows_the_times(many: list[Line], logged: Session) -> None:  # noqa: F811
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log(["kind:line", f"until:{BEGIN.isoformat()[:10]}T08:00:00Z"])
+        await go(pilot, screen)
+        assert not screen.strip.display
+        await keys(pilot, "v")
+        assert screen.strip.counts is not None
+        assert sum(screen.strip.counts.counts) == TOTAL
+        assert "█" in text(screen.console)
+        await keys(pilot, "escape")
+        assert not screen.strip.display
+        assert pilot.app.screen is screen
+        await keys(pilot, "backspace", "t", "v")
+        strip = screen.strip
+        assert strip.counts is not None
+        assert sum(strip.counts.counts) == len(many)
+        assert strip.brush == (len(strip.counts.counts) - 1, len(strip.counts.counts))
+        strip.move(-1_000)
+        await keys(pilot, "left", "plus", "plus", "minus", "right", "left", "left")
+        assert strip.brush == (0, 2)
+        await keys(pilot, "enter")
+        assert [one[:6] for one in screen.parts] == ["since:", "until:"]
+        assert log.count(logged, screen.query_now()).count == TOTAL
+        assert ids(screen)[-1] == many[TOTAL - 1].id
+        assert strip.display
+
+    drive(script)
+
+
+@given(st.integers(0, 10**9), st.integers(10, 200))
+def test_blocks_cover_a_span_and_fit_the_line(seconds: int, most: int) -> None:
+    width = width_for(timedelta(seconds=seconds), most)
+    assert timedelta(seconds=seconds) // width + 2 <= most
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=100))
+def test_a_block_is_as_high_as_its_count(counts: list[int]) -> None:
+    drawn = blocks(counts)
+    assert [one == " " for one in drawn] == [n == 0 for n in counts]
+    heights = {n: (" " + BLOCKS).index(one) for n, one in zip(counts, drawn, strict=True)}
+    assert [heights[n] for n in sorted(heights)] == sorted(heights.values())
+    assert max(heights.values(), default=8) in (8, 0)
+
+
+def test_zones_wrapping_and_going_sideways(many: list[Line], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log(["kind:line", '"of many"'])
+        await go(pilot, screen)
+        shown = screen.lines
+        assert "01-01 06:59:00" in text(screen.console)
+        await keys(pilot, "z")
+        assert "local, CET" in text(screen.console)
+        assert "01-01 07:59:00" in text(screen.console)
+        await keys(pilot, "Z")
+        await typed(pilot, "Mars/Base")
+        assert "there is no time zone Mars/Base" in text(screen.console)
+        await typed(pilot, "America/New_York")
+        assert "01-01 01:59:00" in text(screen.console)
+        await keys(pilot, "z")
+        assert " UTC " in text(screen.console)
+        assert "and a tail\n" not in text(screen.console)
+        left = text(screen.console)
+        await keys(pilot, "right", "l", "l", "l", "l", "l")
+        assert shown.shown.left == shown.widest() - shown.shown.room
+        assert "tail\n" in text(screen.console)
+        await keys(pilot, *["left"] * 6)
+        assert text(screen.console) == left
+        await keys(pilot, "w")
+        assert shown.height < shown.tall
+        assert shown.top + shown.height == len(shown.rows)
+        for _ in range(25):
+            await keys(pilot, "k")
+            top = sum(shown._lines(one) for one in shown.rows[shown.top : shown.cursor + 1])
+            assert shown.top <= shown.cursor
+            assert top <= shown.tall
+        await keys(pilot, "right")
+        assert "lines are wrapped" in text(screen.console)
+
+    try:
+        drive(script)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_copies_a_field_an_id_or_a_line(logged: Session, admin: Connection) -> None:  # noqa: F811
+    write_lines(admin, [{"actor": "anna", "message": "\x1b[31mred"}])
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log(["kind:line"])
+        await go(pilot, screen)
+        await keys(pilot, "y")
+        assert pilot.app.clipboard == str(here(screen).id)
+        await keys(pilot, "shift+tab", "y")
+        assert pilot.app.clipboard == "\\x1b[31mred"
+        await keys(pilot, "Y")
+        assert pilot.app.clipboard == "2026-01-01T00:00:00+00:00  anna  line  \\x1b[31mred"
+
+    drive(script)
+
+
+def test_a_key_stops_a_search(many: list[Line]) -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log()
+        await go(pilot, screen)
+        screen._look_on(Look(Needle("nowhere"), back=True, near=None, count=1, either=False))
+        screen.perform(Back)  # before the first answer can have come
+        await settled(pilot)
+        assert screen.look is None
+        assert pilot.app.screen is screen
+        assert "stopped" in text(screen.console)
+
+    drive(script)
 
 
 TEXTS = st.text(max_size=40)

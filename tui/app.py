@@ -48,6 +48,7 @@ class Console(App[None]):
         self.running = Watched(asked=False)
         self.refused: dict[str, LuactlError] = {}
         self.asked: list[str] = []
+        self.zone, self.named_zone = "UTC", ""
         self.ticks = 0
         self.theme = settings.theme
         if settings.keys:

@@ -35,6 +35,10 @@ class Console(Protocol):
     """What home could not look up, and does not ask again before somebody reloads."""
     asked: list[str]
     """Queries of the log that were typed since the start, the last one last."""
+    zone: str
+    """In which zone the log shows times: UTC, local, or a name."""
+    named_zone: str
+    """The zone that was named last; empty: none."""
 
     def keys_of(self, command: type[Command]) -> str:
         """Return the keys of a command as they are bound now."""

@@ -375,6 +375,10 @@ class Frame(Screen[None]):
             self._apply_filter()
 
     @on(c.Copy)
+    def copy_key(self) -> None:
+        """Copy as this screen does."""
+        self.copy_row()
+
     def copy_row(self) -> None:
         """Copy what identifies the line under the cursor."""
         row = self.table.current

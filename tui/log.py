@@ -9,14 +9,17 @@ from textual import on
 
 from .log_entry import Entry
 from .log_narrow import ACTIONS as NARROW
-from .log_narrow import Narrowing
 from .log_pivot import Pivot, pivot
+from .log_seek import Seeking
+from .log_strip import Brushing, ShowStrip
+from .log_view import ACTIONS as VIEW
+from .log_view import Viewing
 from .row import Row
 
 TICK = timedelta(microseconds=1)
 
 
-class Log(Narrowing):
+class Log(Brushing, Seeking, Viewing):
     """Who did what, and what servers wrote: newest at the bottom, older lines as you go up.
 
     At the end it follows what happens; going up pauses, G goes back and follows. `f` asks by a query as
@@ -24,7 +27,7 @@ class Log(Narrowing):
     backspace takes that back. Enter opens a line with all its fields.
     """
 
-    ACTIONS = (Pivot, *NARROW)
+    ACTIONS = (Pivot, ShowStrip, *NARROW, *VIEW)
 
     def command_line(self) -> str:
         """Return the command that shows the lines in sight."""

@@ -36,7 +36,8 @@ class Shown:
     """How lines are shown right now."""
 
     width: int
-    zone: tzinfo = UTC
+    zone: tzinfo | None = UTC
+    """None: local time."""
     zone_name: str = "UTC"
     needle: Needle | None = None
     left: int = 0

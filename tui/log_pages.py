@@ -88,7 +88,7 @@ class Pages(Frame):
 
     def state(self) -> str:
         """Return whether what happens is followed."""
-        if self.since is None:
+        if self.since is None or self.is_over:
             return ""
         if self.missed:
             return f"paused, +{self.missed:,} new"
@@ -103,6 +103,12 @@ class Pages(Frame):
         """Show the query."""
         self.lines.empty = "nothing fits" if self.parts else "nothing was recorded yet"
         self.chips.tell(self.parts)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the query ends in the past, so that nothing more can come."""
+        until = self.query_now().until
+        return until is not None and until <= self.console.clock.now()
 
     @property
     def at_end(self) -> bool:
@@ -163,7 +169,9 @@ class Pages(Frame):
 
     def poll(self) -> None:
         """Ask what is new, unless nobody looks or there is no connection."""
-        if self.since is not None and self.is_current and self.console.lost is None:
+        if self.since is None or not self.is_current or self.console.lost is not None:
+            return
+        if not self.is_over:
             self.work(partial(_follow, query=self.query_now(), position=self.since), about="follow")
 
     @on(Came)
