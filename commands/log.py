@@ -13,6 +13,7 @@ from .context import session
 from .diagnostics import note
 from .log_detect import app as finding_app
 from .log_detect import detect
+from .log_note import app as note_app
 from .log_query import app as query_app
 from .log_rule import app as rule_app
 from .log_source import app as source_app
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 HELP = "Who did what: search and follow the ledger's entries and the lines of servers."
 app = group(HELP)
 app.add_typer(query_app, name="query")
+app.add_typer(note_app, name="note")
 app.add_typer(source_app, name="source")
 app.add_typer(rule_app, name="rule")
 app.add_typer(finding_app, name="finding")

@@ -82,6 +82,13 @@ ASKED: dict[str, tuple[Case, ...]] = {
     "subject timeline": (
         Case(lambda w: (w.people["1"], *T, "--purpose", "request"), opens=lambda data: ["1"]),
     ),
+    "log note add": (
+        Case(
+            lambda w: (w.seen["entry"], "look here", "--case", "INC-7"),
+            (Rule("lua.log_note", "insert", "log.note.add"),),
+        ),
+    ),
+    "log note list": (Case(),),
     "log query list": (Case(),),
     "log query save": (
         Case(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from conftest import Connection, Home, run_program
+from psycopg.errors import InsufficientPrivilege
 
 from luactl import ledger, log
 from luactl.clock import FixedClock, SystemClock
@@ -150,6 +151,48 @@ def test_neighbours_in_time(logged: Session) -> None:
     assert [line.action for line in log.around(logged, query, found, 1)] == ["e", "hit", "d", "c", "hit", "b"]
     wide = ["f", "e", "hit", "d", "c", "hit", "b", "a"]
     assert [line.action for line in log.around(logged, query, found, 2)] == wide
+
+
+def test_notes(logged: Session, other: Session, admin: Connection) -> None:
+    first, second = write(logged, "a", "b", object="tenant:smile")
+    made = log.add_note(logged, second, " look here ", "INC-7")
+    mark = log.add_note(logged, first)
+    assert (made.text, made.case, mark.text, mark.case) == ("look here", "INC-7", None, None)
+    assert log.list_notes(other) == (mark, made)
+    assert log.list_notes(other, case="INC-7") == log.list_notes(other, line_id=second) == (made,)
+    assert log.noted(other, [first, second, uuid4()]) == {first, second}
+    assert log.noted(other, []) == frozenset()
+    log.add_note(logged, first, "not kept", dry_run=True)
+    assert log.add_note(logged, first) == mark
+    assert len(log.list_notes(other)) == 2
+    entries = log.search(logged, asked("action:log.note.add"), 0).lines
+    assert [line.object for line in entries] == [f"log-note:{one.note_id}" for one in (mark, made)]
+    assert "look here" not in str(entries)
+    with pytest.raises(NotFoundError):
+        log.add_note(logged, uuid4())
+    with pytest.raises(UsageError):
+        log.add_note(logged, first, "two\nlines")
+    for statement in ("UPDATE lua.log_note SET text = 'x'", "DELETE FROM lua.log_note"):
+        with pytest.raises(InsufficientPrivilege):
+            logged.conn.execute(statement)
+    with pytest.raises(InsufficientPrivilege):
+        logged.conn.execute(
+            "INSERT INTO lua.log_note VALUES (gen_random_uuid(), gen_random_uuid(), now(), 'x', NULL,"
+            " 'else', now())"
+        )
+
+
+def test_who_sees_only_their_own_lines_sees_and_makes_notes_on_these_alone(
+    logged: Session, login: Callable[..., Session]
+) -> None:
+    operator, auditor = login("lua_operator"), login("lua_auditor")
+    (theirs,), (own,) = write(logged, "a"), write(operator, "b")
+    log.add_note(logged, theirs, "secret")
+    with pytest.raises(NotFoundError):
+        log.add_note(operator, theirs)
+    made = log.add_note(operator, own)
+    assert log.list_notes(operator) == (made,)
+    assert len(log.list_notes(auditor)) == 2
 
 
 def test_saved_queries(logged: Session, other: Session) -> None:

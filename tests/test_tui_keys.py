@@ -127,7 +127,7 @@ def test_no_screen_is_forgotten() -> None:
             known.add(one)
             todo.append(one)
     parts = {"Proving", "Checks", "ByState", "Erasing", "Answering", "Pages"}
-    parts |= {"Narrowing", "Seeking", "Brushing", "Viewing"}
+    parts |= {"Narrowing", "Seeking", "Brushing", "Viewing", "Marking"}
     assert {one.__name__ for one in known} - parts == {
         "Home", "Tenants", "OneTenant", "Contacts", "Hits", "Subject", "Plan", "Queue", "OnePlan",
         "OneErasure", "Certificate", "Approvals", "OneApproval", "Releases", "Due", "Purge", "Unfinished",

@@ -436,6 +436,37 @@ def test_copies_a_field_an_id_or_a_line(logged: Session, admin: Connection) -> N
     drive(script)
 
 
+def test_lines_are_marked_and_found_again(many: list[Line], logged: Session) -> None:  # noqa: F811
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log(["kind:line"])
+        await go(pilot, screen)
+        await keys(pilot, "m", "k", "k", "M")
+        await typed(pilot, "look at this")
+        await typed(pilot, "INC-7")
+        noted = here(screen).id
+        assert "noted" in text(screen.console)
+        assert [row.copy for row in screen.lines.rows if row.cells[0]] == ids_of(many[-4:-1:2])
+        await keys(pilot, "g", "apostrophe")
+        await typed(pilot, "INC-7")
+        assert here(screen).id == noted
+        assert [row.copy for row in screen.lines.rows if row.cells[0]] == ids_of(many[-4:-1:2])
+        await keys(pilot, "enter")
+        assert "look at this (INC-7)" in text(screen.console)
+        await keys(pilot, "escape", "tab", "minus", "apostrophe")
+        await typed(pilot, "INC-7")
+        assert "does not fit the query" in text(screen.console)
+
+    drive(script)
+    assert [(one.text, one.case) for one in log.list_notes(logged)] == [
+        ("look at this", "INC-7"),
+        (None, None),
+    ]
+
+
+def ids_of(lines: Sequence[Line]) -> list[str]:
+    return [str(line.id) for line in lines]
+
+
 def test_a_key_stops_a_search(many: list[Line]) -> None:
     async def script(pilot: Pilot[None]) -> None:
         screen = Log()

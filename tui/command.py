@@ -44,9 +44,8 @@ class Command(Message, bubble=False):
 
 NAMES = {
     "slash": "/", "question_mark": "?", "colon": ":", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup",
-    "upper_n": "N", "upper_g": "G", "upper_r": "R", "backspace": "bksp", "shift+tab": "S-tab",
-    "ctrl+c": "^c", "plus": "+",
-    "minus": "-",
+    "upper_n": "N", "upper_g": "G", "upper_r": "R", "backspace": "bksp", "apostrophe": "'",
+    "shift+tab": "S-tab", "ctrl+c": "^c", "plus": "+", "minus": "-",
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from datetime import timedelta
 from textual import on
 
 from .log_entry import Entry
+from .log_mark import ACTIONS as MARK
+from .log_mark import Marking
 from .log_narrow import ACTIONS as NARROW
 from .log_pivot import Pivot, pivot
 from .log_seek import Seeking
@@ -19,7 +21,7 @@ from .row import Row
 TICK = timedelta(microseconds=1)
 
 
-class Log(Brushing, Seeking, Viewing):
+class Log(Brushing, Seeking, Viewing, Marking):
     """Who did what, and what servers wrote: newest at the bottom, older lines as you go up.
 
     At the end it follows what happens; going up pauses, G goes back and follows. `f` asks by a query as
@@ -27,7 +29,7 @@ class Log(Brushing, Seeking, Viewing):
     backspace takes that back. Enter opens a line with all its fields.
     """
 
-    ACTIONS = (Pivot, ShowStrip, *NARROW, *VIEW)
+    ACTIONS = (Pivot, ShowStrip, *NARROW, *VIEW, *MARK)
 
     def command_line(self) -> str:
         """Return the command that shows the lines in sight."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from textual import on
 from textual.app import ComposeResult
@@ -21,7 +22,7 @@ from .table import Table
 
 if TYPE_CHECKING:
     from luactl.db import Session
-    from luactl.log import Line
+    from luactl.log import Line, Note
 
     from .log_narrow import Narrowing
 
@@ -40,6 +41,7 @@ class Read(Message, bubble=False):
     """The line with its detail; None when it cannot be seen any more."""
 
     line: Line | None
+    notes: tuple[Note, ...]
 
 
 class Entry(Frame):
@@ -74,14 +76,18 @@ class Entry(Frame):
 
     def load(self) -> None:
         """Show what the list had, and ask for the rest."""
-        self.show_rows([Row(name, (name, value), copy=value) for name, value in _fields(self.line)])
-        self.work(partial(_read, id_=str(self.line.id)))
+        fields = enumerate(_fields(self.line))
+        self.show_rows([Row((at, name), (name, value), copy=value) for at, (name, value) in fields])
+        self.work(partial(_read, id_=self.line.id))
 
     @on(Read)
     def show(self, event: Read) -> None:
         """Show all of it."""
         self.line = event.line or self.line
-        self.show_rows([Row(name, (name, value), copy=value) for name, value in _fields(self.line)])
+        fields = [*_fields(self.line), *(("noted", _told(one)) for one in event.notes)]
+        self.show_rows(
+            [Row((at, name), (name, value), copy=value) for at, (name, value) in enumerate(fields)]
+        )
 
     def opened(self, row: Row) -> None:
         """Show a value whole."""
@@ -99,8 +105,8 @@ class Entry(Frame):
 
     def _narrow(self, sign: str) -> None:
         row, above = self.table.current, self.above
-        if row is None or above is None:
-            self.say("there is no list to narrow down")
+        if row is None or above is None or row.cells[0] == "noted":
+            self.say("there is nothing to narrow down by")
             return
         self.console.back()
         name, value = row.cells
@@ -131,8 +137,13 @@ def _fields(line: Line) -> Iterator[tuple[str, str]]:
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _read(session: Session, id_: str) -> Read:
-    from luactl.log import parse, search
+def _read(session: Session, id_: UUID) -> Read:
+    from luactl.log import list_notes, parse, search
 
     found = search(session, parse(f"id:{id_}", session.clock.now()), 1).lines
-    return Read(found[0] if found else None)
+    return Read(found[0] if found else None, list_notes(session, line_id=id_))
+
+
+def _told(note: Note) -> str:
+    case = f" ({note.case})" if note.case else ""
+    return f"{note.text or 'marked'}{case}, {note.noted_by}, {note.noted_at:%Y-%m-%d %H:%M} UTC"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
@@ -20,12 +20,13 @@ MOST_KNOWN = 2_000
 """Of how many rows it is remembered how many lines they take."""
 
 
-def row(line: Line) -> Row:
+def row(line: Line, *, noted: bool = False) -> Row:
     """Return the row of a line. Details stay in the database: whoever opens the line asks for them."""
     from luactl.log import LONGEST, said
 
     kept = replace(line, detail=None, message=line.message and line.message[:LONGEST])
-    return Row(kept, tuple(said(kept).values()), OUTCOMES[line.outcome], copy=str(line.id))
+    cells = ("*" if noted else "", *said(kept).values())
+    return Row(kept, cells, OUTCOMES[line.outcome], copy=str(line.id))
 
 
 class LogList(Table):
@@ -35,7 +36,6 @@ class LogList(Table):
         super().__init__(empty=empty)
         self.shown = Shown(80)
         self.field = ""
-        self.noted: Collection[UUID] = ()
         self._known: dict[UUID, int] = {}
 
     @property
@@ -82,6 +82,13 @@ class LogList(Table):
         self._known.clear()
         self.cursor = max(0, len(self.rows) - 1)
         self._settle(draw_all=True)
+
+    def note(self, id_: UUID) -> None:
+        """Show that a line has a mark."""
+        for at, one in enumerate(self.rows):
+            if one.copy == str(id_):
+                self.rows[at] = replace(one, cells=("*", *one.cells[1:]))
+                self._draw(at)
 
     def show(self, **changes: object) -> None:
         """Show lines otherwise."""
@@ -159,7 +166,7 @@ class LogList(Table):
         line = _line(self.rows[at])
         return drawn(
             line, _texts(self.rows[at]), self.shown, self.tall,
-            cursor=here, field=self.field if here else "", noted=line.id in self.noted,
+            cursor=here, field=self.field if here else "", noted=bool(self.rows[at].cells[0]),
         )[part]  # fmt: skip
 
     def _at(self, y: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from .work import Failed
 if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.log import Line, Page, Position, Query
+    from luactl.log.search import Place
 
 POLL_SECONDS = 1.0
 
@@ -215,6 +216,23 @@ class Pages(Frame):
         self.load()
 
 
+def surroundings(session: Session, query: Query, place: Place, size: int) -> tuple[list[Row], bool, bool]:
+    """Return up to `size` rows before a place and as many from it on, and whether more lie on either side."""
+    from luactl.log import later, search
+
+    older = search(session, query, size, before=place)
+    newer = later(session, query, size, **({"after": older.lines[0].place} if older.lines else {}))
+    return rows_of(session, (*newer.lines, *older.lines)), older.more, newer.more
+
+
+def rows_of(session: Session, lines: Sequence[Line]) -> list[Row]:
+    """Return rows, oldest first, of lines that come newest first; marked ones as such."""
+    from luactl.log import noted
+
+    marked = noted(session, [line.id for line in lines])
+    return [row(line, noted=line.id in marked) for line in reversed(lines)]
+
+
 def _page(session: Session, query: Query, direction: Direction, size: int, near: Line | None) -> Paged:
     from luactl.log import later, search, start
 
@@ -226,7 +244,7 @@ def _page(session: Session, query: Query, direction: Direction, size: int, near:
         found = later(session, query, size, **({"after": near.place} if near else {}))
     else:
         found = search(session, query, size, **({"before": near.place} if near else {}))
-    return Paged(direction, [row(line) for line in reversed(found.lines)], found.more, position)
+    return Paged(direction, rows_of(session, found.lines), found.more, position)
 
 
 def _follow(session: Session, query: Query, position: Position) -> Came:

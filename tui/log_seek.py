@@ -16,8 +16,7 @@ from textual.message import Message
 
 from . import command as c
 from .ask import Ask
-from .log_list import row
-from .log_pages import Pages
+from .log_pages import Pages, surroundings
 from .row import Row
 
 if TYPE_CHECKING:
@@ -138,12 +137,9 @@ class Seeking(Pages):
 
 
 def _look(session: Session, query: Query, look: Look, size: int) -> Looked:
-    from luactl.log import find, later, search
+    from luactl.log import find
 
     found = find(session, query, look.needle, look.near, look.count, back=look.back)
     if found.place is None:
         return Looked(look, found)
-    older = search(session, query, size, before=found.place)
-    newer = later(session, query, size, **({"after": older.lines[0].place} if older.lines else {}))
-    rows = [row(line) for line in (*reversed(older.lines), *reversed(newer.lines))]
-    return Looked(look, found, rows, older.more, newer.more)
+    return Looked(look, found, *surroundings(session, query, found.place, size))

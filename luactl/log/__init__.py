@@ -5,6 +5,7 @@ from __future__ import annotations
 from .find import LONGEST, Found, Needle, find, said
 from .follow import Position, follow, start, tail
 from .line import Line
+from .note import Note, add_note, list_notes, noted
 from .pivot import Actor, Timeline, actor, timeline
 from .query import Query, parse, part, parts
 from .question import EVERYTHING, find_tenant, narrowed, question, reference_of
@@ -36,6 +37,7 @@ __all__ = [
     "Gap",
     "Line",
     "Needle",
+    "Note",
     "Page",
     "Position",
     "Query",
@@ -43,6 +45,7 @@ __all__ = [
     "Timeline",
     "Waker",
     "actor",
+    "add_note",
     "around",
     "count",
     "find",
@@ -52,8 +55,10 @@ __all__ = [
     "gaps",
     "histogram",
     "later",
+    "list_notes",
     "list_saved",
     "narrowed",
+    "noted",
     "parse",
     "parse_span",
     "parse_time",
