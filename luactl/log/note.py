@@ -48,7 +48,7 @@ def add_note(
     said = None if text is None else text_line.checked("note", text)
     about = None if case is None else text_line.checked("case", case)
     at, _id = place_of(session, line_id)
-    now, noun = session.clock.now(), queries("log")
+    now, noun = session.clock.now(), queries("log_note")
     id_ = new_id(now)
     with transaction(session) as conn:
         made = noun.insert_note(
@@ -65,13 +65,13 @@ def add_note(
 
 def list_notes(session: Session, case: str | None = None, line_id: UUID | None = None) -> tuple[Note, ...]:
     """Return marks in the order of their lines: all, of a case, or on one line."""
-    rows = queries("log").notes(session.conn, case_ref=case, line_id=line_id)
+    rows = queries("log_note").notes(session.conn, case_ref=case, line_id=line_id)
     return tuple(_note(*row) for row in rows)
 
 
 def noted(session: Session, line_ids: Collection[UUID]) -> frozenset[UUID]:
     """Return which of these lines have a mark."""
-    return frozenset(row[0] for row in queries("log").noted(session.conn, line_ids=list(line_ids)))
+    return frozenset(row[0] for row in queries("log_note").noted(session.conn, line_ids=list(line_ids)))
 
 
 def _note(
