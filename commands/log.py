@@ -11,8 +11,11 @@ from . import output
 from .app import group
 from .context import session
 from .diagnostics import note
+from .log_asked import Action, Actor, Name, Subject, Words, asked
+from .log_custody import app as custody_app
 from .log_detect import app as finding_app
 from .log_detect import detect
+from .log_evidence import export, raw, seal
 from .log_note import app as note_app
 from .log_query import app as query_app
 from .log_rule import app as rule_app
@@ -31,8 +34,12 @@ app.add_typer(note_app, name="note")
 app.add_typer(source_app, name="source")
 app.add_typer(rule_app, name="rule")
 app.add_typer(finding_app, name="finding")
-app.command("ingest")(ingest)
 app.command("detect")(detect)
+app.add_typer(custody_app, name="custody")
+app.command("ingest")(ingest)
+app.command("export")(export)
+app.command("seal")(seal)
+app.command("raw")(raw)
 
 COLUMNS = (
     ("at", "TIME"),
@@ -46,24 +53,6 @@ COLUMNS = (
 )
 BINS = (("begins", "FROM"), ("count", "COUNT"))
 
-Actor = Annotated[str | None, typer.Option("--actor", metavar="LOGIN", help="Only what this login did.")]
-Action = Annotated[
-    str | None,
-    typer.Option("--action", metavar="ACTION", help="Only this action; `crm.*` for all that begin so."),
-]
-Subject = Annotated[
-    UUID | None,
-    typer.Option(
-        "--subject", metavar="ID", help="Only what concerns this subject; needs --tenant and a key host."
-    ),
-]
-Words = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="QUERY", help="Such as 'actor:anna action:read* since:-2h'; see below.", show_default=False
-    ),
-]
-Name = Annotated[str | None, typer.Option("--saved", metavar="NAME", help="A saved query, beside QUERY.")]
 Count = Annotated[bool, typer.Option("--count", help="Only how many there are.")]
 Width = Annotated[
     str | None,
@@ -80,29 +69,6 @@ Lines = Annotated[
     int,
     typer.Option("-n", "--lines", min=0, max=MOST_ROWS, metavar="N", help="Begin with the last N."),
 ]
-
-
-def _asked(
-    s: Session,
-    words: list[str] | None,
-    name: str | None,
-    tenant: str | None,
-    actor: str | None,
-    action: str | None,
-    subject: UUID | None,
-) -> Query:
-    """Put a query together from what was typed, a saved one and options: all of it must hold."""
-    from luactl import log
-    from luactl.errors import UsageError
-
-    if subject is not None and tenant is None:
-        raise UsageError("a subject belongs to a tenant", hint="add --tenant SLUG")
-    reference = None
-    if subject is not None and tenant is not None:
-        reference = str(log.reference_of(s, log.find_tenant(s, tenant), subject, s.command))
-    fields = (("tenant", tenant), ("actor", actor), ("action", action), ("subject", reference))
-    saved = [log.saved(s, name).query] if name else []
-    return log.question(s, [*saved, " ".join(words or ())], fields)
 
 
 @app.command("search")
@@ -140,7 +106,7 @@ def search(
     from luactl import log
 
     with session("log search") as s:
-        query = _asked(s, words, saved, tenant, actor, action, subject)
+        query = asked(s, words, saved, tenant, actor, action, subject)
         now = s.clock.now()
         query = replace(
             query,
@@ -215,7 +181,7 @@ def tail(
     from luactl import log
 
     with session("log tail") as s:
-        wanted = _asked(s, words, saved, tenant, actor, action, subject)
+        wanted = asked(s, words, saved, tenant, actor, action, subject)
         if not follow:
             output.show(list(log.tail(s, wanted, lines, None)), COLUMNS)
             return

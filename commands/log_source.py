@@ -50,6 +50,10 @@ Zone = Annotated[
 Prefix = Annotated[
     str | None, typer.Option("--prefix", metavar="PREFIX", help="The server's log_line_prefix, for stderr.")
 ]
+Ahead = Annotated[
+    str,
+    typer.Option("--ahead", metavar="SECONDS", help="Ahead of UTC; behind: less than 0. `chronyc tracking`."),
+]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written, until Ctrl-C.")]
 POLL_SECONDS = 1.0
 
@@ -85,6 +89,23 @@ def add(
     with session("log source add") as s:
         made = add_source(s, new, dry_run=dry_run)
     (output.show_plan if dry_run else output.show)(made)
+
+
+@app.command("clock")
+def clock(name: Name, ahead: Ahead, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Keep how far a source's clock is off, as measured just now; evidence says it beside its times.
+
+    Times stay as they were written.
+
+    Examples:
+        luactl log source clock db --ahead 0.35
+        luactl log source clock db2 --ahead -12 --dry-run
+    """
+    from luactl.log.ingest.source import compare_clock, seconds
+
+    with session("log source clock") as s:
+        compared = compare_clock(s, name, seconds(ahead), dry_run=dry_run)
+    (output.show_plan if dry_run else output.show)(compared)
 
 
 @app.command("end")

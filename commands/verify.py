@@ -40,8 +40,14 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    custody: Annotated[
+        str | None,
+        typer.Option(
+            "--custody", metavar="SHA256", help="An entry of a lockbox's custody log that you wrote down."
+        ),
+    ] = None,
 ) -> None:
-    """Check a certificate (folder or .zip): files, signature, and the proof that the log holds its entry.
+    """Check a certificate or lockbox (folder or .zip): files, signature, proof that the log holds its entry.
 
     A file from `ledger prove -o json` is checked likewise.
 
@@ -50,11 +56,12 @@ def verify(
     Examples:
         luactl verify ./certificate
         luactl verify ./certificate.zip --key log.vkey -o json
+        luactl verify ./INC-7 --key log.vkey
         luactl verify ./proof.json --key log.vkey
     """
     from luactl.verify import verify_folder
 
-    found = verify_folder(folder, key, approver or ())
+    found = verify_folder(folder, key, approver or (), custody)
     notes = [f"{one.file}: {one.what}" for one in found.findings]
     if not found.pinned:
         notes.append(

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -36,6 +37,9 @@ LONGEST_PROOF = 1 << 20
 PROOF = {"id", "index", "size", "hashes", "root", "checkpoint", "vkey", "body"}
 """What `luactl ledger prove -o json` tells."""
 LARGEST_FOLDER = 32 << 20
+DATA = (".jsonl", ".log")
+"""How files end that may be large, and are hashed without being kept."""
+LOCKBOX = "lockbox"
 CHUNK = 1 << 20
 
 
@@ -67,6 +71,8 @@ class Verdict:
     """Index of the ledger entry; None while it is pending."""
     size: int | None
     """Size of the log under the enclosed checkpoint."""
+    custody: str | None
+    """Of a lockbox: SHA-256 of the last entry of its custody log."""
     files: int
     """How many files were hashed."""
     findings: tuple[Finding, ...]
@@ -101,12 +107,15 @@ class _Check:
             return None
 
 
-def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str] = ()) -> Verdict:
+def verify_folder(
+    folder: Path, key: str | None = None, approvers: Sequence[str] = (), custody: str | None = None
+) -> Verdict:
     """Check a folder or a .zip, or a proof that `luactl ledger prove -o json` told.
 
     `key` pins a verifier key (its text, or the file that holds it).
 
-    With `approvers`, keys given likewise, the act must have been approved with these and no others.
+    With `approvers`, keys given likewise, the act must have been approved with these and no others; with
+    `custody`, the SHA-256 of an entry, that entry must stand in the custody log of a lockbox.
 
     Raises UsageError when there is no such folder or archive, or a key given is none. All else is a finding.
     """
@@ -124,7 +133,7 @@ def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str]
         )
     elif os.path.lexists(folder / man.MANIFEST):
         _read(check)
-    found = _manifest(check)
+    found, head = _manifest(check), None
     verifier = _verifier(check, pinned) if check.data else pinned
     if found is not None:
         _files(check, found)
@@ -133,6 +142,7 @@ def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str]
             _entry(check, found, verifier)
         _approval(check, found, trusted)
         _request(check)
+        head = _lockbox(check, found, verifier, custody)
     return Verdict(
         folder=str(folder),
         kind=found.kind if found else None,
@@ -143,6 +153,7 @@ def verify_folder(folder: Path, key: str | None = None, approvers: Sequence[str]
         pinned=pinned is not None,
         index=found.ledger[1] if found and found.ledger else None,
         size=found.ledger[2] if found and found.ledger else None,
+        custody=head,
         files=len(check.digests),
         findings=tuple(check.findings),
         ok=not check.findings,
@@ -185,6 +196,7 @@ def _verify_proof(file: Path, told: dict[str, Any], pinned: Verifier | None) -> 
         pinned=pinned is not None,
         index=told["index"] if holds else None,
         size=told["size"] if holds else None,
+        custody=None,
         files=1,
         findings=wrong,
         ok=holds,
@@ -284,6 +296,8 @@ def _read_entry(check: _Check, archive: ZipFile, entry: ZipInfo) -> None:
 def _keep(check: _Check, name: str, data: bytes, digest: str) -> None:
     """Keep the digest of a file, and its bytes if they are few; a certificate's own files must be."""
     check.digests[name] = digest
+    if name.endswith(DATA) and name not in man.OWN_FILES:
+        return
     if len(data) <= man.LARGEST_FILE:
         check.data[name] = data
     elif name in man.OWN_FILES:
@@ -310,7 +324,8 @@ def _files(check: _Check, found: man.Manifest) -> None:
                 check.wrong(name, "is missing")
         elif check.digests[name] != digest:
             check.wrong(name, "was changed: its SHA-256 is not the manifest's")
-    for name in check.digests.keys() - found.files.keys() - {man.MANIFEST, man.SIGNATURE}:
+    own = man.BESIDE if found.kind == LOCKBOX else {man.MANIFEST, man.SIGNATURE}
+    for name in check.digests.keys() - found.files.keys() - own:
         check.wrong(name, "is not in the manifest")
     for name in {man.CERTIFICATE, man.DOCUMENT} - found.files.keys():
         check.wrong(man.MANIFEST, f"does not name {name}")
@@ -428,6 +443,25 @@ def _request(check: _Check) -> None:
     if stated.get("request") is not None:
         for what in problems(stated["request"], stated.get("completed_at")):
             check.wrong(man.CERTIFICATE, what)
+
+
+def _lockbox(check: _Check, found: man.Manifest, verifier: Verifier | None, head: str | None) -> str | None:
+    """Check what a lockbox has besides; returns the digest of the last entry of its custody log."""
+    if found.kind != LOCKBOX:
+        if head is not None:
+            check.wrong(man.MANIFEST, "is of no lockbox, so there is no custody log")
+        return None
+    from .log.evidence.checking import Box, Check, opens_in, opens_zip
+
+    archive = check.folder.is_file()
+    with opens_zip(check.folder) if archive else nullcontext(opens_in(check.folder)) as opens:
+        box = Check(Box(opens, check.digests, found, check.data, verifier, head))
+        box.run()
+    told = {finding.file for finding in check.findings}
+    for file, what in box.findings:
+        if not (what == "is missing" and file in told):
+            check.wrong(file, what)
+    return box.custody
 
 
 def _mapping(text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from support_story import Case, Rule, T, World, covering, rows
+from support_story_evidence import COLLECTED
 
 
 def log_file(w: World) -> Path:
@@ -61,6 +62,14 @@ ASKED: dict[str, tuple[Case, ...]] = {
             ),
         ),
     ),
+    "log source clock": (
+        Case(
+            lambda w: ("crm", "--ahead", "0.35"),
+            (Rule("lua.log_source", "update", "log.source.clock"),),
+            anew=True,
+        ),
+    ),
+    **COLLECTED,
     "log source end": (
         Case(lambda w: ("crm",), (Rule("lua.log_source", "update", "log.source.end"),), again=5),
     ),

@@ -135,7 +135,8 @@ def world(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch, tmp_pa
         **{f"secret {verb} name": f"{verb}-s" for verb in ("put", "issue", "reveal", "rotate", "revoke")},
         "file": tables["people"], "folder": str(cwd), "--isolation": "pooled",
         "request_id": request, "--request": request, "--right": "erasure", "--how": "card",
-        "--outcome": "answered",
+        "--outcome": "answered", "--case": "INC-7", "log export --to": str(cwd / "box"), "--ahead": "0.5",
+        "log custody add --action": "stored", "--by": "Ida Falk",
         "login": "nobody", "--passfile": str(cwd / "passfile"), "--class": "interaction", "--months": "24",
     }  # fmt: skip
     return w

@@ -24,18 +24,23 @@ def issue(session: Session, act: Act, entry_id: UUID, folder: Path) -> str | Non
     """
     signer, evidence, pending = None, None, None
     try:
-        signer, evidence = _prove(session, entry_id)
+        signer, evidence = proved(session, entry_id)
     except LuactlError as error:
         pending = error.what
     except psycopg.errors.LockNotAvailable:
         pending = "the ledger is being integrated by somebody else"
+    except psycopg.errors.InsufficientPrivilege:
+        pending = f"{session.actor} may not integrate the ledger"
     write(folder, act, session.clock.now(), session.actor, evidence, signer)
     session.step("certificate written")
     return pending
 
 
-def _prove(session: Session, entry_id: UUID) -> tuple[Signer, Evidence]:
-    """Integrate the ledger, and prove that it holds the entry. Raises LuactlError, LockNotAvailable."""
+def proved(session: Session, entry_id: UUID) -> tuple[Signer, Evidence]:
+    """Integrate the ledger, and prove that it holds the entry; returns who signs, too.
+
+    Raises LuactlError, LockNotAvailable, InsufficientPrivilege.
+    """
     from ..ledger import integrate, prove
     from ..ledger.note import Verifier
     from ..ledger.origin import own_signer

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -63,6 +64,8 @@ class Act:
     """Data that are handed over with it, by file name."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Smaller files that belong to it, by name."""
+    custody: bytes | None = None
+    """Of a lockbox: the beginning of its custody log; it grows, so the manifest does not name it."""
 
 
 def write(
@@ -75,7 +78,7 @@ def write(
     """
     check_free(folder, act.id)
     folder = folder.resolve()
-    files = _contents(act, made_at, made_by, evidence, signer)
+    files = contents(act, made_at, made_by, evidence, signer)
     fresh = aside(folder, "new")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -92,10 +95,10 @@ def write(
     return folder
 
 
-def _contents(
+def contents(
     act: Act, made_at: datetime, made_by: str, evidence: Evidence | None, signer: Signer | None
 ) -> dict[str, bytes]:
-    """Return every file of the folder by name."""
+    """Return every file of the folder by name, but for what is attached."""
     files = {man.CERTIFICATE: act.facts, man.DOCUMENT: act.document.encode(), **act.files}
     place = None
     if evidence is not None:
@@ -107,6 +110,9 @@ def _contents(
     digests |= {name: attached.sha256 for name, attached in act.attachments.items()}
     listed = man.Manifest(act.kind, act.id, instant(made_at), made_by, place, digests)
     files[man.MANIFEST] = listed.to_bytes()
+    if act.custody is not None:
+        files[man.SUMS] = man.sums(files[man.MANIFEST], digests)
+        files[man.CUSTODY] = act.custody
     if signer is not None:
         files[man.SIGNATURE] = signer.sign(man.signed_text(files[man.MANIFEST])).encode()
     return files
@@ -119,7 +125,7 @@ def check_free(folder: Path, id: str | None) -> None:
     """
     if not os.path.lexists(folder):
         return
-    hint = "name a folder that does not exist yet with --certificate"
+    hint = "name a folder that does not exist yet"
     if folder.is_symlink() or not folder.is_dir():
         raise RefusedError(f"{folder} is no folder", hint=hint)
     names = {entry.name for entry in os.scandir(folder)}
@@ -131,6 +137,27 @@ def check_free(folder: Path, id: str | None) -> None:
         raise RefusedError(f"{folder} holds something else than a certificate", hint=hint) from None
     if old.id != id or names - old.files.keys() - {man.MANIFEST, man.SIGNATURE}:
         raise RefusedError(f"{folder} holds another certificate or foreign files", hint=hint)
+
+
+@contextmanager
+def beside(folder: Path, what: str) -> Iterator[Path]:
+    """Give a new directory of our own beside a folder to write data in; what is left of it goes in the end.
+
+    Raises LuactlError, naming what could not be written, when the disk does not take it.
+    """
+    resolved = folder.resolve()
+    place = aside(resolved, "data")
+    try:
+        resolved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.mkdir(mode=0o700)
+        yield place
+    except OSError as error:
+        raise LuactlError(
+            f"the {what} could not be written to {folder}: {error.strerror}",
+            hint="make room, or name another folder, and run it again",
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _fill(folder: Path, files: dict[str, bytes], attachments: Mapping[str, Attachment]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -11,7 +12,11 @@ from typing import Any
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 CERTIFICATE, DOCUMENT = "certificate.json", "certificate.md"
 ENTRY, PROOF, VKEY = "entry.json", "entry.tlog-proof", "log.vkey"
-OWN_FILES = frozenset({MANIFEST, SIGNATURE, CERTIFICATE, DOCUMENT, ENTRY, PROOF, VKEY})
+SUMS, CUSTODY = "sha256sums.txt", "custody.jsonl"
+"""Of a lockbox, beside its manifest: the digests as `sha256sum -c` reads them; who had it in hand."""
+BESIDE = frozenset({MANIFEST, SIGNATURE, SUMS, CUSTODY})
+"""What no manifest names."""
+OWN_FILES = BESIDE | {CERTIFICATE, DOCUMENT, ENTRY, PROOF, VKEY}
 """What a certificate itself consists of; everything else is data that is handed over with it."""
 SIGNED_HEADER = "luactl/manifest/1"
 LARGEST_FILE = 4 << 20
@@ -28,7 +33,7 @@ class Manifest:
     """What a folder holds and where its ledger entry stands."""
 
     kind: str
-    """What is certified: erasure or export."""
+    """What is certified: erasure, export, termination or lockbox."""
     id: str
     """Id of the certified act (UUID)."""
     made_at: str
@@ -61,6 +66,12 @@ def canonical(document: Any) -> bytes:
     import rfc8785
 
     return rfc8785.dumps(document)
+
+
+def sums(manifest: bytes, files: Mapping[str, str]) -> bytes:
+    """Return the list that `sha256sum -c` checks: the files of a manifest, and the manifest."""
+    digests = {**files, MANIFEST: sha256(manifest).hexdigest()}
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
 def signed_text(manifest: bytes) -> str:
@@ -106,7 +117,7 @@ def _files(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ManifestError("lacks 'files'")
     for name, digest in value.items():
-        if not _NAME.fullmatch(name) or name in (MANIFEST, SIGNATURE):
+        if not _NAME.fullmatch(name) or name in BESIDE:
             raise ManifestError(f"names {name!r}, which cannot be a file of a certificate")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise ManifestError(f"has no SHA-256 for {name!r}")

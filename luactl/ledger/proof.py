@@ -14,7 +14,7 @@ from .entry import time_of
 from .merkle import inclusion_parts, leaf_hash, verify_inclusion
 from .note import Verifier, open_checkpoint
 from .signed import newest
-from .tree import part_root
+from .tree import Tiles, part_root
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,24 @@ def prove(session: Session, entry_id: UUID) -> Proof:
             hint="`luactl ledger verify` shows what was changed",
         )
     return Proof(entry_id, index, size, hashes, stored_root, note, vkey, body)
+
+
+class Prover:
+    """Proves many entries under the newest checkpoint, as it was when the running transaction began."""
+
+    def __init__(self, conn: Any) -> None:
+        """Read the checkpoint. Raises RefusedError when nothing is signed yet."""
+        self.size, self.root, self.checkpoint, _signed_at = newest(conn)
+        self.vkey: str = queries("ledger").current_origin(conn)[1]
+        self._tiles = Tiles(conn)
+
+    def hashes(self, index: int) -> tuple[bytes, ...]:
+        """Return the inclusion proof of an index, lowest sibling first. Raises RefusedError when pruned."""
+        return tuple(self._tiles.part_root(begin, end) for begin, end in inclusion_parts(index, self.size))
+
+    def holds(self, index: int, body: bytes, hashes: tuple[bytes, ...]) -> bool:
+        """Whether these hashes prove that an entry of these bytes stands there."""
+        return verify_inclusion(index, self.size, leaf_hash(body), hashes, self.root)
 
 
 def check(proof: Proof, vkey: str) -> bool:

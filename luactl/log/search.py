@@ -80,15 +80,27 @@ def ask(session: Session, name: str, query: Query, **values: Any) -> list[tuple[
 
     Raises NotFoundError for a tenant or source that is not there.
     """
-    lookup, text = looked_up(session, query.where), getattr(queries("log"), name).sql
+    statement, asked = prepared(session, name, query)
+    return session.conn.execute(statement, asked | values).fetchall()
+
+
+def prepared(
+    session: Session, name: str, query: Query, file: str = "log"
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """Return a named query of a file with the condition of `query` in its places, and what it asks with.
+
+    Raises NotFoundError for a tenant or source that is not there.
+    """
+    lookup, text = looked_up(session, query.where), getattr(queries(file), name).sql
     asked: dict[str, Any] = {}
     conditions: dict[str, Composable] = {}
     for place, store in _PLACES.items():
         if f"{{{place}}}" in text:
             conditions[place] = Condition(lookup, store, asked).write(query.where)
-    statement = sql.SQL(text).format(**conditions)
-    times = {"since": query.since or FIRST, "until": query.until or LAST}
-    return session.conn.execute(statement, values | times | asked).fetchall()
+    return sql.SQL(text).format(**conditions), asked | {
+        "since": query.since or FIRST,
+        "until": query.until or LAST,
+    }
 
 
 def looked_up(session: Session, where: Node) -> dict[tuple[str, Value], Sequence[Any]]:

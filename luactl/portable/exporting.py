@@ -6,9 +6,7 @@ rest was written is noticed: then nothing is handed over.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,10 +15,10 @@ from uuid import UUID
 
 from .. import certificate
 from ..certificate.evidence import issue
-from ..certificate.folder import Attachment
+from ..certificate.folder import Attachment, beside
 from ..db import Session, queries, transaction
-from ..disk import aside, sweep
-from ..errors import BusyError, LuactlError, RefusedError
+from ..disk import sweep
+from ..errors import BusyError, RefusedError
 from ..table import Progress, nothing
 from . import pages, receipt, secrets
 from .sheet import Sheet
@@ -103,7 +101,7 @@ def export(
             planned += (File(secrets.FILE, len(known.credentials), 0, ""),)
         return Export(None, tenant.slug, str(folder), purpose, planned, None, known.stated(secrets_to))
     export_id = new_id(session.clock.now())
-    with _beside(folder) as place:
+    with beside(folder, "export") as place:
         sources = _sources(session, tenant, purpose)
         if secrets_to is not None:
             to = secrets_to
@@ -137,24 +135,6 @@ def _planned(counts: tuple[int, ...]) -> tuple[File, ...]:
     people, contacts, interactions, invoices, _lines = counts
     rows = (contacts, interactions, invoices, people, 1)
     return tuple(File(name, count, 0, "") for name, count in zip(FILES, rows, strict=True))
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """Give a new directory beside the folder to write in; what is left of it is removed in the end."""
-    resolved = folder.resolve()
-    place = aside(resolved, "data")
-    try:
-        resolved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place.mkdir(mode=0o700)
-        yield place
-    except OSError as error:
-        raise LuactlError(
-            f"the export could not be written to {folder}: {error.strerror}",
-            hint="make room, or name another folder, and run it again",
-        ) from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _sources(session: Session, tenant: Tenant, purpose: str) -> dict[str, Source]:

@@ -199,7 +199,7 @@ SELECT tenant_id FROM lua.tenant_directory WHERE slug = :slug::text;
 
 -- name: sources
 -- All sources by name, ended ones too.
-SELECT source_id, name, format, path, host, time_zone, line_prefix, clock_offset, created_at, created_by, ended_at,
+SELECT source_id, name, format, path, host, time_zone, line_prefix, clock_offset, clock_at, created_at, created_by, ended_at,
        (SELECT count(*) FROM lua.log_file f WHERE f.source_id = s.source_id) AS files,
        (SELECT coalesce(sum(f.lines), 0)::bigint FROM lua.log_file f WHERE f.source_id = s.source_id) AS lines,
        (SELECT coalesce(sum(f.unreadable), 0)::bigint FROM lua.log_file f WHERE f.source_id = s.source_id) AS unreadable,
@@ -208,9 +208,9 @@ FROM lua.log_source s ORDER BY name;
 
 -- name: insert_source!
 -- A new source.
-INSERT INTO lua.log_source (source_id, name, format, path, host, time_zone, line_prefix, clock_offset, created_at, created_by)
+INSERT INTO lua.log_source (source_id, name, format, path, host, time_zone, line_prefix, created_at, created_by)
 VALUES (:source_id::uuid, :name::text, :format::text, :path::text, :host::text, :time_zone::text, :line_prefix::text,
-        :clock_offset::interval, :at::timestamptz, session_user);
+        :at::timestamptz, session_user);
 
 -- name: end_source!
 -- Nothing more comes from it.

@@ -109,6 +109,31 @@ def _kill(pid: int) -> bool:
     return False
 
 
+LINE = b'{"at": "2026-03-01T12:00:00Z", "actor": "crm", "action": "contact.read", "message": "hello"}\n'
+
+
+def _bring(scene: Scene) -> None:
+    """Bring in a log of the CRM."""
+    file = scene.home.path / "crm.log"
+    file.write_bytes(LINE * 3)
+    run("log", "source", "add", "crm", "--format", "jsonl", "--path", str(file), "--host", "here", "--yes")
+    run("log", "ingest", "crm", "--yes")
+
+
+def _collect(scene: Scene) -> tuple[str, ...]:
+    asked = ("--since", "2026-03-01", "action:contact.read,tenant.create")
+    return ("log", "export", *asked, "--case", "INC-7", "--purpose", "breach", "--to", scene.box, "--yes")
+
+
+def _collected(scene: Scene) -> None:
+    _bring(scene)
+    run(*_collect(scene))
+
+
+def _hand_on(scene: Scene) -> tuple[str, ...]:
+    return ("log", "custody", "add", scene.box, "--action", "stored", "--by", "Ida Falk", "--yes")
+
+
 ACTS = {
     act.name: act
     for act in (
@@ -125,6 +150,8 @@ ACTS = {
             prepare=_release_keys,
             again=(0, 5),
         ),
+        Act("collect", _collect, prepare=_bring, again=(0, 5)),
+        Act("hand on", _hand_on, prepare=_collected),
         Act("recover", lambda scene: ("key", "recover", "--yes"), _erased, _half_erased),
     )
 }

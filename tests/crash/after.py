@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from attack.attack import Place
@@ -67,11 +68,20 @@ def inspect(scene: Scene, act: Act, before: Before, thief: Thief, admin: Connect
     if state == "unfinished":
         assert "key recover" in told(luactl("doctor"), 6).out
     check_readable(act, admin)
+    check_lockbox(scene)
     told(luactl("ledger", "verify"), 0)
     roots = roots_at(load_profile())
     opened = thief.opens(thief.keys([root for each in roots for root in each]))
     lost = [one for one in before.values if not act.goes(scene, one) and one not in opened]
     assert not lost, f"cannot be read any more: {lost}"
+
+
+def check_lockbox(scene: Scene) -> None:
+    """See that a lockbox is there as a whole or not at all; signature and proof alone may come later."""
+    if Path(scene.box).exists():
+        done = told(luactl("verify", scene.box, "-o", "json"), 0, 6)
+        wrong = {one["file"] for one in done.data["findings"]}
+        assert wrong <= {"log.vkey", "manifest.sig", "manifest.json"}, wrong
 
 
 def check_readable(act: Act, admin: Connection) -> None:
@@ -97,6 +107,9 @@ def finish(scene: Scene, act: Act, before: Before, thief: Thief, admin: Connecti
     check_outcomes(act, admin)
     if folder := found.get("certificate"):
         told(luactl("verify", folder), 0)
+    if Path(scene.box).exists():
+        told(luactl("log", "seal", scene.box, "--yes"), 0)
+        told(luactl("verify", scene.box), 0)
     if act.name == "erase":
         told(luactl("erasure", "verify", found["erasure_id"]), 0)
     check_loot(scene, act, before, thief, admin)

@@ -215,6 +215,18 @@ TABLE = (
     Row("revoke", 2, False, at("epoch committed"), ALL, quick=KILLS[0]),
     Row("revoke", 5, True, at("root destroyed at holder 1"), KILLS),
     Row("revoke", 5, False, at("root destroyed at holder 2"), KILLS),
+    # Evidence is collected, and handed on: no keys go, and nothing half done may look like a lockbox.
+    Row("collect", 0, True, at("reading recorded"), ALL),
+    Row("collect", 0, True, amid("reading recorded", "ledger.leaf", reading=True), KILLS),
+    Row("collect", 0, True, at("lines written"), ALL),
+    Row("collect", 0, True, amid("lines written", "ledger.entry"), KILLS),
+    Row("collect", 0, True, at("lockbox recorded"), ALL, quick=KILLS[0]),
+    Row("collect", 0, True, at("log locked", 2), KILLS),
+    Row("collect", 0, False, at("certificate written"), KILLS),
+    Row("hand on", 0, True, at("custody recorded"), ALL),
+    Row("hand on", 0, True, torn("write *.lockbox.*.new"), KILLS[:1]),
+    Row("hand on", 0, True, at("os.rename *.lockbox.*.new"), KILLS),
+    Row("hand on", 0, False, at("custody written"), KILLS),
     # What finishes the work of others is cut short itself.
     Row("recover", 3, True, at("tree locked"), (*ALL, "disk of book 1 full", "book 2 read-only")),
     Row("recover", 3, True, at(f"COMMIT {BOOKS}"), KILLS),

@@ -46,6 +46,11 @@ class Scene:
     """The id of a release of keys, once there is one."""
     stages: dict[str, Stage] = field(default_factory=dict)
 
+    @property
+    def box(self) -> str:
+        """Where a lockbox is, once evidence was collected."""
+        return str(self.home.path / "cases" / "lockbox")
+
     def stage(self, name: str) -> Stage:
         """Return the stage of that name: a copy of database and home."""
         return Stage(self.server, self.database, self.home.path, self.aside / name, name=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zoneinfo
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,6 +17,9 @@ from ...ledger import Entry, append, new_id
 from .form import FORMATS, Form
 from .house import found_house
 from .postgres import prefix_pattern
+
+FARTHEST = timedelta(days=1)
+_SECONDS = re.compile(r"[+-]?[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Source:
     line_prefix: str | None
     clock_offset: timedelta
     """How far its clock was ahead of UTC when last compared."""
+    clock_at: datetime | None
+    """When that was; None: never, and then nothing is known of its clock."""
     created_at: datetime
     created_by: str
     ended_at: datetime | None = None
@@ -59,7 +64,6 @@ class NewSource:
     host: str
     time_zone: str = "UTC"
     line_prefix: str | None = None
-    clock_offset: timedelta = timedelta()
 
 
 def sources(session: Session) -> tuple[Source, ...]:
@@ -94,7 +98,7 @@ def add_source(session: Session, new: NewSource, *, dry_run: bool = False) -> So
     now = session.clock.now()
     made = Source(
         new_id(now), new.name, new.format, new.path, new.host, new.time_zone, new.line_prefix,
-        new.clock_offset, now, session.actor,
+        timedelta(), None, now, session.actor,
     )  # fmt: skip
     if not dry_run:
         found_house(session)
@@ -103,7 +107,7 @@ def add_source(session: Session, new: NewSource, *, dry_run: bool = False) -> So
             queries("log").insert_source(
                 conn, source_id=made.source_id, name=made.name, format=made.format, path=made.path,
                 host=made.host, time_zone=made.time_zone, line_prefix=made.line_prefix,
-                clock_offset=made.clock_offset, at=now,
+                at=now,
             )  # fmt: skip
             append(session, Entry(
                 "log.source.add", object=f"log-source:{made.name}", outcome="done",
@@ -134,6 +138,34 @@ def end_source(session: Session, name: str, *, dry_run: bool = False) -> Source:
         if dry_run:
             raise psycopg.Rollback
     return found
+
+
+def seconds(text: str) -> timedelta:
+    """Read seconds as people type them: 0.35, -12. Raises UsageError."""
+    if not _SECONDS.fullmatch(text):
+        raise UsageError(f"no number of seconds: {text[:40]}", hint="such as 0.35 or -12")
+    return timedelta(seconds=float(text))
+
+
+def compare_clock(session: Session, name: str, ahead: timedelta, *, dry_run: bool = False) -> Source:
+    """Keep how far a source's clock was ahead of UTC just now (behind: less than nothing).
+
+    Times of its lines stay as they were written; who collects them says it beside. Raises NotFoundError,
+    UsageError for more than a day.
+    """
+    if abs(ahead) > FARTHEST:
+        raise UsageError("a clock that is off by more than a day needs its time zone mended first",
+                         hint="see `luactl log source list`")  # fmt: skip
+    found, now = find_source(session, name), session.clock.now()
+    with transaction(session) as conn:
+        queries("log_evidence").compare_clock(conn, source_id=found.source_id, ahead=ahead, at=now)
+        append(session, Entry(
+            "log.source.clock", object=f"log-source:{name}", outcome="done",
+            detail={"ahead_ms": round(ahead / timedelta(milliseconds=1))},
+        ))  # fmt: skip
+        if dry_run:
+            raise psycopg.Rollback
+    return replace(found, clock_offset=ahead, clock_at=now)
 
 
 def _check(new: NewSource) -> None:
