@@ -37,16 +37,33 @@ def record_and_open(
     Raises RefusedError off a key host, SealError for a value that was tampered with.
     """
     from ..key import open_tenant
-    from ..ledger import record_read, references
 
     if not values:
         return []
     with transaction(session, tenant_id):
         keys = open_tenant(session, tenant_id)
-    people = {value.subject_id for value in values}
-    known = references(session, keys, tenant_id, people)
-    record_read(session, tenant_id, sorted(known.values()), purpose, f"table:{table.table}", len(values))
-    opener = _opener(session, tenant_id, keys, table, values)
+    record(session, keys, table, values, purpose)
+    return open_recorded(session, keys, table, values)
+
+
+def record(
+    session: Session, keys: TenantKeys, table: Table, values: Sequence[Sealed], purpose: str
+) -> list[UUID]:
+    """Record that these values are about to be opened; returns the ids of the entries, which are durable."""
+    from ..ledger import record_read, references
+
+    tenant_id = keys.tenant_id
+    known = references(session, keys, tenant_id, {value.subject_id for value in values})
+    return record_read(
+        session, tenant_id, sorted(known.values()), purpose, f"table:{table.table}", len(values)
+    )
+
+
+def open_recorded(
+    session: Session, keys: TenantKeys, table: Table, values: Sequence[Sealed]
+) -> list[dict[str, Any] | None]:
+    """Return the fields of values whose reading is recorded; None where a key is gone by now."""
+    opener = _opener(session, keys.tenant_id, keys, table, values)
     return [opener(value) for value in values]
 
 

@@ -87,6 +87,15 @@ class TenantKeys:
         base = self._own if self._nodes.reaches(self._own) else self._duty
         self._nodes[base].key(INDEX_SLOT)  # so that what does not open is heard of at once
 
+    def refresh(self) -> None:
+        """Ask which epoch it is, and forget what was opened under an older one.
+
+        For services that keep this for days; one round trip while the epoch stands. Raises as `open_tenant`.
+        """
+        self._nodes.load((self._own, self._duty), fresh=True)
+        base = self._own if self._nodes.reaches(self._own) else self._duty
+        self._nodes[base].key(INDEX_SLOT)
+
     def reaches(self, key_class: KeyClass) -> bool:
         """Whether keys of that class can be opened here: released ones may be those of duties alone."""
         return self._nodes.reaches(self._base(subject_space(key_class)))
