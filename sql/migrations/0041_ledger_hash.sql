@@ -12,9 +12,9 @@ REVOKE UPDATE (hash) ON ledger.pending FROM lua_definer;
 ALTER TABLE ledger.pending ALTER COLUMN hash SET NOT NULL;
 RESET ROLE;
 
--- Appends entries and puts them into the queue, with the hashes that they will have as leaves. The ids (UUIDv7) tell the
--- times; `p_details` are JSON objects in the canonical form of RFC 8785, or null. The actor is session_user and the address
--- the connection's, whatever anybody says.
+-- Appends entries and puts them into the queue, with the hashes that they will have as leaves; tells who waits for them
+-- (0038). The ids (UUIDv7) tell the times; `p_details` are JSON objects in the canonical form of RFC 8785, or null. The actor
+-- is session_user and the address the connection's, whatever anybody says.
 CREATE OR REPLACE FUNCTION ledger.append(p_ids uuid[], p_tenants bigint[], p_subjects uuid[], p_actions text[],
                               p_objects text[], p_outcomes text[], p_purposes text[], p_details text[],
                               p_on_behalf text, p_session text) RETURNS bigint
@@ -55,6 +55,9 @@ BEGIN
     )
     INSERT INTO ledger.pending (id, at, hash) SELECT w.id, w.at, sha256('\x00'::bytea || w.body) FROM written AS w;
     GET DIAGNOSTICS taken = ROW_COUNT;
+    IF (SELECT s.last_value FROM lua.log_watched s) = 1 THEN
+        PERFORM setval('lua.log_watched', 0), pg_notify('lua_log', '');
+    END IF;
     RETURN taken;
 END $$;
 
