@@ -6,6 +6,7 @@ Each class wraps the bytes of one array parameter; to the database it is an ordi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, ClassVar
 from uuid import UUID
@@ -22,6 +23,8 @@ NUMBER = Struct(">ii")
 BIGINT = Struct(">iq")
 NULL = LENGTH.pack(-1)
 UUID_LENGTH = LENGTH.pack(16)
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Packed:
@@ -45,6 +48,18 @@ class Uuids(Packed):
     def of(cls, ids: Collection[UUID | None]) -> Uuids:
         """Pack ids; None is null."""
         return cls(len(ids), [NULL if one is None else UUID_LENGTH + one.bytes for one in ids])
+
+
+class Times(Packed):
+    """A timestamptz[]."""
+
+    element, array = 1184, 1185
+
+    @classmethod
+    def of(cls, values: Sequence[datetime]) -> Times:
+        """Pack instants, to the microsecond."""
+        pack = BIGINT.pack
+        return cls(len(values), [pack(8, (one - EPOCH) // MICROSECOND) for one in values])
 
 
 class Bytes(Packed):
@@ -107,7 +122,7 @@ def _dumper(kind: type[Packed]) -> type[Dumper]:
     return PackedDumper
 
 
-DUMPERS = {kind: _dumper(kind) for kind in (Uuids, Bytes, Numbers, Bigints, Texts)}
+DUMPERS = {kind: _dumper(kind) for kind in (Uuids, Times, Bytes, Numbers, Bigints, Texts)}
 
 
 def teach(conn: Connection[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,8 @@ def small(name: str) -> float:
 @pytest.mark.alone
 @pytest.mark.parametrize("name", NAMES)
 def test_measure_keeps_its_limit(name: str) -> None:
+    if name == "log_ingest_parse" and shutil.which("pgbadger") is None:
+        pytest.skip("pgbadger, which it is compared with, is not installed")
     # A loaded machine can spoil one round; ours being too slow spoils all.
     results: list[float] = []
     while len(results) < ATTEMPTS and not (results and results[-1] <= 1):

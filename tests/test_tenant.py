@@ -123,6 +123,14 @@ def test_bad_slugs(session: Session, slug: str) -> None:
         tenant.create(session, NewTenant(slug, "Name", "DE", "someone"))
 
 
+def test_the_slug_of_the_house_itself_is_no_tenants(session: Session, admin: psycopg.Connection[Any]) -> None:
+    with pytest.raises(UsageError, match="no tenant's"):
+        tenant.create(session, NewTenant("lua-crm-itself", "Name", "DE", "someone"))
+    for tenant_id, slug in ((7, "lua-crm-itself"), ((1 << 40) - 1, "other")):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            admin.execute("INSERT INTO lua.tenant_directory VALUES (%s, %s, 99)", (tenant_id, slug))
+
+
 @pytest.mark.parametrize("country", ["", "D", "DEU", "XX", "49", "D\0"])
 def test_bad_countries(session: Session, country: str) -> None:
     with pytest.raises(UsageError, match="is no country"):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_SLUG = 63
+RESERVED_SLUG = "lua-crm-itself"
+"""Stands for the house's own keys, as of its log; no tenant's."""
 SLUG_RULE = f"2 to {LONGEST_SLUG} lower case letters and digits, joined by hyphens, a letter first"
+RESERVED_HINT = f"{RESERVED_SLUG} stands for the house itself: take another"
 BLOCK = 64
 ISOLATIONS = ("pooled", "dedicated")
 COUNTRIES = frozenset(
@@ -132,6 +135,8 @@ def checked_tenant(new: NewTenant) -> NewTenant:
     slug, country = new.slug.strip(), new.country.strip().upper()
     if not is_slug(slug):
         raise UsageError(f"{slug[:80]!r} is no slug", hint=SLUG_RULE)
+    if slug == RESERVED_SLUG:
+        raise UsageError(f"{slug!r} is no tenant's", hint=RESERVED_HINT)
     if country not in COUNTRIES:
         raise UsageError(
             f"{new.country[:20]!r} is no country", hint="two letters of ISO 3166, such as DE or EE"

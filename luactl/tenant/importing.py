@@ -15,6 +15,8 @@ from .birth import (
     BLOCK,
     COUNTRIES,
     ISOLATIONS,
+    RESERVED_HINT,
+    RESERVED_SLUG,
     SLUG_RULE,
     NewTenant,
     checked_tenant,
@@ -159,6 +161,8 @@ def _checked(fields: dict[str, str]) -> NewTenant:
             raise UsageError(f"{name} is empty")
     if not is_slug(fields["slug"]):
         raise UsageError(f"slug is none: {SLUG_RULE}")
+    if fields["slug"] == RESERVED_SLUG:
+        raise UsageError(f"slug is no tenant's: {RESERVED_HINT}")
     if fields["country"].upper() not in COUNTRIES:
         raise UsageError("country is none: two letters of ISO 3166, such as DE or EE")
     isolation = fields.get("isolation", "pooled").lower()

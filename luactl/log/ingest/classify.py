@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import mask
 from .postgres import row
@@ -49,8 +49,7 @@ REFUSALS = ("28", "42501")
 FAILURES = ("ERROR", "FATAL", "PANIC")
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What a line is about, and what of it may be read by everybody who reads the log."""
 
     action: str

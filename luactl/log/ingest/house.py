@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ...db import Session, queries, transaction
 from ...key import TenantKeys, create_tenant, open_tenant, reserve_tenants
+from ...tenant.birth import RESERVED_SLUG
 
 HOUSE = (1 << 40) - 1
 """The last number that a pooled tenant could have: none ever gets it."""
-SLUG = "lua-crm-itself"
+SLUG = RESERVED_SLUG
 
 
 def has_keys(session: Session) -> bool:

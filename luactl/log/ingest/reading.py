@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from ...db import Session, queries
 from ...errors import LuactlError, UsageError
@@ -24,9 +25,12 @@ from .record import Record
 from .source import Source
 from .store import UNREADABLE, Gap, Known, Piece, store
 
-CHUNK = 4 << 20
+CHUNK = 2 << 20
 BACK = timedelta(minutes=1)
 """How far lines may be out of order before the clock is said to have gone back."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,7 @@ class Watch:
     def _drain(
         self, stream: BinaryIO, reader: _Reader, total: Brought, tell: Callable[[int], object]
     ) -> Brought:
-        for pieces, until in reader.batches(stream):
-            gaps = reader.take_gaps()
+        for pieces, until, gaps in ahead(reader.batches(stream)):
             store(self._session, self.source, reader.file, pieces, until, gaps, self._keys)
             tell(until - reader.file.read_to)
             reader.file = replace(reader.file, read_to=until)
@@ -225,6 +228,15 @@ def _end(session: Session, source: Source, file: Known) -> None:
     )
 
 
+def ahead(batches: Iterator[T]) -> Iterator[T]:
+    """Yield the same; the next one is made while the database takes the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
+
+
 class _Reader:
     """Reads one file from where it was left."""
 
@@ -234,8 +246,8 @@ class _Reader:
         self._last = file.last_at
         self._numbers: dict[str, tuple[int, datetime]] = {}
 
-    def batches(self, stream: BinaryIO) -> Iterator[tuple[list[Piece], int]]:
-        """Yield records and the place after them, up to the end of the file as it is now."""
+    def batches(self, stream: BinaryIO) -> Iterator[tuple[list[Piece], int, list[Gap]]]:
+        """Yield records, the place after them and what is missing, up to the end of the file as it is."""
         fd = stream.fileno()
         place, size = self.file.read_to, CHUNK
         while data := os.pread(fd, size, place):
@@ -248,13 +260,10 @@ class _Reader:
                 spans = [(0, len(data))]
             if not spans:
                 return
-            yield [self._piece(place + begin, data[begin:end]) for begin, end in spans], place + spans[-1][1]
+            pieces = [self._piece(place + begin, data[begin:end]) for begin, end in spans]
             place, size = place + spans[-1][1], CHUNK
-
-    def take_gaps(self) -> list[Gap]:
-        """Return what was found to be missing since the last call."""
-        found, self._gaps = self._gaps, []
-        return found
+            found, self._gaps = self._gaps, []
+            yield pieces, place, found
 
     def _piece(self, place: int, data: bytes) -> Piece:
         try:

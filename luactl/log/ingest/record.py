@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record, whatever its format was. Empty texts are None."""
 
     at: datetime

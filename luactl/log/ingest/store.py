@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from ...db import Session, queries, transaction
 from ...errors import BusyError
 from ...key import RetentionClass, TenantKeys
 from ...ledger import Entry, append
+from ...pack import Bigints, Packed, Texts, Times, Uuids, teach
 from ..search import find_tenants
 from .block import Block, month
 from .classify import Kind
@@ -22,11 +23,10 @@ from .record import Record
 from .source import Source
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+_MARKS = 0xF << 76 | 0x3 << 62
+_VERSION = 0x7 << 76 | 0x2 << 62
 UNREADABLE = "unreadable"
-COLUMNS = (
-    "ids", "ats", "places", "actors", "behalves", "tenants", "subjects", "actions", "objects", "purposes",
-    "outcomes", "addresses", "sessions", "applications", "severities", "codes", "messages",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,8 @@ class Known:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One record of a file."""
+class Piece(NamedTuple):
+    """One record of a file. A tuple, as its parts are: millions of them are made."""
 
     place: int
     data: bytes
@@ -68,12 +67,15 @@ class Gap:
     reason: str
 
 
-def line_id(source: Source, file: Known, place: int, at: datetime) -> UUID:
-    """Return the id of a line: its time as in UUIDv7, and for the rest where it stands."""
-    digest = hashlib.sha256(f"{source.source_id}|{file.identity}|{place}".encode()).digest()
-    milliseconds = (at - EPOCH) // timedelta(milliseconds=1)
-    number = milliseconds << 80 | int.from_bytes(digest[:10])
-    return UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+def line_ids(source: Source, file: Known, pieces: Iterable[Piece]) -> Iterator[UUID]:
+    """Yield the ids of lines: the time as in UUIDv7, and for the rest where each stands."""
+    known = hashlib.sha256(f"{source.source_id}|{file.identity}|".encode())
+    for piece in pieces:
+        place = known.copy()
+        place.update(b"%d" % piece.place)
+        rest = int.from_bytes(place.digest()[:10])
+        milliseconds = (piece.record.at - EPOCH) // MILLISECOND
+        yield UUID(int=milliseconds << 80 | rest & ~_MARKS | _VERSION)
 
 
 def store(
@@ -92,13 +94,12 @@ def store(
         for at, _block, _data in blocks:
             keys.period(RetentionClass.LOG, month(at))  # claims it when it is new
     now = session.clock.now()
+    columns = _columns(session, source, file, pieces)
+    teach(session.conn)
     with transaction(session, HOUSE if keys else None) as conn:
         _move_on(session, source, file, pieces, until)
         noun = queries("log")
-        noun.insert_lines(
-            conn, source_id=source.source_id, file_no=file.file_no, ingested_at=now,
-            **_columns(session, source, file, pieces),
-        )  # fmt: skip
+        noun.insert_lines(conn, source_id=source.source_id, file_no=file.file_no, ingested_at=now, **columns)
         if keys is not None:
             _insert_blocks(session, keys, source, file, blocks)
         for gap in gaps:
@@ -127,20 +128,28 @@ def _move_on(session: Session, source: Source, file: Known, pieces: Sequence[Pie
         )
 
 
-def _columns(session: Session, source: Source, file: Known, pieces: Sequence[Piece]) -> dict[str, list[Any]]:
+def _columns(session: Session, source: Source, file: Known, pieces: Sequence[Piece]) -> dict[str, Packed]:
     tenants = find_tenants(session, {p.record.tenant for p in pieces if p.record.tenant is not None})
-    rows = (
-        (
-            line_id(source, file, p.place, p.record.at), p.record.at, p.place, p.record.actor,
-            p.record.on_behalf, tenants.get(p.record.tenant or "", 0), p.record.subject, p.kind.action,
-            p.kind.object, p.record.purpose, p.kind.outcome, p.record.address, p.record.session,
-            p.record.application,
-            p.record.severity, p.record.code, p.kind.message,
-        )
-        for p in pieces
-    )  # fmt: skip
-    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in COLUMNS]
-    return dict(zip(COLUMNS, columns, strict=True))
+    records, kinds = [piece.record for piece in pieces], [piece.kind for piece in pieces]
+    return {
+        "ids": Uuids.of(list(line_ids(source, file, pieces))),
+        "ats": Times.of([one.at for one in records]),
+        "places": Bigints.of([piece.place for piece in pieces]),
+        "tenants": Bigints.of([tenants.get(one.tenant or "", 0) for one in records]),
+        "subjects": Uuids.of([one.subject for one in records]),
+        "actions": Texts.of([one.action for one in kinds]),
+        "objects": Texts.of([one.object for one in kinds]),
+        "outcomes": Texts.of([one.outcome for one in kinds]),
+        "messages": Texts.of([one.message for one in kinds]),
+        "actors": Texts.of([one.actor for one in records]),
+        "behalves": Texts.of([one.on_behalf for one in records]),
+        "purposes": Texts.of([one.purpose for one in records]),
+        "addresses": Texts.of([one.address for one in records]),
+        "sessions": Texts.of([one.session for one in records]),
+        "applications": Texts.of([one.application for one in records]),
+        "severities": Texts.of([one.severity for one in records]),
+        "codes": Texts.of([one.code for one in records]),
+    }
 
 
 def _blocks(
