@@ -1,0 +1,37 @@
+"""Random honest histories of the log, with erasures, prunings, crashes and two writers, raise no alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Connection
+from support_history import ERASING, MOVES, Teller, people
+
+from luactl.connect import connect
+from luactl.db import Session
+
+
+@pytest.fixture
+def teller(session: Session, admin: Connection, tmp_path: Path) -> Iterator[Teller]:
+    conn = connect(session.profile, command="test")
+    yield Teller(session, replace(session, conn=conn), admin, tmp_path, people(session, 101))
+    conn.close()
+
+
+def tell(teller: Teller, seeds: range) -> None:
+    for seed in seeds:
+        teller.tell(seed)
+    assert set(teller.done) == {"erase", *(move.__name__ for move in MOVES)}
+    assert teller.done["erase"] == len([seed for seed in seeds if seed % ERASING == ERASING // 2])
+
+
+def test_honest_histories_raise_no_alarm(teller: Teller) -> None:
+    tell(teller, range(1_000))
+
+
+@pytest.mark.long
+def test_many_honest_histories_raise_no_alarm(teller: Teller) -> None:
+    tell(teller, range(1_000, 11_000))
