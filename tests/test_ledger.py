@@ -414,11 +414,13 @@ def test_an_anchor_out_of_reach_is_told_and_made_good(admin_login: Session) -> N
     assert ledger.status(admin_login).anchors[0].current
 
 
-@pytest.mark.parametrize("length", [1, 30, 80, 150, 190])
-def test_a_torn_anchor_is_made_good(admin_login: Session, length: int) -> None:
+@pytest.mark.parametrize("place", [1, 30, 80, "—", 150, 190])
+def test_a_torn_anchor_is_made_good(admin_login: Session, place: int | str) -> None:
     checkpoint = ledger.integrate(admin_login)
     assert checkpoint is not None
-    anchor_file(admin_login).write_text(checkpoint.note[:length])
+    note = checkpoint.note.encode()
+    length = place if isinstance(place, int) else note.index(place.encode()) + 2  # inside the character
+    anchor_file(admin_login).write_bytes(note[:length])
     assert problems(admin_login)
     assert ledger.integrate(admin_login) is None
     assert ledger.status(admin_login).anchors[0].current

@@ -93,7 +93,7 @@ def _judge(
     try:
         yield open_checkpoint(record.text, keys)
     except NoteError as error:
-        torn = record.text.strip("\n")
+        torn = record.text.strip("\n").rstrip("\ufffd")  # a write can end inside a character
         if after is None or not after.text.startswith(torn):
             report.add(f"{anchor.name}: {error.what}: {torn[:80]!r}")
 
