@@ -127,3 +127,141 @@ ORDER BY l.rolname, e.effort, f.kind, f.reaches, path;
 -- name: tenant_id$
 -- The id of a tenant, from the directory: a dedicated tenant's own row shows to nobody else.
 SELECT tenant_id FROM lua.tenant_directory WHERE slug = :slug::text;
+
+-- name: version$
+-- The server's version as a number.
+SELECT current_setting('server_version_num')::integer;
+
+-- name: roles
+-- All roles.
+SELECT r.oid::bigint, r.rolname, r.rolcanlogin, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolbypassrls
+FROM pg_catalog.pg_roles r ORDER BY r.rolname;
+
+-- name: memberships
+-- Who was made a member of whom, by whom, with which options; several may have granted the same. The database's owner is a
+-- member of pg_database_owner without a row. Up to 15 there is one option, and the member's attribute says the rest.
+SELECT m.member::bigint, m.roleid::bigint,
+       coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit),
+       coalesce((to_jsonb(m) ->> 'set_option')::boolean, true),
+       m.admin_option, m.grantor::bigint
+FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member
+UNION ALL
+SELECT d.datdba::bigint, o.oid::bigint, true, true, false, 0
+FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles o ON o.rolname = 'pg_database_owner'
+WHERE d.datname = current_database();
+
+-- name: objects
+-- Everything that can be granted and that somebody made, or that the server's configuration owns: kind, oid, name,
+-- schema, owner. Policies: row security is on, and whether it binds the owner too.
+WITH shown AS (
+    SELECT n.oid, n.nspname, n.nspowner FROM pg_catalog.pg_namespace n
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+)
+SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                      WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind,
+       c.oid::bigint, format('%%I.%%I', s.nspname, c.relname) AS name, s.oid::bigint AS schema, c.relowner::bigint AS owner,
+       c.relrowsecurity AS rows_secured, c.relforcerowsecurity AS owner_bound
+FROM pg_catalog.pg_class c JOIN shown s ON s.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+UNION ALL
+SELECT CASE WHEN p.prosecdef THEN 'definer function' ELSE 'function' END, p.oid::bigint,
+       format('%%I.%%I(%%s)', s.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), s.oid::bigint, p.proowner::bigint,
+       false, false
+FROM pg_catalog.pg_proc p JOIN shown s ON s.oid = p.pronamespace
+UNION ALL
+SELECT 'schema', s.oid::bigint, quote_ident(s.nspname), NULL, s.nspowner::bigint, false, false FROM shown s
+UNION ALL
+SELECT 'database', d.oid::bigint, quote_ident(d.datname), NULL, d.datdba::bigint, false, false
+FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+UNION ALL
+SELECT 'large object', l.oid::bigint, l.oid::text, NULL, l.lomowner::bigint, false, false FROM pg_catalog.pg_largeobject_metadata l
+UNION ALL
+SELECT 'type', t.oid::bigint, format('%%I.%%I', s.nspname, t.typname), s.oid::bigint, t.typowner::bigint, false, false
+FROM pg_catalog.pg_type t JOIN shown s ON s.oid = t.typnamespace WHERE t.typacl IS NOT NULL
+UNION ALL
+SELECT 'tablespace', t.oid::bigint, quote_ident(t.spcname), NULL, t.spcowner::bigint, false, false
+FROM pg_catalog.pg_tablespace t WHERE t.spcacl IS NOT NULL
+UNION ALL
+SELECT 'language', l.oid::bigint, quote_ident(l.lanname), NULL, l.lanowner::bigint, false, false
+FROM pg_catalog.pg_language l WHERE l.lanacl IS NOT NULL
+UNION ALL
+SELECT 'foreign server', f.oid::bigint, quote_ident(f.srvname), NULL, f.srvowner::bigint, false, false
+FROM pg_catalog.pg_foreign_server f
+UNION ALL
+SELECT 'foreign-data wrapper', w.oid::bigint, quote_ident(w.fdwname), NULL, w.fdwowner::bigint, false, false
+FROM pg_catalog.pg_foreign_data_wrapper w
+UNION ALL
+SELECT 'parameter', p.oid::bigint, p.parname, NULL, 10, false, false FROM pg_catalog.pg_parameter_acl p
+ORDER BY 1, 3;
+
+-- name: grants
+-- Who was granted what on these, and on columns (their number; 0 is the whole): an empty list means the default of the
+-- kind, in which PUBLIC may have something. Grantee 0 is PUBLIC.
+WITH shown AS (
+    SELECT n.oid FROM pg_catalog.pg_namespace n
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+), acl(class, oid, sub, items) AS (
+    SELECT 'relation', c.oid, 0, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))
+    FROM pg_catalog.pg_class c JOIN shown s ON s.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    UNION ALL
+    SELECT 'relation', a.attrelid, a.attnum, a.attacl
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN shown s ON s.oid = c.relnamespace
+    WHERE a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    UNION ALL
+    SELECT 'function', p.oid, 0, coalesce(p.proacl, acldefault('f', p.proowner))
+    FROM pg_catalog.pg_proc p JOIN shown s ON s.oid = p.pronamespace
+    UNION ALL
+    SELECT 'schema', n.oid, 0, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    FROM pg_catalog.pg_namespace n JOIN shown s ON s.oid = n.oid
+    UNION ALL
+    SELECT 'database', d.oid, 0, coalesce(d.datacl, acldefault('d', d.datdba))
+    FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+    UNION ALL
+    SELECT 'large object', l.oid, 0, coalesce(l.lomacl, acldefault('L', l.lomowner)) FROM pg_catalog.pg_largeobject_metadata l
+    UNION ALL
+    SELECT 'type', t.oid, 0, t.typacl FROM pg_catalog.pg_type t JOIN shown s ON s.oid = t.typnamespace
+    UNION ALL
+    SELECT 'tablespace', t.oid, 0, t.spcacl FROM pg_catalog.pg_tablespace t
+    UNION ALL
+    SELECT 'language', l.oid, 0, l.lanacl FROM pg_catalog.pg_language l
+    UNION ALL
+    SELECT 'foreign server', f.oid, 0, coalesce(f.srvacl, acldefault('S', f.srvowner)) FROM pg_catalog.pg_foreign_server f
+    UNION ALL
+    SELECT 'foreign-data wrapper', w.oid, 0, coalesce(w.fdwacl, acldefault('F', w.fdwowner)) FROM pg_catalog.pg_foreign_data_wrapper w
+    UNION ALL
+    SELECT 'parameter', p.oid, 0, p.paracl FROM pg_catalog.pg_parameter_acl p
+)
+SELECT acl.class, acl.oid::bigint, acl.sub::integer, x.grantee::bigint, x.privilege_type, x.is_grantable, x.grantor::bigint
+FROM acl CROSS JOIN LATERAL aclexplode(acl.items) AS x;
+
+-- name: columns
+-- Names and numbers of the columns that were granted by themselves.
+SELECT a.attrelid::bigint, a.attnum::integer, quote_ident(a.attname)
+FROM pg_catalog.pg_attribute a WHERE a.attacl IS NOT NULL AND a.attnum > 0 AND NOT a.attisdropped;
+
+-- name: policies
+-- Row security's permissive policies: for which command (r, a, w, d, or * for all) and roles (0 is everybody).
+SELECT p.polrelid::bigint, p.polcmd::text, p.polroles::bigint[] FROM pg_catalog.pg_policy p WHERE p.polpermissive;
+
+-- name: views
+-- What each view reads: the relation, its column (0: as a whole), whether the view reads as whoever asks it, and whether
+-- rows can be written through it (Postgres' mask: 4 update, 8 insert, 16 delete).
+SELECT DISTINCT v.oid::bigint, d.refobjid::bigint, d.refobjsubid::integer,
+       coalesce((SELECT o.option_value::boolean FROM pg_options_to_table(v.reloptions) AS o
+                 WHERE o.option_name = 'security_invoker'), false),
+       pg_relation_is_updatable(v.oid::regclass, false)
+FROM pg_catalog.pg_class v
+JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+     AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+JOIN pg_catalog.pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE v.relkind IN ('v', 'm');
+
+-- name: definers
+-- Functions that run with their owner's rights: their text, and what a body that was parsed when it was made depends on.
+SELECT p.oid::bigint, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
+       ARRAY(SELECT d.refobjid::bigint FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_proc'::regclass
+             AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'),
+       ARRAY(SELECT d.refobjid::bigint FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_proc'::regclass
+             AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass AND d.deptype = 'n')
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema');

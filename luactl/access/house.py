@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .db import Session, queries, transaction
-from .errors import NotFoundError
-from .tenant.register import FIRST_DEDICATED
+from ..db import Session, queries, transaction
+from ..errors import NotFoundError
+from ..tenant.register import FIRST_DEDICATED
 
 How = Literal["now", "after SET ROLE", "after granting it to itself"]
 

@@ -1,0 +1,147 @@
+"""What somebody who acts as one role may do with an object: by grant, ownership, PUBLIC or a predefined role.
+
+As aclchk.c and acl.c of Postgres decide it. What needs a detour (views, definer functions) is in doors.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .catalog import PUBLIC, Catalog, Key, Read, Right, Thing
+from .graph import Graph, Path, Ways
+
+Rows = Literal["all", "policy", "none", ""]
+WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
+ALL_DATA = ("pg_read_all_data", "pg_write_all_data")
+PREDEFINED = {ALL_DATA[0]: frozenset({"SELECT"}), ALL_DATA[1]: WRITES, "pg_maintain": frozenset({"MAINTAIN"})}
+COMMANDS = {"SELECT": "r", "INSERT": "a", "UPDATE": "w", "DELETE": "d"}
+ON_TABLE = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+OWNED = {"relation": ON_TABLE, "function": ("EXECUTE",), "schema": ("USAGE", "CREATE")}
+"""What an owner can give to itself: the right to grant is never taken from it."""
+WITH_ROWS = ("table", "foreign table")
+
+
+@dataclass(frozen=True)
+class Held:
+    """One way in which somebody holds a right."""
+
+    path: Path
+    """From the role that acts to the one that owns it or was granted it."""
+    via: str
+    """grant, PUBLIC, owner, superuser or a predefined role."""
+    from_login: bool = False
+    """Whether the path begins at the login: somebody it can be grants the right first."""
+
+
+Given = Mapping[Key, Mapping[Right, Held]]
+
+
+@dataclass
+class Acting:
+    """Somebody who acts as one role."""
+
+    catalog: Catalog
+    graph: Graph
+    role: int
+    given: Given = field(default_factory=dict)
+    """Rights that were granted on the way,"""
+    favoured: frozenset[int] = frozenset()
+    """and to whom."""
+    uses: Ways = field(init=False)
+    _held: dict[Key, dict[Right, Held]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find whose rights it has."""
+        self.uses = self.graph.used_by(self.role)
+        names = {self.graph.roles[role].name: path for role, path in self.uses.items()}
+        self.predefined = {name: names[name] for name in PREDEFINED if name in names}
+
+    @property
+    def is_superuser(self) -> bool:
+        """Whether nothing is checked."""
+        return self.graph.roles[self.role].is_superuser
+
+    def near(self) -> set[Key]:
+        """Return the objects on which it may hold a right."""
+        near = self.catalog.near
+        found = set().union(*(near.get(role, ()) for role in (*self.uses, PUBLIC)))
+        found |= self.given.keys()
+        if self.predefined:
+            found.update(self.catalog.of_kind.get("relation", ()))
+            found.update(self.catalog.of_kind.get("schema", ()))
+        return found
+
+    def held(self, key: Key) -> dict[Right, Held]:
+        """Return the rights on an object and the shortest way to each, whether or not it can be named."""
+        if key not in self._held:
+            self._held[key] = self._collect(self.catalog.things[key])
+        return self._held[key]
+
+    def _collect(self, thing: Thing) -> dict[Right, Held]:
+        found: dict[Right, Held] = {}
+        for grant in self.catalog.grants.get(thing.key, ()):
+            if grant.grantee in self.uses:
+                via = "owner" if grant.grantee == thing.owner else "grant"
+                _offer(found, grant.right, Held(self.uses[grant.grantee], via))
+            elif grant.grantee == PUBLIC:
+                _offer(found, grant.right, Held((self.role,), "PUBLIC"))
+        for name, path in self.predefined.items():
+            for privilege in _given(name, thing):
+                _offer(found, (0, privilege), Held(path, name))
+        if not self.favoured.isdisjoint(self.uses):
+            for right, held in self.given.get(thing.key, {}).items():
+                found.setdefault(right, held)
+        return found
+
+    def passes_on(self, thing: Thing) -> Iterator[tuple[Right, Held]]:
+        """Yield what it can grant of an object, to whomever."""
+        if thing.owner in self.uses:
+            for privilege in OWNED.get(thing.key[0], ()):
+                yield (0, privilege), Held(self.uses[thing.owner], "owner")
+        for grant in self.catalog.grants.get(thing.key, ()):
+            if grant.passes_on and grant.grantee in self.uses:
+                yield grant.right, Held(self.uses[grant.grantee], "grant")
+
+    def names(self, thing: Thing) -> Held | None:
+        """Return how it can be named: without USAGE on the schema it cannot."""
+        if thing.schema is None or self.is_superuser:
+            return Held((self.role,), "")
+        return self.held(thing.schema).get((0, "USAGE"))
+
+    def rows(self, thing: Thing, privilege: str) -> Rows:
+        """Return which rows a right on a relation reaches."""
+        if thing.kind not in WITH_ROWS or privilege not in COMMANDS:
+            return ""
+        me = self.graph.roles[self.role]
+        if not thing.rows_secured or me.bypasses_rows or me.is_superuser:
+            return "all"
+        if thing.owner in self.uses and not thing.owner_bound:
+            return "all"
+        wanted = ("*", COMMANDS[privilege])
+        for command, roles in self.catalog.policies.get(thing.key, ()):
+            if command in wanted and (PUBLIC in roles or not roles.isdisjoint(self.uses)):
+                return "policy"
+        return "none"
+
+    def may_read(self, read: Read) -> bool:
+        """Whether a query that names it already may read these columns of a relation."""
+        rights = self.held(read.relation)
+        if self.is_superuser or (0, "SELECT") in rights:
+            return True
+        if not read.columns:
+            return any(privilege == "SELECT" for _, privilege in rights)
+        return all((column, "SELECT") in rights for column in read.columns)
+
+
+def _given(name: str, thing: Thing) -> frozenset[str]:
+    if thing.kind == "schema":
+        return frozenset({"USAGE"}) if name in ALL_DATA else frozenset()
+    return PREDEFINED[name] if thing.key[0] == "relation" else frozenset()
+
+
+def _offer(found: dict[Right, Held], right: Right, held: Held) -> None:
+    known = found.get(right)
+    if known is None or len(held.path) < len(known.path):
+        found[right] = held

@@ -1,0 +1,198 @@
+"""What the catalog says of access at one moment: objects, grants, row security, views, definer functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..db import Session, queries, transaction
+from .graph import Graph, Membership, Role
+
+PUBLIC = 0
+"""The grantee that everybody is."""
+Key = tuple[str, int]
+"""The class of an object (relation, function, schema …) and its oid."""
+Right = tuple[int, str]
+"""A privilege on the whole of an object (0), or on one of its columns (its number)."""
+RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object that can be reached."""
+
+    kind: str
+    key: Key
+    name: str
+    """As it stands in a statement."""
+    schema: Key | None
+    owner: int
+    rows_secured: bool
+    """Whether row level security is on."""
+    owner_bound: bool
+    """Whether it binds the owner too."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Somebody was granted a right."""
+
+    grantee: int
+    right: Right
+    passes_on: bool
+    """Whether it may be passed on."""
+    grantor: int
+
+
+@dataclass(frozen=True)
+class Read:
+    """One relation that a view reads."""
+
+    relation: Key
+    columns: tuple[int, ...]
+    """The columns; none: as a whole."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A view or materialized view: what it reads, and as whom."""
+
+    reads: tuple[Read, ...]
+    as_asker: bool
+    writes: frozenset[str]
+    """Privileges that go through to the one relation below."""
+
+
+@dataclass(frozen=True)
+class Definer:
+    """A function that runs with its owner's rights. What an opaque body does is guessed from the words in it."""
+
+    words: frozenset[str]
+    depends: frozenset[Key]
+    """What a body that was parsed when it was made is bound to; it need not be named again."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The whole of it."""
+
+    graph: Graph
+    memberships: tuple[Membership, ...]
+    things: Mapping[Key, Thing]
+    grants: Mapping[Key, tuple[Grant, ...]]
+    """By object, its columns among them."""
+    columns: Mapping[tuple[Key, int], str]
+    policies: Mapping[Key, tuple[tuple[str, frozenset[int]], ...]]
+    """Permissive policies: the command (r, a, w, d, *), and for whom."""
+    views: Mapping[Key, View]
+    definers: Mapping[Key, Definer]
+
+    @cached_property
+    def near(self) -> dict[int, set[Key]]:
+        """What each role owns or was granted a right on."""
+        found: dict[int, set[Key]] = {}
+        for thing in self.things.values():
+            found.setdefault(thing.owner, set()).add(thing.key)
+        for key, grants in self.grants.items():
+            for grant in grants:
+                found.setdefault(grant.grantee, set()).add(key)
+        return found
+
+    @cached_property
+    def of_kind(self) -> dict[str, tuple[Key, ...]]:
+        """All objects of each class."""
+        found: dict[str, list[Key]] = {}
+        for key in self.things:
+            found.setdefault(key[0], []).append(key)
+        return {name: tuple(keys) for name, keys in found.items()}
+
+    @cached_property
+    def by_word(self) -> dict[str, tuple[Key, ...]]:
+        """Relations and definer functions by the last word of their names."""
+        found: dict[str, list[Key]] = {}
+        for thing in self.things.values():
+            if thing.key[0] == "relation" or thing.key in self.definers:
+                name = thing.name.split("(")[0].rpartition(".")[2].strip('"').lower()
+                found.setdefault(name, []).append(thing.key)
+        return {name: tuple(keys) for name, keys in found.items()}
+
+
+def key_of(kind: str, oid: int) -> Key:
+    """Return the key of an object of a kind."""
+    if kind in RELATIONS:
+        return "relation", oid
+    return kind.removeprefix("definer "), oid
+
+
+def load(session: Session) -> Catalog:
+    """Read the catalog, all of it at one moment."""
+    with transaction(session, snapshot=True) as conn:
+        return read(conn)
+
+
+def read(conn: Any) -> Catalog:
+    """Read the catalog within a transaction, as that sees it."""
+    noun = queries("access")
+    roles = [Role(*row) for row in noun.roles(conn)]
+    memberships = tuple(Membership(*row) for row in noun.memberships(conn))
+    things = [_thing(row) for row in noun.objects(conn)]
+    return Catalog(
+        Graph.of(noun.version(conn), roles, memberships),
+        memberships,
+        {thing.key: thing for thing in things},
+        _grants(noun.grants(conn)),
+        {(("relation", oid), number): name for oid, number, name in noun.columns(conn)},
+        _policies(noun.policies(conn)),
+        _views(noun.views(conn)),
+        {("function", oid): _definer(*rest) for oid, *rest in noun.definers(conn)},
+    )
+
+
+def _thing(row: tuple[Any, ...]) -> Thing:
+    kind, oid, name, schema, owner, secured, bound = row
+    return Thing(kind, key_of(kind, oid), name, schema and ("schema", schema), owner, secured, bound)
+
+
+def _grants(rows: Any) -> dict[Key, tuple[Grant, ...]]:
+    found: dict[Key, list[Grant]] = {}
+    for kind, oid, column, grantee, privilege, passes_on, grantor in rows:
+        found.setdefault((kind, oid), []).append(Grant(grantee, (column, privilege), passes_on, grantor))
+    return {key: tuple(grants) for key, grants in found.items()}
+
+
+def _policies(rows: Any) -> dict[Key, tuple[tuple[str, frozenset[int]], ...]]:
+    found: dict[Key, list[tuple[str, frozenset[int]]]] = {}
+    for oid, command, roles in rows:
+        found.setdefault(("relation", oid), []).append((command, frozenset(roles)))
+    return {key: tuple(policies) for key, policies in found.items()}
+
+
+_THROUGH = {4: "UPDATE", 8: "INSERT", 16: "DELETE"}
+
+
+def _views(rows: Any) -> dict[Key, View]:
+    reads: dict[int, dict[int, list[int]]] = {}
+    how: dict[int, tuple[bool, int]] = {}
+    for view, relation, column, as_asker, mask in rows:
+        reads.setdefault(view, {}).setdefault(relation, []).append(column)
+        how[view] = (as_asker, mask)
+    return {
+        ("relation", view): View(
+            tuple(
+                Read(("relation", oid), tuple(sorted(n for n in columns if n)))
+                for oid, columns in found.items()
+            ),
+            how[view][0],
+            frozenset(name for bit, name in _THROUGH.items() if how[view][1] & bit),
+        )
+        for view, found in reads.items()
+    }
+
+
+def _definer(source: str, relations: list[int], functions: list[int]) -> Definer:
+    bound = [("relation", oid) for oid in relations] + [("function", oid) for oid in functions]
+    return Definer(frozenset(_WORD.findall(source.lower())), frozenset(bound))

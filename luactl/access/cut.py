@@ -1,0 +1,125 @@
+"""The REVOKE that cuts a way, and what roles and grants look like after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from .catalog import PUBLIC, Catalog, Grant, Key, Right, Thing
+from .graph import Graph, Membership
+from .way import Way
+
+WORDS = {
+    "table": "TABLE", "view": "TABLE", "materialized view": "TABLE", "foreign table": "TABLE",
+    "sequence": "SEQUENCE", "function": "ROUTINE", "definer function": "ROUTINE", "schema": "SCHEMA",
+    "database": "DATABASE", "large object": "LARGE OBJECT", "type": "TYPE", "tablespace": "TABLESPACE",
+    "language": "LANGUAGE", "foreign server": "FOREIGN SERVER", "parameter": "PARAMETER",
+    "foreign-data wrapper": "FOREIGN DATA WRAPPER",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What ends one way; there may be others."""
+
+    statements: tuple[str, ...]
+    """SQL, to be read and run by a person with the right to it."""
+    after: Catalog | None
+    """What the catalog says then; None where that is not foreseen: an owner, an attribute."""
+
+
+def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
+    """Return what cuts ways that share a path: as near to the login as possible, so that others lose least."""
+    some = list(ways)
+    way = some[0]
+    if len(way.path) > 1:
+        return _membership(catalog, way.path[0], way.path[1])
+    if way.via == "superuser":
+        return _attribute(catalog, way.path[0], "NOSUPERUSER")
+    if way.through is not None:
+        function = way.through[0] == "function"
+        return _grants(catalog, way.through, way.path[0], {"EXECUTE"} if function else _names(some))
+    if way.via == "owner":
+        return Cut((f"ALTER {WORDS[_of(catalog, way).kind]} {_of(catalog, way).name} OWNER TO …",), None)
+    return _grants(catalog, way.key, PUBLIC if way.via == "PUBLIC" else way.path[0], _names(some))
+
+
+def _names(ways: Iterable[Way]) -> set[str]:
+    return {way.right[1] for way in ways}
+
+
+def _of(catalog: Catalog, way: Way) -> Thing:
+    return catalog.things[way.key]
+
+
+def _role(catalog: Catalog, oid: int) -> Composable:
+    return SQL("PUBLIC") if oid == PUBLIC else Identifier(catalog.graph.roles[oid].name)
+
+
+def _attribute(catalog: Catalog, role: int, option: str) -> Cut:
+    return Cut((SQL("ALTER ROLE {} {}").format(_role(catalog, role), SQL(option)).as_string(),), None)
+
+
+def _membership(catalog: Catalog, member: int, role: int) -> Cut:
+    given = [one for one in catalog.memberships if (one.member, one.role) == (member, role)]
+    if not given:  # up to 15 CREATEROLE is enough, without any membership
+        return _attribute(catalog, member, "NOCREATEROLE")
+    gone = set(_and_what_hangs_on_it(catalog.memberships, given))
+    statements = []
+    for one in given:
+        text = SQL("REVOKE {} FROM {}").format(_role(catalog, role), _role(catalog, member))
+        if not catalog.graph.is_old and one.grantor:
+            text += SQL(" GRANTED BY {}").format(_role(catalog, one.grantor))
+        statements.append((text + SQL(" CASCADE" if len(gone) > len(given) else "")).as_string())
+    left = tuple(one for one in catalog.memberships if one not in gone)
+    graph = Graph.of(catalog.graph.version, catalog.graph.roles.values(), left)
+    return Cut(tuple(statements), replace(catalog, graph=graph, memberships=left))
+
+
+def _and_what_hangs_on_it(all_: Iterable[Membership], first: list[Membership]) -> Iterator[Membership]:
+    """Yield memberships, and those that their members granted on the strength of them."""
+    every, queue = list(all_), list(first)
+    seen = set(queue)
+    while queue:
+        one = queue.pop()
+        yield one
+        more = [x for x in every if (x.role, x.grantor) == (one.role, one.member) and x not in seen]
+        seen.update(more)
+        queue += more if one.administers else []
+
+
+def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
+    """Take privileges from a grantee, whoever granted them; from PUBLIC where it has them from there."""
+    held, thing = catalog.grants.get(key, ()), catalog.things[key]
+    mine = [one for one in held if one.grantee == grantee and one.right[1] in names]
+    mine = mine or [one for one in held if one.grantee == PUBLIC and one.right[1] in names]
+    gone = set(_and_what_was_passed_on(held, mine))
+    cascade = " CASCADE" if len(gone) > len(mine) else ""
+    statements = []
+    for grantor in sorted({one.grantor for one in mine}):
+        rights = {one.right for one in mine if one.grantor == grantor}
+        privileges = ", ".join(sorted(_spelt(catalog, key, right) for right in rights))
+        name = _role(catalog, mine[0].grantee).as_string()
+        text = f"REVOKE {privileges} ON {WORDS[thing.kind]} {thing.name} FROM {name}{cascade}"
+        as_grantor = f"SET ROLE {_role(catalog, grantor).as_string()}; {text}; RESET ROLE"
+        statements.append(text if grantor == thing.owner else as_grantor)
+    left = tuple(one for one in held if one not in gone)
+    return Cut(tuple(statements), replace(catalog, grants={**catalog.grants, key: left}))
+
+
+def _and_what_was_passed_on(all_: Iterable[Grant], first: list[Grant]) -> Iterator[Grant]:
+    every, queue = list(all_), list(first)
+    seen = set(queue)
+    while queue:
+        one = queue.pop()
+        yield one
+        more = [x for x in every if (x.grantor, x.right) == (one.grantee, one.right) and x not in seen]
+        seen.update(more)
+        queue += more if one.passes_on else []
+
+
+def _spelt(catalog: Catalog, key: Key, right: Right) -> str:
+    column, privilege = right
+    return f"{privilege} ({catalog.columns[key, column]})" if column else privilege

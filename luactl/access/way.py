@@ -1,0 +1,166 @@
+"""The shortest way of a login to each right on each object, over everything it can act as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+from .acting import OWNED, Acting, Given, Held, Rows
+from .catalog import Catalog, Key, Right, Thing
+from .doors import As, doors
+from .graph import Graph, Path, State
+
+How = Literal["now", "after SET ROLE", "after granting it to itself"]
+HOWS: tuple[How, ...] = ("now", "after SET ROLE", "after granting it to itself")
+GRANTED = 2
+"""The effort of whoever has to grant first."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one login comes to one right."""
+
+    key: Key
+    right: Right
+    effort: int
+    """An index of HOWS."""
+    path: Path
+    """The roles on the way, from the login on."""
+    via: str
+    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function that it leads through."""
+    rows: Rows
+    through: Key | None = None
+    """The view, copy or function."""
+
+    @property
+    def how(self) -> How:
+        """What has to be done first."""
+        return HOWS[self.effort]
+
+    @property
+    def cost(self) -> tuple[bool, int, bool, int, Path]:
+        """What makes a way worse: no rows at its end, effort, a detour, length."""
+        return self.rows == "none", self.effort, self.through is not None, len(self.path), self.path
+
+
+@dataclass
+class Ways:
+    """The ways of logins, over one catalog."""
+
+    catalog: Catalog
+    _acting: dict[int, Acting] = field(default_factory=dict)
+
+    def acting(self, role: int) -> Acting:
+        """Return somebody who acts as a role, in the roles and grants as they are."""
+        if role not in self._acting:
+            self._acting[role] = Acting(self.catalog, self.catalog.graph, role)
+        return self._acting[role]
+
+    def superuser(self, login: int) -> State | None:
+        """Return the easiest way to act as a superuser."""
+        roles = self.catalog.graph.roles
+        return next((one for one in self.catalog.graph.states(login) if roles[one.role].is_superuser), None)
+
+    def of(self, login: int, keys: Iterable[Key] | None = None) -> dict[tuple[Key, Right], Way]:
+        """Return the shortest way to every right on some objects, or on all that it comes near to."""
+        best: dict[tuple[Key, Right], Way] = {}
+        wanted = None if keys is None else set(keys)
+        for way in self.every(login, wanted):
+            known = best.get((way.key, way.right))
+            if known is None or way.cost < known.cost:
+                best[way.key, way.right] = way
+        return best
+
+    def every(self, login: int, wanted: set[Key] | None = None) -> Iterator[Way]:
+        """Yield every way of a login to every right, not only the shortest."""
+        for state in self.catalog.graph.states(login):
+            yield from self._of_state(state, self.acting(state.role), self.acting, wanted)
+        graph = self.catalog.graph
+        later = graph.after_grants(login)
+        given = granted(self.catalog, later, login)
+        if not given and later is graph:
+            return
+        becomes = later.becomes(login)
+        for target in (role for role in becomes if role == login or graph.roles[role].bypasses_rows):
+            as_ = self._world(later.enriched(login, target), given, frozenset({login, target}))
+            for path in becomes.values():
+                yield from self._of_state(State(GRANTED, path), as_(path[-1]), as_, wanted)
+
+    def _world(self, graph: Graph, given: Given, favoured: frozenset[int]) -> As:
+        """Return who acts, once everything was granted to a login, or to one who sees all rows besides.
+
+        Anybody else whom it can be gains no more by a grant than the login itself.
+        """
+
+        @cache
+        def acting(role: int) -> Acting:
+            return Acting(self.catalog, graph, role, given, favoured)
+
+        return acting
+
+    def _of_state(self, state: State, acting: Acting, as_: As, wanted: set[Key] | None) -> Iterator[Way]:
+        if acting.is_superuser:
+            yield from self._everything(state, self.catalog.things if wanted is None else wanted)
+            return
+        for key in acting.near() if wanted is None else wanted:
+            yield from self._direct(state, acting, self.catalog.things[key])
+        yield from self._around(state, acting, as_, wanted)
+
+    def _everything(self, state: State, keys: Iterable[Key]) -> Iterator[Way]:
+        for key in keys:
+            thing = self.catalog.things[key]
+            acting = self.acting(state.role)
+            for privilege in OWNED.get(key[0], ("ALL",)):
+                rows = acting.rows(thing, privilege)
+                yield Way(key, (0, privilege), state.effort, state.path, "superuser", rows)
+
+    def _direct(self, state: State, acting: Acting, thing: Thing) -> Iterator[Way]:
+        if not acting.names(thing):
+            return
+        for right, held in acting.held(thing.key).items():
+            rows = acting.rows(thing, right[1])
+            yield Way(thing.key, right, state.effort, _joined(state, held), held.via, rows)
+
+    def _around(self, state: State, acting: Acting, as_: As, wanted: set[Key] | None) -> Iterator[Way]:
+        """Yield what it reaches through views, copies and definer functions that it may use."""
+        for key in (*self.catalog.views, *self.catalog.definers):
+            thing = self.catalog.things.get(key)
+            if thing is None or not acting.names(thing):
+                continue
+            for door in doors(acting, as_, key):
+                opened = _opened(acting, thing, door.needs)
+                if opened and (wanted is None or door.relation in wanted):
+                    path = _joined(state, opened)
+                    yield Way(door.relation, door.right, state.effort, path, door.via, door.rows, key)
+
+
+def _joined(state: State, held: Held) -> Path:
+    return held.path if held.from_login else state.path + held.path[1:]
+
+
+def _opened(acting: Acting, thing: Thing, needs: str) -> Held | None:
+    """Return how it may use a view or function; a column of a view is enough."""
+    fits = [one for (_, privilege), one in acting.held(thing.key).items() if privilege == needs]
+    return min(fits, key=lambda one: len(one.path), default=None)
+
+
+def granted(catalog: Catalog, graph: Graph, login: int) -> dict[Key, dict[Right, Held]]:
+    """Return the rights that a login can have granted to whomever it can be: by its owners' and grantors' rights.
+
+    To use them is another matter: what can be named grows with what is granted, so it goes round until nothing comes.
+    """
+    given: dict[Key, dict[Right, Held]] = {}
+    came = True
+    while came:
+        came = False
+        for path in graph.becomes(login).values():
+            acting = Acting(catalog, graph, path[-1], given, frozenset({login}))
+            for key in acting.near():
+                thing = catalog.things[key]
+                for right, held in acting.passes_on(thing) if acting.names(thing) else ():
+                    if right not in given.setdefault(key, {}):
+                        given[key][right] = Held(path + held.path[1:], held.via, from_login=True)
+                        came = True
+    return given
