@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from .app import group
 from .context import session
 from .options import AnyTenant
@@ -18,6 +22,40 @@ COLUMNS = (
     ("how", "HOW"),
     ("path", "PATH"),
 )
+REACHES = (
+    ("object", "OBJECT"),
+    ("rights", "RIGHTS"),
+    ("how", "HOW"),
+    ("via", "VIA"),
+    ("rows", "ROWS"),
+    ("path", "PATH"),
+    ("cut", "CUT BY"),
+)
+WHO = (("login", "LOGIN"), *REACHES[:-1], ("enters", "GETS IN"), ("last_seen", "LAST SEEN"), REACHES[-1])
+EXPLAINED = (
+    ("login", "LOGIN"),
+    ("object", "OBJECT"),
+    ("rights", "LOSES"),
+    ("still", "STILL REACHED"),
+    ("cut", "CUT BY"),
+)
+Object = Annotated[
+    str,
+    typer.Argument(
+        metavar="OBJECT",
+        help="A table, view or sequence as schema.name, a function, or kind:name for others.",
+    ),
+]
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="A login of the server.")]
+Explain = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="LOGIN",
+        help="What cutting this login's ways takes from anybody.",
+        show_default=False,
+    ),
+]
 
 
 @app.command("list")
@@ -32,3 +70,38 @@ def list_(tenant: AnyTenant = None) -> None:
 
     with session("access list") as s:
         show(access.list_(s, tenant), COLUMNS)
+
+
+@app.command("who")
+def who(object_: Object, explain: Explain = None) -> None:
+    """Show every login that reaches an object, by the shortest way, and the REVOKE that cuts it.
+
+    Ways lead over roles (now, after SET ROLE, after granting something to itself), ownership, PUBLIC,
+    predefined roles, views, copies and definer functions.
+
+    Examples:
+        luactl access who crm.contact
+        luactl access who schema:vault -o json
+        luactl access who crm.contact --explain anna
+    """
+    from luactl import access
+
+    with session("access who") as s:
+        if explain is None:
+            show(access.who(s, object_), WHO)
+        else:
+            show(access.explain(s, object_, explain), EXPLAINED)
+
+
+@app.command("what")
+def what(login: Login) -> None:
+    """Show everything that a login reaches, by the shortest way, and the REVOKE that cuts it.
+
+    Examples:
+        luactl access what anna
+        luactl access what anna -o csv
+    """
+    from luactl import access
+
+    with session("access what") as s:
+        show(access.what(s, login), REACHES)

@@ -1,7 +1,7 @@
 """Random roles, grants, views and functions, and what a login really gets at when it tries everything.
 
-The attempts know nothing of catalogs or rules: a login tries each query as itself, after every SET ROLE that is let
-through, and after every GRANT that is let through.
+The attempts know nothing of catalogs or rules: a login tries each query as itself, after every SET ROLE that
+is let through, and after every GRANT that is let through.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ DECLARE
     done text[];
     found jsonb := '{{}}';
 BEGIN
-    -- 0: as oneself; 1: as everybody whom SET ROLE lets one be; 2: after every grant to oneself that is let through;
-    -- 3: the same, with every grant to one who sees all rows besides, each in a world of its own.
+    -- 0: as oneself; 1: as everybody whom SET ROLE lets one be; 2: after every grant to oneself that is let
+    -- through; 3: the same, with every grant to one who sees all rows besides, each in a world of its own.
     FOR level IN 0 .. 3 LOOP
         FOREACH target IN ARRAY CASE level WHEN 3 THEN targets ELSE ARRAY[me] END LOOP
             CONTINUE WHEN level = 3 AND target = ANY (tried);
@@ -56,12 +56,14 @@ BEGIN
                         EXCEPTION WHEN OTHERS THEN
                             CONTINUE;
                         END;
-                        IF level = 2 AND state <> 'none' AND (SELECT rolbypassrls FROM pg_roles WHERE rolname = state) THEN
+                        IF level = 2 AND (SELECT rolbypassrls FROM pg_roles WHERE rolname = state) THEN
                             targets := targets || state;
                         END IF;
                         FOR change IN SELECT format(c, t) FROM unnest(changes) AS c
-                                      CROSS JOIN unnest(ARRAY[me, nullif(target, me)]) AS t WHERE t IS NOT NULL LOOP
-                            CONTINUE WHEN state || change = ANY (done);  -- let through may mean: with a warning, nothing
+                                      CROSS JOIN unnest(ARRAY[me, nullif(target, me)]) AS t
+                                      WHERE t IS NOT NULL LOOP
+                            -- What is let through may still have done nothing, with a warning.
+                            CONTINUE WHEN state || change = ANY (done);
                             BEGIN
                                 EXECUTE change;
                                 done := done || (state || change);
@@ -90,7 +92,7 @@ BEGIN
                             CONTINUE WHEN rows IS NULL;
                         END;
                         IF NOT found ? probe.key THEN
-                            found := found || jsonb_build_object(probe.key, jsonb_build_object('level', level));
+                            found := jsonb_set(found, ARRAY[probe.key], jsonb_build_object('level', level));
                         END IF;
                         IF rows > 0 THEN
                             found := jsonb_set(found, ARRAY[probe.key, 'seen'], to_jsonb(level));
@@ -137,7 +139,7 @@ def _got(level: int, seen: int | None = None) -> Got:
 
 @dataclass
 class World:
-    """A random world on a database: three schemas, tables, views, copies and functions, and roles in a tangle."""
+    """A random world on a database: schemas, tables, views, copies and functions, and roles in a tangle."""
 
     admin: Connection
     seed: int
@@ -267,7 +269,7 @@ class World:
                 self.run(f"GRANT EXECUTE ON FUNCTION {function} TO {self._role()}")
 
     def probes(self) -> dict[str, str]:
-        """Return each query that is tried, by what it tries. A table's ctid needs the right on the whole of it."""
+        """Return each query that is tried, by what it tries. A table's ctid needs the right on the whole."""
         found = {f"{name} SELECT": f"SELECT count(ctid) FROM {name}" for name in self.tables}
         found |= {f"{name}.a SELECT": f"SELECT count(a) FROM {name}" for name in self.tables}
         found |= {f"{name} {verb}": _writing(verb, name) for name in self.tables for verb in WRITES}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from conftest import Connection, TestServer
 from support_attempt import Got, World, worlds
 
@@ -23,12 +22,13 @@ def told(catalog: Catalog, world: World, role: str) -> dict[str, Got]:
         fits = ways.get(name, [])
         seen = min((way.effort for way in fits if way.rows != "none"), default=None)
         if fits and not (name.endswith("INSERT") and seen is None):
-            found[name] = Got(seen or 0 if name.endswith("INSERT") else min(way.effort for way in fits), seen)
+            first = min(way.effort for way in fits)
+            found[name] = Got(seen if name.endswith("INSERT") and seen is not None else first, seen)
     return found
 
 
 def _queries(catalog: Catalog, way: Way) -> list[str]:
-    """Return which of the queries a way answers: its table's, its column's, or that of what it leads through."""
+    """Return which queries a way answers: its table's, its column's, or that of what it leads through."""
     thing = catalog.things[way.key]
     if way.through is not None:
         through = catalog.things[way.through]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .effective import Access, Loss, explain, what, who
 from .house import Reach, list_
 
-__all__ = ["Reach", "list_"]
+__all__ = ["Access", "Loss", "Reach", "explain", "list_", "what", "who"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from .catalog import PUBLIC, Catalog, Key, Read, Right, Thing
@@ -66,8 +67,9 @@ class Acting:
     def near(self) -> set[Key]:
         """Return the objects on which it may hold a right."""
         near = self.catalog.near
-        found = set().union(*(near.get(role, ()) for role in (*self.uses, PUBLIC)))
-        found |= self.given.keys()
+        found = set(self.catalog.for_all).union(*(near.get(role, ()) for role in self.uses))
+        if not self.favoured.isdisjoint(self.uses):
+            found |= self.given.keys()
         if self.predefined:
             found.update(self.catalog.of_kind.get("relation", ()))
             found.update(self.catalog.of_kind.get("schema", ()))
@@ -94,6 +96,29 @@ class Acting:
             for right, held in self.given.get(thing.key, {}).items():
                 found.setdefault(right, held)
         return found
+
+    def can_pass_on(self) -> set[Key]:
+        """Return the objects of which it can grant something."""
+        held = self.catalog.passed_on
+        return set().union(*(held.get(role, ()) for role in self.uses))
+
+    @cached_property
+    def direct(self) -> tuple[tuple[Key, Right, Held, Rows], ...]:
+        """All that it holds and can name."""
+        return tuple(one for key in self.near() for one in self.of(key))
+
+    @cached_property
+    def doors(self) -> tuple[Key, ...]:
+        """The views and definer functions on which it holds something, and which it can name."""
+        near = self.catalog.doors & self.near()
+        return tuple(sorted(key for key in near if self.names(self.catalog.things[key])))
+
+    def of(self, key: Key) -> Iterator[tuple[Key, Right, Held, Rows]]:
+        """Yield what it holds on one object, if it can name it."""
+        thing = self.catalog.things[key]
+        if self.names(thing):
+            for right, held in self.held(key).items():
+                yield key, right, held, self.rows(thing, right[1])
 
     def passes_on(self, thing: Thing) -> Iterator[tuple[Right, Held]]:
         """Yield what it can grant of an object, to whomever."""

@@ -17,6 +17,8 @@ Key = tuple[str, int]
 """The class of an object (relation, function, schema …) and its oid."""
 Right = tuple[int, str]
 """A privilege on the whole of an object (0), or on one of its columns (its number)."""
+HARMLESS = ("function", "type", "language")
+"""Kinds of which everybody has plenty, and which reach no data by themselves."""
 RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 _WORD = re.compile(r"\w+")
 
@@ -69,11 +71,11 @@ class View:
 
 @dataclass(frozen=True)
 class Definer:
-    """A function that runs with its owner's rights. What an opaque body does is guessed from the words in it."""
+    """A function that runs with its owner's rights. What an opaque body does is guessed from its words."""
 
     words: frozenset[str]
     depends: frozenset[Key]
-    """What a body that was parsed when it was made is bound to; it need not be named again."""
+    """What a body that was parsed when it was made is bound to: it needs no name again."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,34 @@ class Catalog:
     definers: Mapping[Key, Definer]
 
     @cached_property
+    def for_all(self) -> frozenset[Key]:
+        """What PUBLIC has, without what reaches no data by itself."""
+        granted = {key for key, grants in self.grants.items() if any(one.grantee == PUBLIC for one in grants)}
+        return frozenset(key for key in granted if self.things[key].kind not in HARMLESS)
+
+    @cached_property
+    def behind_doors(self) -> frozenset[int]:
+        """Owners of views and definer functions, as whom these read."""
+        return frozenset(self.things[key].owner for key in self.doors)
+
+    @cached_property
+    def doors(self) -> frozenset[Key]:
+        """Views, copies and definer functions."""
+        return frozenset(key for key in (*self.views, *self.definers) if key in self.things)
+
+    @cached_property
+    def passed_on(self) -> dict[int, set[Key]]:
+        """What each role can grant: as owner, or with the option."""
+        found: dict[int, set[Key]] = {}
+        for thing in self.things.values():
+            found.setdefault(thing.owner, set()).add(thing.key)
+        for key, grants in self.grants.items():
+            for grant in grants:
+                if grant.passes_on:
+                    found.setdefault(grant.grantee, set()).add(key)
+        return found
+
+    @cached_property
     def near(self) -> dict[int, set[Key]]:
         """What each role owns or was granted a right on."""
         found: dict[int, set[Key]] = {}
@@ -99,7 +129,8 @@ class Catalog:
             found.setdefault(thing.owner, set()).add(thing.key)
         for key, grants in self.grants.items():
             for grant in grants:
-                found.setdefault(grant.grantee, set()).add(key)
+                if grant.grantee != PUBLIC:
+                    found.setdefault(grant.grantee, set()).add(key)
         return found
 
     @cached_property

@@ -31,7 +31,7 @@ class Cut:
 
 
 def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
-    """Return what cuts ways that share a path: as near to the login as possible, so that others lose least."""
+    """Return what cuts ways that share a path: as near to the login as can be, so that others lose least."""
     some = list(ways)
     way = some[0]
     if len(way.path) > 1:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
-from typing import Literal
 
 from ..db import Session
 from ..errors import NotFoundError, UsageError
-from .catalog import RELATIONS, Catalog, Key, Right, Thing, load
-from .cut import Cut, cut
+from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, load
+from .cut import cut
+from .entrance import Entrance, entrances
 from .graph import Role
 from .way import How, Way, Ways
-
-Through = Literal["relation", "function", "schema", "database"]
-NOT_LISTED = ("function", "type", "language")
-"""Kinds that a login's list leaves out where it has them as everybody has: they reach no data by themselves."""
 
 
 @dataclass(frozen=True)
@@ -26,42 +23,39 @@ class Access:
     login: str
     kind: str
     object: str
-    """As it stands in a statement; a column with its table."""
+    """As it stands in a statement; columns that were granted by themselves in parentheses after it."""
     rights: str
     """Privileges, in alphabetical order."""
     how: How
     """At once, only after SET ROLE, or only after it granted something to itself."""
     via: str
-    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function that it leads through."""
+    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function on the way."""
     rows: str
     """all, those of a policy, none; empty where there are no rows."""
     path: str
     """The roles on the way, from the login on."""
     cut: str
     """The statements that cut this way; there may be others."""
+    enters: str
+    """The rules of pg_hba.conf that decide whether and from where it gets in; `no: why`; `unknown: why`."""
+    last_seen: datetime | None
+    """When the ledger or the logs last saw the login; None: unknown."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What a cut would take from somebody, besides what it is meant for."""
+    """What one cut takes from somebody, or makes them reach in another way."""
 
+    cut: str
+    """The statements."""
     login: str
     object: str
     rights: str
     still: str
-    """How it is reached afterwards all the same; empty when it is not."""
+    """How it is reached all the same; empty when no more; `unknown` where the catalog does not tell."""
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """One cut, and what it breaks."""
-
-    cut: tuple[str, ...]
-    foreseen: bool
-    """False for what cannot be foreseen from the catalog: another owner, an attribute."""
-    ends: bool
-    """Whether the login reaches the object no more by these rights; False where another way is left."""
-    losses: tuple[Loss, ...]
+UNKNOWN = "unknown: another owner or attribute changes more than grants"
 
 
 def find(catalog: Catalog, name: str) -> Thing:
@@ -70,18 +64,19 @@ def find(catalog: Catalog, name: str) -> Thing:
     Raises NotFoundError for what is not there, UsageError for a name of several.
     """
     kind, colon, rest = name.partition(":")
+    wanted = rest if colon else name
     fits = [
-        one for one in catalog.things.values()
-        if (one.name == name and one.kind in RELATIONS)
-        or one.name.split("(")[0] == (rest if colon else name) and one.kind.endswith(kind if colon else "function")
-        or (colon and one.name == rest and one.kind.endswith(kind))
-    ]  # fmt: skip
+        one
+        for one in catalog.things.values()
+        if wanted in (one.name, one.name.split("(")[0])
+        and (one.kind.endswith(kind) if colon else one.kind in RELATIONS or one.key[0] == "function")
+    ]
     if not fits:
-        close = get_close_matches(name, [one.name for one in catalog.things.values()], 1)
+        close = get_close_matches(name, [_asked(one) for one in catalog.things.values()], 1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise NotFoundError(
             f"there is no object {name!r}",
-            hint=f"{meant}say schema.name, schema:name, database:name or sequence and so on before a colon",
+            hint=f"{meant}a relation is schema.name, anything else kind:name, as in schema:crm",
         )
     if len(fits) > 1:
         raise UsageError(
@@ -90,8 +85,21 @@ def find(catalog: Catalog, name: str) -> Thing:
     return fits[0]
 
 
+def _asked(thing: Thing) -> str:
+    """Return how an object is asked for."""
+    plain = thing.kind in RELATIONS or thing.key[0] == "function"
+    return thing.name if plain else f"{thing.kind}:{thing.name}"
+
+
 def _logins(catalog: Catalog) -> list[Role]:
     return sorted((one for one in catalog.graph.roles.values() if one.logs_in), key=lambda one: one.name)
+
+
+def _login(catalog: Catalog, name: str) -> Role:
+    found = next((one for one in _logins(catalog) if one.name == name), None)
+    if found is None:
+        raise NotFoundError(f"there is no login {name!r}", hint="`luactl access list` shows them")
+    return found
 
 
 def who(session: Session, name: str) -> tuple[Access, ...]:
@@ -101,101 +109,115 @@ def who(session: Session, name: str) -> tuple[Access, ...]:
     """
     catalog = load(session)
     ways, key = Ways(catalog), find(catalog, name).key
-    found = [row for login in _logins(catalog) for row in _rows(catalog, login, ways.of(login.oid, {key}))]
+    entered = entrances(session, catalog.graph)
+    found = [
+        row for login in _logins(catalog)
+        for row in _rows(catalog, login, ways.of(login.oid, {key}), entered[login.oid])
+    ]  # fmt: skip
     return tuple(sorted(found, key=lambda row: (row.login, row.object, row.how, row.rights)))
 
 
 def what(session: Session, login: str) -> tuple[Access, ...]:
     """Return everything that a login reaches. Raises NotFoundError for a login that is not there."""
     catalog = load(session)
-    role = next((one for one in _logins(catalog) if one.name == login), None)
-    if role is None:
-        raise NotFoundError(f"there is no login {login!r}", hint="`luactl access list` shows them")
+    role = _login(catalog, login)
+    entered = entrances(session, catalog.graph)[role.oid]
     best = Ways(catalog).of(role.oid)
-    told = {at: way for at, way in best.items() if _is_told(catalog.things[way.key], way)}
-    return tuple(sorted(_rows(catalog, role, told), key=lambda row: (row.kind, row.object, row.rights)))
+    told = {at: way for at, way in best.items() if _is_told(catalog, way)}
+    rows = _rows(catalog, role, told, entered)
+    return tuple(sorted(rows, key=lambda row: (row.kind, row.object, row.rights)))
 
 
-def _is_told(thing: Thing, way: Way) -> bool:
-    return thing.kind not in NOT_LISTED or way.via not in ("PUBLIC", "superuser")
+def _is_told(catalog: Catalog, way: Way) -> bool:
+    """Leave out what everybody has, or who may do everything, and what reaches no data by itself."""
+    kind = catalog.things[way.key].kind
+    return way.via not in ("PUBLIC", "superuser") or kind not in HARMLESS
 
 
-def _rows(catalog: Catalog, login: Role, best: Mapping[tuple[Key, Right], Way]) -> Iterator[Access]:
-    for ways in _alike(best.values()):
+def _rows(
+    catalog: Catalog, login: Role, best: Mapping[tuple[Key, Right], Way], entered: Entrance
+) -> Iterator[Access]:
+    for ways in _alike(best):
         way = ways[0]
         yield Access(
             login.name,
-            "column" if way.right[0] else catalog.things[way.key].kind,
-            _name(catalog, way),
-            ", ".join(sorted(one.right[1] for one in ways)),
+            catalog.things[way.key].kind,
+            _name(catalog, ways),
+            _rights(ways),
             way.how,
             way.via,
             way.rows,
-            " > ".join(catalog.graph.roles[role].name for role in way.path),
+            _path(catalog, way),
             "; ".join(cut(catalog, ways).statements),
+            entered.enters,
+            entered.last_seen,
         )
 
 
-def _alike(ways: Iterable[Way]) -> list[list[Way]]:
-    """Put together the rights on the same object that are reached in the same way."""
+def _alike(best: Mapping[tuple[Key, Right], Way]) -> list[list[Way]]:
+    """Put together what is reached in the same way; columns only where the whole is not reached as easily."""
+    alike: dict[tuple[Key, str, tuple[object, ...]], list[Way]] = {}
+    for (key, (column, name)), way in best.items():
+        whole = best.get((key, (0, name))) if column else None
+        if whole is None or way.cost < whole.cost:
+            how: tuple[object, ...] = (bool(column), way.effort, way.path, way.via, way.rows, way.through)
+            alike.setdefault((key, name, how), []).append(way)
     found: dict[tuple[object, ...], list[Way]] = {}
-    for way in ways:
-        at = (way.key, way.right[0], way.effort, way.path, way.via, way.rows, way.through)
-        found.setdefault(at, []).append(way)
+    for (key, _privilege, same), ways in alike.items():
+        numbers = tuple(sorted(way.right[0] for way in ways))
+        found.setdefault((key, same, numbers), []).extend(ways)
     return list(found.values())
 
 
-def _name(catalog: Catalog, way: Way) -> str:
-    name, column = catalog.things[way.key].name, way.right[0]
-    return f"{name}.{catalog.columns[way.key, column]}" if column else name
+def _name(catalog: Catalog, ways: Iterable[Way]) -> str:
+    some = list(ways)
+    name = catalog.things[some[0].key].name
+    columns = sorted({catalog.columns[way.key, way.right[0]] for way in some if way.right[0]})
+    return f"{name} ({', '.join(columns)})" if columns else name
 
 
-def explain(session: Session, name: str, login: str) -> tuple[Explanation, ...]:
-    """Return what cutting each way of a login to an object would take from anybody, and whether that ends it.
+def _rights(ways: Iterable[Way]) -> str:
+    return ", ".join(sorted({way.right[1] for way in ways}))
+
+
+def _path(catalog: Catalog, way: Way) -> str:
+    return " > ".join(catalog.graph.roles[role].name for role in way.path)
+
+
+def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
+    """Return what cutting each way of a login to an object takes from anybody, that login first.
 
     Raises NotFoundError and UsageError as `find` does.
     """
     catalog = load(session)
     key = find(catalog, name).key
-    role = next((one for one in _logins(catalog) if one.name == login), None)
-    if role is None:
-        raise NotFoundError(f"there is no login {login!r}", hint="`luactl access list` shows them")
-    ways = _alike(Ways(catalog).of(role.oid, {key}).values())
-    return tuple(_explained(catalog, role, some) for some in ways)
+    role = _login(catalog, login)
+    found: dict[str, list[Loss]] = {}
+    for ways in _alike(Ways(catalog).of(role.oid, {key})):
+        made = cut(catalog, ways)
+        text = "; ".join(made.statements)
+        if made.after is None:
+            found[text] = [Loss(text, login, _name(catalog, ways), _rights(ways), UNKNOWN)]
+        elif text not in found:
+            losses = _losses(text, catalog, made.after)
+            found[text] = sorted(losses, key=lambda one: (one.login != login, one.login, one.object))
+    return tuple(loss for losses in found.values() for loss in losses)
 
 
-def _explained(catalog: Catalog, role: Role, ways: list[Way]) -> Explanation:
-    made = cut(catalog, ways)
-    if made.after is None:
-        return Explanation(made.statements, False, False, ())
-    losses = tuple(_losses(catalog, made))
-    meant = {(role.name, _name(catalog, way)) for way in ways}
-    left = [loss for loss in losses if (loss.login, loss.object) in meant and loss.still]
-    return Explanation(made.statements, True, not left, losses)
-
-
-def _losses(catalog: Catalog, made: Cut) -> Iterator[Loss]:
-    """Yield what anybody loses or reaches only by a longer way."""
-    assert made.after is not None
-    before, after = Ways(catalog), Ways(made.after)
-    for login in _logins(catalog):
-        old, new = before.of(login.oid), after.of(login.oid)
-        worse = [way for at, way in old.items() if _is_worse(way, new.get(at))]
-        for ways in _alike(worse):
+def _losses(text: str, before: Catalog, after: Catalog) -> Iterator[Loss]:
+    was, is_ = Ways(before), Ways(after)
+    for login in _logins(before):
+        old, new = was.of(login.oid), is_.of(login.oid)
+        gone = {at: way for at, way in old.items() if at not in new or not _is_same(way, new[at])}
+        for ways in _alike(gone):
             still = new.get((ways[0].key, ways[0].right))
-            rights = ", ".join(sorted(way.right[1] for way in ways))
-            yield Loss(login.name, _name(catalog, ways[0]), rights, _way(catalog, still) if still else "")
+            told = _told(before, still) if still else ""
+            yield Loss(text, login.name, _name(before, ways), _rights(ways), told)
 
 
-def _is_worse(old: Way, new: Way | None) -> bool:
-    return (
-        new is None
-        or (old.rows != "none" and new.rows == "none")
-        or old.path != new.path
-        or old.via != new.via
-    )
+def _is_same(old: Way, new: Way) -> bool:
+    return (old.path, old.via, old.rows) == (new.path, new.via, new.rows)
 
 
-def _way(catalog: Catalog, way: Way) -> str:
-    names = " > ".join(catalog.graph.roles[role].name for role in way.path)
-    return f"{way.how}, {way.via}: {names}"
+def _told(catalog: Catalog, way: Way) -> str:
+    return f"{way.how}, {way.via}: {_path(catalog, way)}"

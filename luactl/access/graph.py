@@ -1,9 +1,9 @@
 """Roles and memberships: whose rights a login has, whom it can become, and what it can grant to itself.
 
 Pure. The rules are Postgres' own (src/backend/utils/adt/acl.c), for 15 and for 16 and newer, which differ:
-up to 15 the member's INHERIT attribute decides, SET ROLE is always possible, ADMIN works through any membership
-and CREATEROLE over every role but superusers; from 16 on each membership says INHERIT, SET and ADMIN for itself,
-and ADMIN works only through what is inherited.
+up to 15 the member's INHERIT attribute decides, SET ROLE is always possible, ADMIN works through any
+membership and CREATEROLE over every role but superusers; from 16 on each membership says INHERIT, SET and
+ADMIN for itself, and ADMIN works only through what is inherited.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Hop:
     sets: bool
     administers: bool
     way: Path
-    """The roles that a path through it gets; the last is where it leads. Longer where it has to be granted first."""
+    """The roles that a path through it gets; the last is where it leads. Longer where it is granted first."""
 
     @property
     def role(self) -> int:
@@ -140,7 +140,7 @@ class Graph:
         return self.walk(role, lambda hop: True)
 
     def grantable_by(self, role: int) -> Iterator[Path]:
-        """Yield paths to the roles that somebody who acts as `role` may grant; superusers nobody else grants."""
+        """Yield paths to the roles that somebody who acts as `role` may grant; superusers are not."""
         through = self.member_of(role) if self.is_old else self.used_by(role)
         for holder, path in through.items():
             for hop in self.hops.get(holder, ()):

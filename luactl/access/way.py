@@ -9,7 +9,7 @@ from typing import Literal
 
 from .acting import OWNED, Acting, Given, Held, Rows
 from .catalog import Catalog, Key, Right, Thing
-from .doors import As, doors
+from .doors import As, Door, doors
 from .graph import Graph, Path, State
 
 How = Literal["now", "after SET ROLE", "after granting it to itself"]
@@ -29,7 +29,7 @@ class Way:
     path: Path
     """The roles on the way, from the login on."""
     via: str
-    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function that it leads through."""
+    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function on the way."""
     rows: Rows
     through: Key | None = None
     """The view, copy or function."""
@@ -45,12 +45,16 @@ class Way:
         return self.rows == "none", self.effort, self.through is not None, len(self.path), self.path
 
 
+Best = dict[tuple[Key, Right], Way]
+
+
 @dataclass
 class Ways:
     """The ways of logins, over one catalog."""
 
     catalog: Catalog
     _acting: dict[int, Acting] = field(default_factory=dict)
+    _behind: dict[Key, tuple[Door, ...]] = field(default_factory=dict)
 
     def acting(self, role: int) -> Acting:
         """Return somebody who acts as a role, in the roles and grants as they are."""
@@ -65,28 +69,31 @@ class Ways:
 
     def of(self, login: int, keys: Iterable[Key] | None = None) -> dict[tuple[Key, Right], Way]:
         """Return the shortest way to every right on some objects, or on all that it comes near to."""
-        best: dict[tuple[Key, Right], Way] = {}
+        best: Best = {}
         wanted = None if keys is None else set(keys)
-        for way in self.every(login, wanted):
+        for way in self.every(login, wanted, best):
             known = best.get((way.key, way.right))
             if known is None or way.cost < known.cost:
                 best[way.key, way.right] = way
         return best
 
-    def every(self, login: int, wanted: set[Key] | None = None) -> Iterator[Way]:
-        """Yield every way of a login to every right, not only the shortest."""
+    def every(self, login: int, wanted: set[Key] | None = None, best: Best | None = None) -> Iterator[Way]:
+        """Yield every way of a login to every right; of those that `best` knows already only what may be better."""
+        best = {} if best is None else best
         for state in self.catalog.graph.states(login):
-            yield from self._of_state(state, self.acting(state.role), self.acting, wanted)
+            yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
         graph = self.catalog.graph
         later = graph.after_grants(login)
         given = granted(self.catalog, later, login)
         if not given and later is graph:
             return
-        becomes = later.becomes(login)
+        becomes, before = later.becomes(login), graph.becomes(login)
         for target in (role for role in becomes if role == login or graph.roles[role].bypasses_rows):
             as_ = self._world(later.enriched(login, target), given, frozenset({login, target}))
-            for path in becomes.values():
-                yield from self._of_state(State(GRANTED, path), as_(path[-1]), as_, wanted)
+            every = any(as_(owner) is not self.acting(owner) for owner in self.catalog.behind_doors)
+            for role, path in becomes.items():
+                if every or role not in before or as_(role) is not self.acting(role):
+                    yield from self._of_state(State(GRANTED, path), as_(role), as_, wanted, best)
 
     def _world(self, graph: Graph, given: Given, favoured: frozenset[int]) -> As:
         """Return who acts, once everything was granted to a login, or to one who sees all rows besides.
@@ -96,16 +103,24 @@ class Ways:
 
         @cache
         def acting(role: int) -> Acting:
+            if favoured.isdisjoint(self.catalog.graph.used_by(role)):
+                return self.acting(role)
             return Acting(self.catalog, graph, role, given, favoured)
 
         return acting
 
-    def _of_state(self, state: State, acting: Acting, as_: As, wanted: set[Key] | None) -> Iterator[Way]:
+    def _of_state(
+        self, state: State, acting: Acting, as_: As, wanted: set[Key] | None, best: Best
+    ) -> Iterator[Way]:
         if acting.is_superuser:
             yield from self._everything(state, self.catalog.things if wanted is None else wanted)
             return
-        for key in acting.near() if wanted is None else wanted:
-            yield from self._direct(state, acting, self.catalog.things[key])
+        direct = acting.direct if wanted is None else (one for key in wanted for one in acting.of(key))
+        for key, right, held, rows in direct:
+            known = best.get((key, right))
+            if known and known.effort < state.effort and known.through is None and known.rows == rows:
+                continue
+            yield Way(key, right, state.effort, _joined(state, held), held.via, rows)
         yield from self._around(state, acting, as_, wanted)
 
     def _everything(self, state: State, keys: Iterable[Key]) -> Iterator[Way]:
@@ -116,24 +131,25 @@ class Ways:
                 rows = acting.rows(thing, privilege)
                 yield Way(key, (0, privilege), state.effort, state.path, "superuser", rows)
 
-    def _direct(self, state: State, acting: Acting, thing: Thing) -> Iterator[Way]:
-        if not acting.names(thing):
-            return
-        for right, held in acting.held(thing.key).items():
-            rows = acting.rows(thing, right[1])
-            yield Way(thing.key, right, state.effort, _joined(state, held), held.via, rows)
-
     def _around(self, state: State, acting: Acting, as_: As, wanted: set[Key] | None) -> Iterator[Way]:
         """Yield what it reaches through views, copies and definer functions that it may use."""
-        for key in (*self.catalog.views, *self.catalog.definers):
-            thing = self.catalog.things.get(key)
-            if thing is None or not acting.names(thing):
-                continue
-            for door in doors(acting, as_, key):
+        for key in acting.doors:
+            thing = self.catalog.things[key]
+            for door in self._doors(acting, as_, key):
                 opened = _opened(acting, thing, door.needs)
                 if opened and (wanted is None or door.relation in wanted):
                     path = _joined(state, opened)
                     yield Way(door.relation, door.right, state.effort, path, door.via, door.rows, key)
+
+    def _doors(self, acting: Acting, as_: As, key: Key) -> Iterable[Door]:
+        """Return what lies behind one thing. A function's doors are the same for whoever calls it."""
+        if key not in self.catalog.definers:
+            return doors(acting, as_, key)
+        if as_ != self.acting:
+            return doors(acting, as_, key)
+        if key not in self._behind:
+            self._behind[key] = tuple(doors(acting, as_, key))
+        return self._behind[key]
 
 
 def _joined(state: State, held: Held) -> Path:
@@ -147,9 +163,9 @@ def _opened(acting: Acting, thing: Thing, needs: str) -> Held | None:
 
 
 def granted(catalog: Catalog, graph: Graph, login: int) -> dict[Key, dict[Right, Held]]:
-    """Return the rights that a login can have granted to whomever it can be: by its owners' and grantors' rights.
+    """Return the rights that a login can have granted: as owner, or with the option to pass them on.
 
-    To use them is another matter: what can be named grows with what is granted, so it goes round until nothing comes.
+    What can be named grows with what is granted, so it goes round until nothing comes.
     """
     given: dict[Key, dict[Right, Held]] = {}
     came = True
@@ -157,7 +173,7 @@ def granted(catalog: Catalog, graph: Graph, login: int) -> dict[Key, dict[Right,
         came = False
         for path in graph.becomes(login).values():
             acting = Acting(catalog, graph, path[-1], given, frozenset({login}))
-            for key in acting.near():
+            for key in acting.can_pass_on():
                 thing = catalog.things[key]
                 for right, held in acting.passes_on(thing) if acting.names(thing) else ():
                     if right not in given.setdefault(key, {}):

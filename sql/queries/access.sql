@@ -265,3 +265,23 @@ SELECT p.oid::bigint, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
              AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass AND d.deptype = 'n')
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema');
+
+-- name: may_read_rules$
+-- Whether this login may read the rules of pg_hba.conf.
+SELECT has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT')
+       AND has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE');
+
+-- name: rules
+-- The rules of pg_hba.conf, in their order; those that Postgres could not read are none.
+SELECT h.type, h.database, h.user_name, h.address, h.netmask, h.auth_method
+FROM pg_catalog.pg_hba_file_rules h WHERE h.error IS NULL ORDER BY h.line_number;
+
+-- name: doors
+-- What keeps a login out whatever the rules say, and when it was last seen, by the ledger and by the logs that came in: the
+-- catalog itself keeps no last login.
+SELECT r.oid::bigint, has_database_privilege(r.oid, current_database(), 'CONNECT'),
+       r.rolvaliduntil <= :now::timestamptz, r.rolconnlimit = 0,
+       greatest((SELECT max(e.at) FROM ledger.entry e WHERE e.actor = r.rolname),
+                (SELECT max(l.at) FROM lua.log_line l WHERE l.actor = r.rolname)),
+       current_database()
+FROM pg_catalog.pg_roles r WHERE r.rolcanlogin;

@@ -1,0 +1,142 @@
+"""Whether a login gets in at all, from where, and when it was last seen.
+
+The rules of pg_hba.conf are gone through as the server does (hba.c): the first that fits connection, database
+and user decides. A password's end (VALID UNTIL) keeps out whoever comes with a password, and nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from ..db import Session, queries, transaction
+from .graph import Graph, Role
+
+UNKNOWN = "unknown: this login may not read pg_hba_file_rules"
+BY_PASSWORD = frozenset({"password", "md5", "scram-sha-256"})
+COVERS = {
+    "local": {"local"},
+    "host": {"host", "hostssl", "hostnossl", "hostgssenc", "hostnogssenc"},
+    "hostssl": {"hostssl"}, "hostnossl": {"hostnossl"},
+    "hostgssenc": {"hostgssenc"}, "hostnogssenc": {"hostnogssenc"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of pg_hba.conf, as pg_hba_file_rules tells it."""
+
+    type: str
+    databases: tuple[str, ...]
+    users: tuple[str, ...]
+    address: str
+    """A network, a name, `all`, `samehost`, `samenet`; empty for local."""
+    method: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Rule:
+        """Take it from a row."""
+        kind, databases, users, address, netmask, method = row
+        return cls(kind, tuple(databases), tuple(users), _network(address, netmask), method)
+
+    def __str__(self) -> str:
+        """Say it as it would stand there, without databases and users."""
+        return " ".join(part for part in (self.type, self.address, self.method) if part)
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """How a login gets in."""
+
+    enters: str
+    """The rules that let it in or turn it away, in their order; why not; or that it is unknown."""
+    last_seen: datetime | None
+    """By the ledger or by logs; None: unknown."""
+
+
+def _network(address: str | None, netmask: str | None) -> str:
+    if not address or not netmask:
+        return address or ""
+    bits = bin(int(ip_address(netmask))).count("1")
+    return f"{address}/{bits}"
+
+
+def entrances(session: Session, graph: Graph) -> Mapping[int, Entrance]:
+    """Return how each login gets in, by its oid."""
+    noun = queries("access")
+    with transaction(session, snapshot=True) as conn:
+        rules = [Rule.of(row) for row in noun.rules(conn)] if noun.may_read_rules(conn) else None
+        rows = list(noun.doors(conn, now=session.clock.now()))
+    found = {}
+    for oid, connects, over, shut, seen, database in rows:
+        login = graph.roles.get(oid)
+        if login is not None:
+            said = _kept_out(connects, shut) or _said(rules, graph, login, database, over=bool(over))
+            found[oid] = Entrance(said, seen and seen.astimezone(UTC))
+    return found
+
+
+def _kept_out(connects: bool, shut: bool) -> str:
+    if not connects:
+        return "no: it may not CONNECT to the database"
+    return "no: its connection limit is 0" if shut else ""
+
+
+def _said(rules: Iterable[Rule] | None, graph: Graph, login: Role, database: str, *, over: bool) -> str:
+    if rules is None:
+        return UNKNOWN
+    fits = deciding(rules, graph, login, database)
+    lets_in = [one for one in fits if one.method != "reject" and not (over and one.method in BY_PASSWORD)]
+    if not fits:
+        return "no: no rule of pg_hba.conf fits"
+    text = ", ".join(map(str, fits))
+    if lets_in:
+        return text
+    return f"no: its password is over ({text})" if over else f"no: {text}"
+
+
+def deciding(rules: Iterable[Rule], graph: Graph, login: Role, database: str) -> list[Rule]:
+    """Return the rules that decide for a login, without those that an earlier one leaves nothing to."""
+    found: list[Rule] = []
+    for rule in rules:
+        if not _fits_user(rule, graph, login) or not _fits_database(rule, graph, login, database):
+            continue
+        if not any(_covers(earlier, rule) for earlier in found):
+            found.append(rule)
+    return found
+
+
+def _fits_user(rule: Rule, graph: Graph, login: Role) -> bool:
+    groups = {graph.roles[role].name for role in graph.member_of(login.oid)}
+    return any(
+        user == "all" or user == login.name or (user.startswith("+") and user[1:] in groups)
+        or (user.startswith("/") and re.search(user[1:], login.name))
+        for user in rule.users
+    )  # fmt: skip
+
+
+def _fits_database(rule: Rule, graph: Graph, login: Role, database: str) -> bool:
+    groups = {graph.roles[role].name for role in graph.member_of(login.oid)}
+    return any(
+        name in ("all", database) or (name == "sameuser" and login.name == database)
+        or (name in ("samerole", "samegroup") and database in groups)
+        or (name.startswith("/") and re.search(name[1:], database))
+        for name in rule.databases
+    )  # fmt: skip
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    """Whether nothing is left for the later rule."""
+    if later.type not in COVERS.get(earlier.type, ()):
+        return False
+    if earlier.address in ("all", later.address):
+        return True
+    try:
+        wide, narrow = ip_network(earlier.address), ip_network(later.address)
+    except ValueError:  # names, samehost, samenet: what they cover shows when somebody comes
+        return False
+    return wide.version == narrow.version and narrow.subnet_of(wide)  # type: ignore[arg-type]
