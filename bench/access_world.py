@@ -13,8 +13,8 @@ from .measure import Size
 if TYPE_CHECKING:
     from luactl.db import Session
 
-ROLES = {Size.FULL: 500, Size.SMALL: 60}
-TABLES = {Size.FULL: 2_000, Size.SMALL: 150}
+ROLES = {Size.FULL: 500, Size.SMALL: 200}
+TABLES = {Size.FULL: 2_000, Size.SMALL: 800}
 COLUMNS = 20
 GRANTS = 4
 """To a role each, of every table; one of them on two columns."""

@@ -38,6 +38,8 @@ ASKED: dict[str, tuple[Case, ...]] = {
     "db url": (Case(),),
     "db sql-roles": (Case(),),
     "access list": (Case(), Case(lambda w: T)),
+    "access who": (Case(lambda w: ("crm.contact",)),),
+    "access what": (Case(lambda w: ("postgres",)),),
     "log search": (
         Case(lambda w: ("--limit", "1"), keep=lambda w, data: w.seen.update(entry=data[0]["id"])),
         Case(lambda w: (*T, "--subject", w.people["1"]), opens=lambda data: ["1"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import Connection, TestServer
 from support_attempt import Got, World, worlds
 
@@ -59,3 +60,13 @@ def test_what_is_told_of_random_roles_is_what_they_get_at(
     session: Session, server: TestServer, admin: Connection
 ) -> None:
     assert differences(session, server, admin, range(3)) == []
+
+
+@pytest.mark.long
+def test_nor_does_it_differ_in_many_graphs(session: Session, server: TestServer, admin: Connection) -> None:
+    assert differences(session, server, admin, range(3, 50)) == []
+
+
+@pytest.mark.exhaustive
+def test_nor_in_five_hundred(session: Session, server: TestServer, admin: Connection) -> None:
+    assert differences(session, server, admin, range(50, 500)) == []

@@ -18,6 +18,8 @@ READING = {
     "queue",
     "timeline",
     "version",
+    "what",
+    "who",
     "bash",
     "zsh",
     "fish",

@@ -24,7 +24,7 @@ OWNED = {"relation": ON_TABLE, "function": ("EXECUTE",), "schema": ("USAGE", "CR
 WITH_ROWS = ("table", "foreign table")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """One way in which somebody holds a right."""
 
@@ -83,12 +83,15 @@ class Acting:
 
     def _collect(self, thing: Thing) -> dict[Right, Held]:
         found: dict[Right, Held] = {}
-        for grant in self.catalog.grants.get(thing.key, ()):
-            if grant.grantee in self.uses:
-                via = "owner" if grant.grantee == thing.owner else "grant"
-                _offer(found, grant.right, Held(self.uses[grant.grantee], via))
-            elif grant.grantee == PUBLIC:
-                _offer(found, grant.right, Held((self.role,), "PUBLIC"))
+        for grantee, rights in self.catalog.granted.get(thing.key, {}).items():
+            if grantee in self.uses:
+                held = Held(self.uses[grantee], "owner" if grantee == thing.owner else "grant")
+            elif grantee == PUBLIC:
+                held = Held((self.role,), "PUBLIC")
+            else:
+                continue
+            for right in rights:
+                _offer(found, right, held)
         for name, path in self.predefined.items():
             for privilege in _given(name, thing):
                 _offer(found, (0, privilege), Held(path, name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -39,7 +39,7 @@ class Thing:
     """Whether it binds the owner too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grant:
     """Somebody was granted a right."""
 
@@ -92,6 +92,17 @@ class Catalog:
     """Permissive policies: the command (r, a, w, d, *), and for whom."""
     views: Mapping[Key, View]
     definers: Mapping[Key, Definer]
+
+    @cached_property
+    def granted(self) -> dict[Key, dict[int, tuple[Right, ...]]]:
+        """What each grantee was granted on an object."""
+        return {
+            key: {
+                grantee: tuple(dict.fromkeys(one.right for one in some))
+                for grantee, some in _by_grantee(grants).items()
+            }
+            for key, grants in self.grants.items()
+        }
 
     @cached_property
     def for_all(self) -> frozenset[Key]:
@@ -150,6 +161,13 @@ class Catalog:
                 name = thing.name.split("(")[0].rpartition(".")[2].strip('"').lower()
                 found.setdefault(name, []).append(thing.key)
         return {name: tuple(keys) for name, keys in found.items()}
+
+
+def _by_grantee(grants: Iterable[Grant]) -> dict[int, list[Grant]]:
+    found: dict[int, list[Grant]] = {}
+    for grant in grants:
+        found.setdefault(grant.grantee, []).append(grant)
+    return found
 
 
 def key_of(kind: str, oid: int) -> Key:

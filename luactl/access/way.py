@@ -18,7 +18,7 @@ GRANTED = 2
 """The effort of whoever has to grant first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Way:
     """How one login comes to one right."""
 
@@ -78,7 +78,7 @@ class Ways:
         return best
 
     def every(self, login: int, wanted: set[Key] | None = None, best: Best | None = None) -> Iterator[Way]:
-        """Yield every way of a login to every right; of those that `best` knows already only what may be better."""
+        """Yield every way of a login to every right; of those that `best` knows only what may be better."""
         best = {} if best is None else best
         for state in self.catalog.graph.states(login):
             yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
@@ -118,8 +118,10 @@ class Ways:
         direct = acting.direct if wanted is None else (one for key in wanted for one in acting.of(key))
         for key, right, held, rows in direct:
             known = best.get((key, right))
-            if known and known.effort < state.effort and known.through is None and known.rows == rows:
-                continue
+            if known and known.rows == rows and known.through is None:
+                length = len(held.path) if held.from_login else len(state.path) + len(held.path) - 1
+                if (known.effort, len(known.path)) <= (state.effort, length):
+                    continue
             yield Way(key, right, state.effort, _joined(state, held), held.via, rows)
         yield from self._around(state, acting, as_, wanted)
 
