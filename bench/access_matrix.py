@@ -1,4 +1,4 @@
-"""Every login's every right on every object, with paths, against has_table_privilege() over all logins and tables.
+"""Every right of every login on every object, with paths, against has_table_privilege() over the same.
 
 The functions of Postgres answer for one privilege and know only what is inherited: no SET ROLE, no way.
 """
