@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 COLLECTED = (
     ("lockbox_id", "LOCKBOX"), ("case", "CASE"), ("lockbox", "FOLDER"), ("query", "QUERY"),
-    ("entries", "ENTRIES"), ("lines", "LINES"), ("raw", "AS WRITTEN"), ("gaps", "GAPS"),
-    ("custody", "CUSTODY"),
+    ("entries", "ENTRIES"), ("lines", "LINES"), ("raw", "AS WRITTEN"), ("custody", "CUSTODY"),
 )  # fmt: skip
 SHARES = (("source", "SOURCE"), ("lines", "LINES"), ("first_at", "FROM"), ("last_at", "TO"))
 SEALED = (("lockbox_id", "LOCKBOX"), ("lockbox", "FOLDER"), ("index", "INDEX"), ("size", "SIZE"))
 AS_WRITTEN = (("at", "TIME"), ("source", "SOURCE"), ("file", "FILE"), ("place", "PLACE"), ("text", "LINE"))
+MOST_GAPS = 10
+"""Told one by one."""
 Case = Annotated[
     str,
     typer.Option("--case", metavar="ID", help="The incident's number, such as INC-2026-017; names nobody."),
@@ -82,7 +83,8 @@ def _collect(s: Session, order: Order, to: Path, dry_run: bool, yes: bool) -> No
 
     plan = evidence.collect(s, order, to, dry_run=True)
     if dry_run:
-        show_plan(plan if is_json() else plan.shares, SHARES, _remarks(plan))
+        shares = [{**vars(one), "source": one.source or "(the ledger)"} for one in plan.shares]
+        show_plan(plan if is_json() else shares, SHARES, _remarks(plan))
         return
     total = plan.entries + plan.lines
     confirm(
@@ -95,11 +97,16 @@ def _collect(s: Session, order: Order, to: Path, dry_run: bool, yes: bool) -> No
 
 def _remarks(box: Lockbox) -> list[str]:
     """Say what is not in it, and what to do next."""
+    from luactl.log import told
+
     said = [
         f"{one.source}: the bytes of {one.lines:,} lines are not there: {one.reason}" for one in box.missing
     ]
+    said += told(box.gaps[:MOST_GAPS])
+    if len(box.gaps) > MOST_GAPS:
+        said.append(f"and {len(box.gaps) - MOST_GAPS:,} gaps more")
     if box.gaps:
-        said.append(f"{box.gaps:,} gaps touch the span: within them, nothing found says nothing (gaps.jsonl)")
+        said.append("within a gap, that nothing was found says nothing")
     if box.unproved:
         said.append(
             f"{box.unproved:,} entries have no proof: `luactl ledger status` and `ledger verify` say why"

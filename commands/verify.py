@@ -63,6 +63,8 @@ def verify(
 
     found = verify_folder(folder, key, approver or (), custody)
     notes = [f"{one.file}: {one.what}" for one in found.findings]
+    if found.custody:
+        notes.append(f"the head of its custody log: {found.custody}")
     if not found.pinned:
         notes.append(
             "judged by the key in the folder itself, which anybody could have put there: --key pins one"

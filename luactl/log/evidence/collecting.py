@@ -93,7 +93,7 @@ def collect(
     done = written.writer
     return replace(
         planned, lockbox_id=lockbox_id, entries=done.entries, unproved=done.unproved, lines=done.lines,
-        raw=done.raw_lines, missing=done.missing, gaps=len(silent), files=files, custody=custody,
+        raw=done.raw_lines, missing=done.missing, gaps=silent, files=files, custody=custody,
         pending=pending,
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def _plan(session: Session, order: Order, folder: Path) -> Lockbox:
         lockbox_id=None, case=order.case, lockbox=str(folder), purpose=order.purpose, query=order.resolved,
         since=order.query.since, until=order.until, entries=entries, unproved=0,
         lines=sum(row[2] for row in rows) - entries, raw=raw, shares=_shares(rows), missing=_joined(missing),
-        gaps=len(_silent(session, order)), files=(), custody=None, pending=None,
+        gaps=_silent(session, order), files=(), custody=None, pending=None,
     )  # fmt: skip
 
 

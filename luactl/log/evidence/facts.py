@@ -15,6 +15,7 @@ from uuid import UUID
 from ...certificate.system import system
 from ...db import Session, queries
 from ..ingest.source import Source
+from ..search import Gap
 from .ordering import Order
 
 KIND = "lockbox"
@@ -87,8 +88,8 @@ class Lockbox:
     """Of these, how many are there as they were written; planned: at most."""
     shares: tuple[Share, ...]
     missing: tuple[Missing, ...]
-    gaps: int
-    """Spans of silence without a reason that touch the span."""
+    gaps: tuple[Gap, ...]
+    """Spans within which a source may have said what is not here."""
     files: tuple[File, ...]
     custody: str | None
     """SHA-256 of the last entry of the custody log, to be written down elsewhere; None while planned."""

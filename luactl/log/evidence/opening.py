@@ -60,7 +60,7 @@ class Raw:
     """Byte offset in that file."""
     length: int | None
     text: str | None
-    """As UTF-8; what is none stands as U+FFFD."""
+    """As UTF-8, without the last line feed; what is none stands as U+FFFD."""
     data: bytes | None
     missing: str | None
     """Why there are no bytes."""
@@ -192,4 +192,4 @@ def _raw(opener: Opener, row: tuple[Any, ...]) -> Raw:
         data = opener.bytes_of(Stood(source_id, file_no, place, at))
     except NotThere as why:
         return Raw(*told, None, None, None, str(why))
-    return Raw(*told, len(data), data.decode("utf-8", "replace"), data, None)
+    return Raw(*told, len(data), data.decode("utf-8", "replace").removesuffix("\n"), data, None)
