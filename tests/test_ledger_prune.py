@@ -142,6 +142,25 @@ def test_lies_about_the_minimum_are_found(aged: tuple[Session, list[Any]], init:
     assert problems(session), what
 
 
+def test_a_log_set_back_to_before_its_pruning_is_found(
+    aged: tuple[Session, list[Any]], init: Session
+) -> None:
+    session, _ids = aged
+    tables = ("entry", "pending", "leaf", "subtree", "checkpoint", "minimum")
+    init.conn.execute("CREATE SCHEMA before")
+    for name in tables:
+        init.conn.execute(f"CREATE TABLE before.{name} AS SELECT * FROM ledger.{name}".encode())
+    prune(session, plan_prune(session, NEW))
+    ledger.integrate(session)
+    assert problems(session) == []
+    for name in tables:
+        init.conn.execute(f"TRUNCATE ledger.{name}".encode())
+        init.conn.execute(f"INSERT INTO ledger.{name} SELECT * FROM before.{name}".encode())
+    assert problems(session) == [
+        f"{session.profile.anchors[0]}: 1,001 entries were signed, the log has 1,000"
+    ]
+
+
 def test_paths_of_tiles() -> None:
     """The examples of C2SP tlog-tiles."""
     assert tile_path(1234067) == "x001/x234/067"

@@ -39,6 +39,10 @@ BACK = {
     "subtree": "DELETE FROM ledger.subtree WHERE index >= 1",
     "checkpoint": "DELETE FROM ledger.checkpoint WHERE size > 301",
 }
+OTHER = (
+    "CREATE TABLE ledger.other (LIKE ledger.entry INCLUDING ALL); INSERT INTO ledger.other SELECT * FROM ledger.entry{}; "
+    "ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_other; ALTER TABLE ledger.entry ATTACH PARTITION ledger.other DEFAULT"
+)
 LIES = {
     "body changed": "UPDATE ledger.entry SET body = body || ' '" + AT.format(7),
     "body changed, hash too": "UPDATE ledger.entry SET body = body || ' '" + AT.format(7) + REHASH,
@@ -52,6 +56,12 @@ LIES = {
     "partition truncated": "TRUNCATE ledger.entry_other",
     "partition dropped": "DROP TABLE ledger.entry_other",
     "partition detached": "ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_other",
+    "partition swapped": OTHER.format(" WHERE id <> (SELECT id FROM ledger.leaf WHERE index = 7)"),
+    "partition changed": OTHER.format("") + "; UPDATE ledger.entry SET body = body || ' '" + AT.format(7),
+    "partition rolled back": OTHER.format(" WHERE id IN (SELECT id FROM ledger.leaf WHERE index < 301)"),
+    "partition inserted": "CREATE TABLE ledger.other PARTITION OF ledger.entry FOR VALUES FROM ('2001-01-01Z') TO ('2001-02-01Z'); "
+    "INSERT INTO ledger.entry (id, at, actor, tenant_id, action, outcome, body)"
+    " SELECT gen_random_uuid(), '2001-01-05Z', actor, tenant_id, action, outcome, body FROM ledger.entry LIMIT 1",
     "columns changed: actor": "UPDATE ledger.entry SET actor = 'nobody'" + AT.format(7),
     "columns changed: action": "UPDATE ledger.entry SET action = 'other'" + AT.format(7),
     "columns changed: outcome": "UPDATE ledger.entry SET outcome = 'failed'" + AT.format(7),
@@ -122,6 +132,7 @@ def session(bare_home: Home, admin: Connection, server: TestServer, database: st
 
 def lay_back(admin: Connection) -> None:
     """Put every table back as it was copied aside; a partition that went comes again."""
+    admin.execute("DROP TABLE IF EXISTS ledger.other")
     if admin.execute("SELECT to_regclass('ledger.entry_other') IS NULL").fetchone() == (True,):
         admin.execute("CREATE TABLE ledger.entry_other PARTITION OF ledger.entry DEFAULT")
         admin.execute("ALTER TABLE ledger.entry_other OWNER TO lua_owner")
