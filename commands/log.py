@@ -21,7 +21,7 @@ from .log_query import app as query_app
 from .log_rule import app as rule_app
 from .log_source import app as source_app
 from .log_source import ingest
-from .options import MOST_ROWS, AnyTenant, Limit, Since, Until
+from .options import MOST_ROWS, AnyTenant, Limit, Since, Until, secret
 
 if TYPE_CHECKING:
     from luactl.db import Session
@@ -64,6 +64,18 @@ Context = Annotated[
 Before = Annotated[
     UUID | None, typer.Option("--before", metavar="ID", help="Go on after the last one of an earlier page.")
 ]
+SealedText = Annotated[
+    str | None,
+    typer.Option(
+        "--sealed",
+        metavar="TEXT",
+        help="Only lines that hold this in what is sealed of them; - reads it from standard input.",
+    ),
+]
+Why = Annotated[
+    str | None,
+    typer.Option("--purpose", metavar="TEXT", help="Why sealed lines are read; the ledger keeps it."),
+]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens, until Ctrl-C.")]
 Lines = Annotated[
     int,
@@ -85,6 +97,8 @@ def search(
     histogram: Width = None,
     context: Context = 0,
     before: Before = None,
+    sealed: SealedText = None,
+    purpose: Why = None,
     limit: Limit = 100,
 ) -> None:
     """Show entries and lines, newest first.
@@ -94,8 +108,12 @@ def search(
     for anything, `a,b` for either, a minus for not; `OR` and parentheses work. Put `--` before a query that
     begins with a minus.
 
+    What a person typed is masked in lines. --sealed looks for a text in them as they were written, on a key
+    host, after everything else: it opens the newest --limit lines that fit, and that is recorded first.
+
     Examples:
         luactl log search 'actor:anna action:read* since:-2h'
+        luactl log search 'code:23505 since:-1d' --sealed - --purpose 'INC-7: who was it' --limit 1000
         luactl log search 'action:login.failed address:203.0.113.0/24' --histogram 1h
         luactl log search --since -24h --action 'erasure.*'
         luactl log search --actor ida --since 2026-03-01 --limit 0 -o jsonl
@@ -114,7 +132,9 @@ def search(
             until=query.until if until is None else log.parse_time(until, now),
         )
         notes = log.told(log.gaps(s, query))
-        if count:
+        if sealed is not None:
+            _sealed(s, query, secret(sealed, "text"), purpose or "", limit, before, notes)
+        elif count:
             output.show(log.count(s, query), notes=notes)
         elif histogram is not None:
             output.show(log.histogram(s, query, log.parse_span(histogram)), BINS, notes)
@@ -133,6 +153,23 @@ def _lines(s: Session, query: Query, limit: int, before: UUID | None, context: i
         last = page.lines[-1].id
         notes.append(f"{limit:,} of >{limit:,}; go on with --before {last}, or --limit 0 for all")
     output.show(lines, COLUMNS, notes)
+
+
+def _sealed(
+    s: Session, query: Query, text: str, purpose: str, limit: int, before: UUID | None, notes: list[str]
+) -> None:
+    """Show which lines hold a text in what is sealed of them, and how many were opened for it."""
+    from luactl import log
+    from luactl.log.sealed import search_sealed
+
+    place = {} if before is None else {"before": log.place_of(s, before)}
+    found = search_sealed(s, query, text, purpose, limit, **place)
+    notes.append(f"{len(found.lines):,} of {found.opened:,} lines that were opened hold it")
+    if found.closed:
+        notes.append(f"{found.closed:,} could not be opened: `luactl log raw ID` says why")
+    if found.last is not None:
+        notes.append(f"older ones that fit were not opened; go on with --before {found.last.id}")
+    output.show(found.lines, COLUMNS, notes)
 
 
 @app.command("actor")
