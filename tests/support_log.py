@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conftest import Connection
+from support_tui import NOW
 
 SOURCE = "00000000-0000-4000-8000-000000000001"
 NEW_SOURCE = """
@@ -18,7 +19,7 @@ INSERT INTO lua.log_line (id, at, source_id, file_no, place, actor, tenant_id, a
                           outcome, address, severity, message, ingested_at)
 SELECT (lpad(to_hex(%(ms)s::bigint), 12, '0') || '70008' || lpad(to_hex(%(n)s::integer), 15, '0'))::uuid,
        to_timestamp(%(ms)s::bigint / 1000.0), %(source)s, 1, %(n)s, %(actor)s, %(tenant_id)s, %(action)s,
-       %(object)s, %(purpose)s, %(outcome)s, %(address)s, 'LOG', %(message)s, now()
+       %(object)s, %(purpose)s, %(outcome)s, %(address)s, 'LOG', %(message)s, %(brought_at)s
 """
 USUAL = {
     "actor": None, "tenant_id": 0, "action": "line", "object": None, "purpose": None, "outcome": "done",
@@ -39,7 +40,7 @@ def write_lines(
         cursor.executemany(
             LINE,
             [
-                {**USUAL, **one, "n": n, "ms": first + n * apart, "source": SOURCE}
+                {**USUAL, **one, "n": n, "ms": first + n * apart, "source": SOURCE, "brought_at": NOW}
                 for n, one in enumerate(lines)
             ],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -413,6 +413,40 @@ def test_copies_a_field_an_id_or_a_line(logged: Session, admin: Connection) -> N
         assert pilot.app.clipboard == "\\x1b[31mred"
         await keys(pilot, "Y")
         assert pilot.app.clipboard == "2026-01-01T00:00:00+00:00  anna  line  \\x1b[31mred"
+
+    drive(script)
+
+
+def test_follows_both_stores_pauses_and_counts_a_burst(many: list[Line], admin: Connection) -> None:
+    late = many[-1].at + timedelta(minutes=1)
+
+    async def polled(pilot: Pilot[None], screen: Log) -> None:
+        screen.poll()
+        await settled(pilot)
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log()
+        await go(pilot, screen)
+        write_lines(admin, [{"message": "just now"}], late)
+        await polled(pilot, screen)
+        assert here(screen).message == "just now"
+        assert screen.state() == "following"
+        await keys(pilot, "k")
+        write_lines(admin, [{"message": f"more {n}"} for n in range(1_234)], late + timedelta(minutes=1))
+        await polled(pilot, screen)
+        assert "paused, +1,234 new" in text(screen.console)
+        assert here(screen).message != "just now"
+        assert len(screen.held) <= KEPT
+        await keys(pilot, "G")
+        assert here(screen).message == "more 1233"
+        assert screen.state() == "following"
+        assert len(screen.lines.rows) <= KEPT
+        write_lines(admin, [{"message": "of last year"}], BEGIN - timedelta(days=9))
+        await polled(pilot, screen)
+        assert here(screen).message == "more 1233"
+        assert "1 line with earlier times came in above" in text(screen.console)
+        await keys(pilot, "g")
+        assert here(screen).message == "of last year"
 
     drive(script)
 

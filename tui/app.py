@@ -20,6 +20,7 @@ from .clocks import Watched, watch
 from .command import Command
 from .frame import Frame
 from .home import Home
+from .log_wake import Wake
 from .matter import Matter
 from .sessions import Sessions
 from .settings import Settings
@@ -48,6 +49,7 @@ class Console(App[None]):
         self.running = Watched(asked=False)
         self.refused: dict[str, LuactlError] = {}
         self.asked: list[str] = []
+        self.wake = Wake(sessions)
         self.zone, self.named_zone = "UTC", ""
         self.ticks = 0
         self.theme = settings.theme
@@ -68,6 +70,7 @@ class Console(App[None]):
 
     def on_unmount(self) -> None:
         """Let go of the database."""
+        self.wake.stop()
         self.sessions.close()
 
     def _fatal_error(self) -> None:

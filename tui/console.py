@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .clocks import Watched
     from .command import Command
+    from .log_wake import Wake
     from .matter import Matter
     from .sessions import Sessions
 
@@ -33,6 +34,8 @@ class Console(Protocol):
     """What home may show at once."""
     refused: dict[str, LuactlError]
     """What home could not look up, and does not ask again before somebody reloads."""
+    wake: Wake
+    """Tells one log at a time that something may have come."""
     asked: list[str]
     """Queries of the log that were typed since the start, the last one last."""
     zone: str

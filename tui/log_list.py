@@ -73,15 +73,22 @@ class LogList(Table):
         self.cursor, self.top = cursor, max(0, cursor - self.tall // 2)
         self._settle(draw_all=True)
 
-    def merge(self, rows: Iterable[Row]) -> None:
-        """Add rows that came just now, each in its place, and follow to the last."""
-        held = {_line(one).id: one for one in (*self.rows, *rows)}
+    def merge(self, rows: Iterable[Row]) -> int:
+        """Add rows that came just now, each in its place, and follow to the last.
+
+        Returns how many of them belong before the window: these come when somebody goes there.
+        """
+        begin = _line(self.rows[0]).place if self.rows and self.before else None
+        fresh = list(rows)
+        fitting = [one for one in fresh if begin is None or _line(one).place > begin]
+        held = {_line(one).id: one for one in (*self.rows, *fitting)}
         self.rows = sorted(held.values(), key=lambda one: _line(one).place)
         self._loaded = True
         self._drop(max(0, len(self.rows) - max(KEPT, 2 * self.tall)))
         self._known.clear()
         self.cursor = max(0, len(self.rows) - 1)
         self._settle(draw_all=True)
+        return len(fresh) - len(fitting)
 
     def note(self, id_: UUID) -> None:
         """Show that a line has a mark."""

@@ -20,7 +20,8 @@ from luactl.errors import NoConnectionError
 from .frame import Frame
 from .log_bar import Chips
 from .log_list import LogList, row
-from .row import Row
+from .log_wake import Woken
+from .row import Row, counted
 from .table import KEPT, Direction, Table
 from .work import Failed
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from luactl.db import Session
     from luactl.log import Line, Page, Position, Query
     from luactl.log.search import Place
-
-POLL_SECONDS = 1.0
 
 
 @dataclass
@@ -116,9 +115,13 @@ class Pages(Frame):
         """Whether the cursor stands on the very last line."""
         return not self.lines.after and self.lines.cursor >= len(self.lines.rows) - 1
 
-    def on_mount(self) -> None:
-        """Begin to follow."""
-        self.set_interval(POLL_SECONDS, self.poll)
+    def on_screen_resume(self) -> None:
+        """Hear of what comes while this screen is the one that is shown."""
+        self.console.wake.tell(self)
+
+    def on_screen_suspend(self) -> None:
+        """Hear nothing while another one is."""
+        self.console.wake.leave(self)
 
     # Pages.
 
@@ -156,6 +159,8 @@ class Pages(Frame):
             return
         if event.direction == "last":
             self.since, self.missed = event.position, 0
+            if self.is_current:
+                self.console.wake.tell(self)
             self.held.clear()
         self.lines.turn(event.rows, at_end=at_end, more=event.more, place=None)
 
@@ -165,9 +170,12 @@ class Pages(Frame):
         if event.about == "load" and not isinstance(event.error, NoConnectionError):
             self.parts = self.before
             self.tell_query()
+        elif event.about == "follow":
+            self.since = None  # told once, not at every look; whoever reloads follows again
 
     # What happens now.
 
+    @on(Woken)
     def poll(self) -> None:
         """Ask what is new, unless nobody looks or there is no connection."""
         if self.since is None or not self.is_current or self.console.lost is not None:
@@ -181,6 +189,8 @@ class Pages(Frame):
         if self.since is None:
             return
         self.since = event.position
+        if event.position.more:
+            self.poll()
         if not event.rows:
             return
         self.missed += len(event.rows)
@@ -208,7 +218,9 @@ class Pages(Frame):
     def release(self) -> None:
         """Show what was held."""
         fresh, self.held, self.missed = self.held, [], 0
-        self.lines.merge(fresh)
+        above = self.lines.merge(fresh)
+        if above:
+            self.say(f"{counted(above, 'line')} with earlier times came in above")
         self.touch()
 
     def reload(self) -> None:
