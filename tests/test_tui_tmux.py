@@ -17,6 +17,7 @@ from support_erasure import practice
 from luactl import approval
 from luactl.config import save_profile
 from luactl.db import Session
+from luactl.tenant import resume, suspend
 
 LUACTL = str(Path(sys.executable).with_name("luactl"))
 
@@ -132,3 +133,35 @@ def test_plans_asks_is_approved_by_another_login_runs_and_reads_the_certificate(
     (folder,) = home.paths.certificates.iterdir()
     verify = [LUACTL, "verify", str(folder)]
     assert subprocess.run(verify, env=tmux.environ, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.long
+def test_finds_follows_and_pauses_in_the_log(tmux: Tmux, session: Session) -> None:
+    practice(session)
+    tmux.type(f"{LUACTL} tui; echo left", "Enter")
+    tmux.until("what happens right now")
+    tmux.type(":")
+    tmux.until("type to narrow down")
+    tmux.type("log", "Enter")
+    tmux.until("following")
+    tmux.type("f")
+    tmux.until("Only lines that fit")
+    tmux.type("tenant:smile", "Enter")
+    tmux.until("following\n  tenant:smile")
+    tmux.type("/")
+    tmux.until("Search for")
+    tmux.type("CUSTOMER.imp", "Enter")
+    tmux.until("paused")
+    tmux.type("n")
+    tmux.until("no later line has it")
+    suspend(session, "smile", "audit")
+    screen = tmux.until("paused, +1 new")
+    assert "tenant.suspend" not in screen
+    tmux.type("G")
+    screen = tmux.until("tenant.suspend")
+    assert "following" in screen
+    resume(session, "smile")
+    tmux.until("tenant.resume")
+    assert all(len(line) <= 80 for line in screen.splitlines())
+    tmux.type("q")
+    tmux.until("\nleft")

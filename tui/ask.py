@@ -32,6 +32,8 @@ class Ask(ModalScreen[str | None]):
     AUTO_FOCUS = "Input"
     LONGEST: ClassVar[int] = 500
     """Characters that an answer has at most."""
+    REPLACES: ClassVar[bool] = True
+    """Whether what is typed takes the place of what is suggested; else it is added."""
 
     def __init__(
         self, question: str, hint: str = "", *, value: str = "", must: str | None = None, empty: bool = False
@@ -44,7 +46,7 @@ class Ask(ModalScreen[str | None]):
         """Lay out question, answer and hint."""
         with Vertical():
             yield Static(Text(visible(self.question), "bold"), id="question")
-            field = Input(self.value, compact=True, max_length=self.LONGEST)
+            field = Input(self.value, compact=True, max_length=self.LONGEST, select_on_focus=self.REPLACES)
             field.cursor_blink = False
             yield field
             yield Line(id="hint")

@@ -62,8 +62,9 @@ class Title(Static):
 
     def tell(self, left: str, right: str) -> None:
         """Show a name and a position; draws only if they changed."""
-        if (left, right) != getattr(self, "_told", None):
-            self._told = (left, right)
+        told = (left, right, self.app.size.width)
+        if told != getattr(self, "_told", None):
+            self._told = told
             name, place = Text(f" {visible(left)}", "bold"), Text(f"{visible(right)} ")
             room = self.app.size.width - place.cell_len
             name.truncate(max(1, room - 1), overflow="ellipsis", pad=True)

@@ -89,7 +89,7 @@ ACTIONS = (Include, Exclude, NextField, PreviousField, Undo, Drop, Stores, OpenQ
 class AskQuery(Ask):
     """Asks for a query until it is one; up and down go through those that were asked before."""
 
-    LONGEST = 4_000
+    LONGEST, REPLACES = 4_000, False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "step(-1)", show=False, priority=True),
         Binding("down", "step(1)", show=False, priority=True),
