@@ -36,6 +36,7 @@ def test_every_step_holds_and_nothing_is_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_every_step_of_the_drill_holds_and_nothing_is_left(tmp_path: Path) -> None:
     done = run_demo(tmp_path, "--erasure")
     assert done.returncode == 0, done.stderr

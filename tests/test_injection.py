@@ -252,6 +252,7 @@ def send_everywhere(w: World, every: bool) -> None:
     assert taken > 50  # else the valid values beside them were not valid
 
 
+@pytest.mark.long
 def test_hostile_text_through_every_parameter(world: World) -> None:
     send_everywhere(world, every=False)
 

@@ -26,8 +26,8 @@ from support_whole import Changed, Done, Rows, changes, luactl, snapshot, verbs
 Tellings = Callable[[int], "Telling"]
 COMMANDS = verbs()
 ROOT = Path(__file__).parents[1]
-QUICK = ("tenant create", "erasure run")
-"""What is struck in every run of the tests, the rest in the long ones."""
+QUICK = ("tenant create", pytest.param("erasure run", marks=pytest.mark.long))
+"""What is struck in every run of the tests, or in the long ones; all the rest in the exhaustive ones."""
 Ways = Sequence[tuple[str, int]]
 """How to strike, and at every how manieth step."""
 SLOW = {"promise prove": 20}

@@ -261,6 +261,7 @@ class CutError(Exception):
     """Stands for a crash after a step."""
 
 
+@pytest.mark.long
 def test_cut_short_after_any_step_it_is_finished_by_running_it_again(
     backups: Backups, tmp_path: Path
 ) -> None:

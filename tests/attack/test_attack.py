@@ -179,6 +179,7 @@ def without_reference(counted: Counter[str]) -> dict[str, int]:
     return {table: number for table, number in counted.items() if table != "crm.subject"}
 
 
+@pytest.mark.long
 def test_the_root_from_before_opens_all_of_the_erased_person(history: History) -> None:
     found = history.attack("before", "before", "after")
     assert without_reference(of(found, history.subject)) == EVERYTHING
@@ -187,6 +188,7 @@ def test_the_root_from_before_opens_all_of_the_erased_person(history: History) -
     assert names == {f"Nachname{n}" for n in range(1, PEOPLE + 1)}
 
 
+@pytest.mark.long
 def test_todays_root_opens_everybody_else_and_of_him_only_what_duty_keeps(history: History) -> None:
     found = history.attack("after", "before", "after")
     assert without_reference(of(found, history.subject)) == DUTY
@@ -194,12 +196,14 @@ def test_todays_root_opens_everybody_else_and_of_him_only_what_duty_keeps(histor
     assert others(found, history.subject) == OTHERS
 
 
+@pytest.mark.long
 def test_after_the_duty_nothing_of_him_opens(history: History) -> None:
     found = history.attack("later", "before", "after", "later")
     assert of(found, history.subject) == Counter()
     assert others(found, history.subject) == {"crm.contact": PEOPLE - 1}
 
 
+@pytest.mark.long
 def test_the_attacker_finds_old_versions_in_wal_and_dead_tuples(history: History) -> None:
     """Else the tests above would prove nothing about old copies."""
     from .blobs import nodes_in
@@ -211,6 +215,7 @@ def test_the_attacker_finds_old_versions_in_wal_and_dead_tuples(history: History
     assert {1, 2, 3} <= versions[b""]
 
 
+@pytest.mark.long
 def test_no_copy_contains_a_word_of_anybody(history: History) -> None:
     words = [
         word.encode() for word in ("Nachname7", "person7@example.org", "Spoke about filling", "Cleaning 7")
