@@ -70,9 +70,8 @@ def open_recorded(
 def _opener(
     session: Session, tenant_id: int, keys: TenantKeys, table: Table, values: Sequence[Sealed]
 ) -> Callable[[Sealed], dict[str, Any] | None]:
-    from ..key import unseal
     from ..key.classes import split_period
-    from ..key.seal import header
+    from ..key.seal import Opener, header
 
     with transaction(session, tenant_id):
         subject_keys = keys.subjects(sorted({value.subject_id for value in values}), table.key_class)
@@ -80,12 +79,16 @@ def _opener(
             header(value.blob)[2] for value in values
         }  # a legal hold moves rows to a period of its own
         periods = {number: keys.existing_period(*split_period(number)) for number in numbers}
+    openers = {
+        number: Opener(tenant_id, table.table, table.column, period)
+        for number, period in periods.items()
+        if period is not None
+    }
 
     def opened(value: Sealed) -> dict[str, Any] | None:
-        subject_key, period_key = subject_keys.get(value.subject_id), periods[header(value.blob)[2]]
-        if subject_key is None or period_key is None:
+        subject_key, opener = subject_keys.get(value.subject_id), openers.get(header(value.blob)[2])
+        if subject_key is None or opener is None:
             return None
-        place = table.place(tenant_id, value.subject_id, value.row_id)
-        return unseal(value.blob, place, subject_key, period_key)
+        return opener.open(value.blob, value.subject_id, subject_key, value.row_id)
 
     return opened

@@ -47,6 +47,7 @@ def references(
     agree: the first reference that is written stays.
     """
     from ..key.classes import KeyClass, RetentionClass
+    from ..key.seal import Opener
 
     wanted = sorted(set(subject_ids))
     if not wanted or not keys.reaches(KeyClass.MAIN):
@@ -59,8 +60,9 @@ def references(
             _give(session, keys, tenant_id, missing, period)
             seals = _seals(session, tenant_id, wanted)
         living = keys.subjects(seals, KeyClass.MAIN)
+    opener = Opener(tenant_id, "crm.subject", "personal", period)
     return {
-        subject_id: _open(seal, tenant_id, subject_id, living[subject_id], period)
+        subject_id: UUID(opener.open(seal, subject_id, living[subject_id], subject_id)["ledger"])
         for subject_id, seal in seals.items()
         if seal is not None and subject_id in living
     }
@@ -86,12 +88,6 @@ def _give(
         subject_ids=list(living),
         seals=[seal_reference(uuid4(), tenant_id, id_, key, period) for id_, key in living.items()],
     )
-
-
-def _open(seal: bytes, tenant_id: int, subject_id: UUID, key: SubjectKey, period: PeriodKey) -> UUID:
-    from ..key.seal import unseal
-
-    return UUID(unseal(seal, _place(tenant_id, subject_id), key, period)["ledger"])
 
 
 def _commitment(subject_key: SubjectKey, period_key: PeriodKey, plaintext: bytes, entry_id: UUID) -> bytes:
