@@ -11,6 +11,7 @@ from . import output
 from .app import group
 from .context import session
 from .diagnostics import note
+from .log_alert import app as alert_app
 from .log_asked import Action, Actor, Name, Subject, Words, asked
 from .log_custody import app as custody_app
 from .log_detect import app as finding_app
@@ -34,9 +35,10 @@ app.add_typer(note_app, name="note")
 app.add_typer(source_app, name="source")
 app.add_typer(rule_app, name="rule")
 app.add_typer(finding_app, name="finding")
-app.command("detect")(detect)
+app.add_typer(alert_app, name="alert")
 app.add_typer(custody_app, name="custody")
 app.command("ingest")(ingest)
+app.command("detect")(detect)
 app.command("export")(export)
 app.command("seal")(seal)
 app.command("raw")(raw)

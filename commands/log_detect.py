@@ -56,7 +56,8 @@ def detect(
 ) -> None:
     """Ask detection rules of the log and keep what they find; without --since from where the last run ended.
 
-    What a rule could not have seen is a finding too. Exit code 6 when anything was found or not covered.
+    What a rule could not have seen is a finding too. The profile says who is told of what is new. Exit code 6
+    when anything was found or not covered.
 
     Examples:
         luactl log detect
@@ -76,6 +77,9 @@ def detect(
             run = engine.detect(
                 s, rules, begin, end, zone=chosen.time_zone, is_whole=not rule, dry_run=dry_run, step=step
             )
+        if not dry_run:
+            sent = engine.tell(s, chosen, engine.waiting(s, chosen))
+            notes += [f"not told: {one.channel}: {one.problem}" for one in sent if one.problem]
         if not rule:
             notes += [f"{one.rule.name} is off: {one.off_because}" for one in listed if one.off_because]
     show = output.show_plan if dry_run else output.show

@@ -85,6 +85,8 @@ ASKED: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "log finding list": (Case(),),
+    "log alert list": (Case(),),
+    "log alert send": (Case(),),
     "log finding show": (Case(lambda w: (w.seen["finding"],)),),
     "log rule list": (Case(),),
     "log rule show": (Case(lambda w: ("bulk-read",)),),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...lazy import attributes
 
 if TYPE_CHECKING:
+    from .alert import Alert, Told, tell, waiting
     from .catalog import Listed, chosen, every_rule, find_rule, of_files, of_folder, rule_id, shipped
     from .episode import Episode, ask
     from .explain import Brief, Explained, brief, explained
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .settings import Settings, settings_of
 
 __all__ = [
+    "Alert",
     "Brief",
     "Episode",
     "Explained",
@@ -30,6 +32,7 @@ __all__ = [
     "RuleError",
     "Run",
     "Settings",
+    "Told",
     "ask",
     "brief",
     "chosen",
@@ -45,11 +48,14 @@ __all__ = [
     "settings_of",
     "shipped",
     "span",
+    "tell",
+    "waiting",
 ]
 
 __getattr__ = attributes(
     __name__,
     {
+        "alert": "Alert Told tell waiting",
         "catalog": "Listed chosen every_rule find_rule of_files of_folder rule_id shipped",
         "episode": "Episode ask",
         "explain": "Brief Explained brief explained",

@@ -45,7 +45,7 @@ class Blank:
 
 def deliveries(session: Session) -> tuple[Delivery, ...]:
     """Return all sources by name."""
-    return tuple(Delivery(*row) for row in queries("log").deliveries(session.conn))
+    return tuple(Delivery(*row) for row in queries("log_detect").deliveries(session.conn))
 
 
 def uncovered(
@@ -74,7 +74,7 @@ def _blanks(
     session: Session, asked: set[str], sources: Sequence[Delivery], since: datetime, until: datetime
 ) -> Iterator[Blank]:
     if "ledger" in asked:
-        oldest = queries("log").pruned_to(session.conn)
+        oldest = queries("log_detect").pruned_to(session.conn)
         if oldest is not None and oldest > since:
             yield Blank(
                 "ledger", "older entries were pruned", since, min(oldest, until), frozenset(["ledger"])
@@ -88,7 +88,7 @@ def _blanks(
         for one in here:
             yield from _silences(session, one, services, since, until)
     yield from _gaps(session, asked, sources, since, until)
-    if "audit" in asked and not queries("log").has_audit(
+    if "audit" in asked and not queries("log_detect").has_audit(
         session.conn, since=min(since, until - SILENT), until=until
     ):
         yield Blank(
@@ -114,7 +114,7 @@ def _silences(
         yield Blank(one.name, "nothing came in", since, end, services)
     elif one.last_at < end - SILENT:
         yield Blank(one.name, "nothing came in any more", max(since, one.last_at), end, services)
-    elif not queries("log").has_line(
+    elif not queries("log_detect").has_line(
         session.conn, source_id=one.source_id, since=min(since, end - SILENT), until=end
     ):
         yield Blank(one.name, "nothing came in", since, end, services)

@@ -53,7 +53,7 @@ class Asked:
 
 def ask(session: Session, rule: Rule, since: datetime, until: datetime, zone: str = "UTC") -> list[Episode]:
     """Return what one rule finds within a time, kept or not. Raises as `episodes` does."""
-    sources = {row[1]: row[2] for row in queries("log").deliveries(session.conn)}
+    sources = {row[1]: row[2] for row in queries("log_detect").deliveries(session.conn)}
     return episodes(session, rule, Asked(since, until, since - rule.reach, zone, sources))
 
 
@@ -71,7 +71,7 @@ def episodes(session: Session, rule: Rule, asked: Asked) -> list[Episode]:
         }
         values |= _sizes(detects.first) | {"within": detects.timespan.total_seconds()}
         values["reach"] = rule.reach.total_seconds()
-        text = queries("log").sequences.sql
+        text = queries("log_detect").sequences.sql
     else:
         pieces = {"rows": _rows(session, detects, asked, "a", values)}
         back = detects.lookback
@@ -79,7 +79,7 @@ def episodes(session: Session, rule: Rule, asked: Asked) -> list[Episode]:
             "lookback": None if back is None else back.total_seconds(),
             "needs_history": detects.needs_history, "earliest": begin - (back or timedelta()),
         }  # fmt: skip
-        text = queries("log").episodes.sql
+        text = queries("log_detect").episodes.sql
     found = session.conn.execute(SQL(text).format(**pieces), values).fetchall()
     return _episodes(session, rule.group_by, asked, found)
 
@@ -97,7 +97,7 @@ def _rows(session: Session, count: Count, asked: Asked, name: str, values: dict[
         condition = Condition(looked_up(session, where), zone=asked.zone, prefix=f"{name}{number}_")
         is_about_people = "subject" in (count.field, *count.group_by)
         pieces.append(
-            SQL(queries("log").counted_rows.sql).format(
+            SQL(queries("log_detect").counted_rows.sql).format(
                 groups=SQL(", ").join([_column(condition, one) for one in count.group_by]),
                 value=Identifier("id") if count.field is None else _column(condition, count.field),
                 relation=Identifier("lua", "trouble" if service.kind == TROUBLE else "activity"),
@@ -136,7 +136,7 @@ def _names(
     if "tenant" in group_by:
         place = group_by.index("tenant")
         numbers = [int(values[place]) for values, *_rest in found if values[place] is not None]
-        names["tenant"] = dict(queries("log").slugs(session.conn, tenant_ids=numbers))
+        names["tenant"] = dict(queries("log_detect").slugs(session.conn, tenant_ids=numbers))
     if "source" in group_by:
         names["source"] = {str(row[0]): row[1] for row in queries("log").sources(session.conn)}
     return names

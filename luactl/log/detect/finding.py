@@ -61,10 +61,11 @@ def find_finding(session: Session, finding_id: UUID) -> Finding:
 
 def _read(session: Session, **asked: Any) -> tuple[Finding, ...]:
     given = {"rule_ids": None, "finding_id": None, "since": None, "limit": None} | asked
-    return tuple(_finding(row) for row in queries("log").findings(session.conn, **given))
+    return tuple(read_finding(row) for row in queries("log_detect").findings(session.conn, **given))
 
 
-def _finding(row: tuple[Any, ...]) -> Finding:
+def read_finding(row: tuple[Any, ...]) -> Finding:
+    """Return the finding of a row of `findings` or `untold`."""
     id_, rule_id, rule, title, level, group, first, last, count, events, evidence, found, run_id = row
     return Finding(
         id_, rule_id, rule, title, level, group, first.astimezone(UTC), last.astimezone(UTC), count, events,

@@ -98,7 +98,7 @@ def span(
 
 
 def _goes_on(session: Session, until: datetime) -> tuple[datetime, list[str]]:
-    last = queries("log").last_run(session.conn)
+    last = queries("log_detect").last_run(session.conn)
     if last is None:
         return until - FIRST_SPAN, ["the first run: it looks one day back; --since goes further"]
     ended, seen = last
@@ -123,7 +123,7 @@ def detect(
     `is_whole`: they are all that there are, so the next run may go on from here. Raises RefusedError for a
     login that does not see the whole log.
     """
-    if not queries("log").sees_all(session.conn):
+    if not queries("log_detect").sees_all(session.conn):
         raise RefusedError(
             "this login does not see all of the log, and what it cannot see no rule finds",
             hint="run it as lua_responder, lua_admin or lua_dpo",
@@ -211,7 +211,7 @@ def _keep(
     session: Session, seen: Sequence[_Seen], rules: Sequence[Rule], sources: Sequence[Delivery], run: Run
 ) -> Run:
     """Write down a run, what it found and its ledger entry in one transaction."""
-    noun, now = queries("log"), session.clock.now()
+    noun, now = queries("log_detect"), session.clock.now()
     run_id, kept = new_id(now), []
     with transaction(session) as conn:
         noun.one_at_a_time(conn)
@@ -234,7 +234,7 @@ def _keep(
 
 
 def _keep_one(session: Session, one: Found, of: _Seen, finding_id: UUID, run_id: UUID) -> None:
-    noun, conn = queries("log"), session.conn
+    noun, conn = queries("log_detect"), session.conn
     if one.state == "new":
         noun.insert_finding(
             conn, finding_id=finding_id, run_id=run_id, rule_id=one.rule_id, rule=one.rule, title=one.title,
