@@ -178,6 +178,8 @@ class LogList(Table):
 
     def _at(self, y: int) -> tuple[int, int]:
         """Return which row is on a line of the screen, and which of its own lines that is."""
+        if not self.shown.wrap:
+            return self.top + y, 0
         at = self.top
         while at < len(self.rows) and y >= self._lines(self.rows[at]):
             y -= self._lines(self.rows[at])
