@@ -1,0 +1,81 @@
+"""Resident memory after scrolling through a whole log, newest to oldest, in MB, against 150 MB.
+
+The scrolling runs in a process of its own, which gets the profile on standard input. The terminal is a tall
+one, as for tui_memory. How the memory grows stands on standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from .ledger_world import conninfo_of
+from .log_world import BEGIN, DAYS, ENTRIES, log_world
+from .measure import Measure, Size
+from .scrolling import settled
+from .tui_memory import LONGEST_PAGE, MOST_MB, POINTS, resident, say
+
+if TYPE_CHECKING:
+    from luactl.config import Profile
+
+TERMINAL = {Size.FULL: (80, 2_000), Size.SMALL: (80, 1_000)}
+
+
+def measure(size: Size) -> Measure:
+    """Scroll from the newest entry to the oldest, page by page."""
+    with log_world(size) as (own, _superuser):
+        profile = replace(own.profile, embedded=False, dsn=conninfo_of(own))
+        until = f"{BEGIN + timedelta(days=DAYS[size]):%Y-%m-%d}"
+        numbers = map(str, (*TERMINAL[size], ENTRIES[size]))
+        command = [sys.executable, "-m", "bench.tui_log_memory", *numbers, until]
+        told = subprocess.run(command, input=pickle.dumps(profile), stdout=subprocess.PIPE, check=True).stdout
+    return Measure("tui_log_memory_mb", float(told), MOST_MB, 1.0, ENTRIES[size])
+
+
+async def scroll(profile: Profile, terminal: tuple[int, int], total: int, until: str) -> None:
+    """Scroll to the beginning. Raises ValueError when lines were left out, TimeoutError without a page."""
+    from luactl.clock import SystemClock
+    from luactl.connect import enter
+    from luactl.tui.app import Console
+    from luactl.tui.command import PageUp
+    from luactl.tui.log import Log
+    from luactl.tui.sessions import Sessions
+    from luactl.tui.settings import Settings
+
+    sessions = Sessions(lambda: enter(profile, command="tui", say=say))
+    app = Console(profile, "bench", SystemClock(), sessions, Settings())
+    async with app.run_test(size=terminal) as pilot:
+        screen = Log([f"until:{until}"])  # not what made the home
+        app.go(screen)
+        await settled(pilot)
+        table, begun, told = screen.lines, time.monotonic(), 0
+        seen = len(table.rows)
+        while table.before:
+            oldest = table.rows[0].copy
+            if seen * POINTS >= told * total:
+                say(f"{seen:>10,} of {total:,}: {resident():.1f} MB, {time.monotonic() - begun:.0f} s")
+                told += 1
+            screen.perform(PageUp)
+            await asyncio.wait_for(settled(pilot), LONGEST_PAGE)
+            seen += next((n for n, row in enumerate(table.rows) if row.copy == oldest), len(table.rows))
+    say(f"{seen:>10,} of {total:,}: {resident():.1f} MB, {time.monotonic() - begun:.0f} s")
+    if seen != total:
+        raise ValueError(f"{seen} lines were scrolled through, not {total}")
+
+
+def main(width: str, height: str, total: str, until: str) -> None:
+    """Scroll, then print the most memory that this process ever had, in MB."""
+    profile = pickle.load(sys.stdin.buffer)
+    asyncio.run(scroll(profile, (int(width), int(height)), int(total), until))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
