@@ -333,6 +333,17 @@ def test_what_is_in_the_way_stays(filled: Session, tmp_path: Path) -> None:
     assert len(exports(filled)) == 1
 
 
+def test_what_a_killed_run_left_goes(filled: Session, tmp_path: Path) -> None:
+    """Beside a lockbox that is complete, too: it was killed at its very end."""
+    collected(filled, tmp_path / "out" / "box")
+    left = tmp_path / "out" / ".box.4194305.data"
+    left.mkdir()
+    (left / "raw-1.log").write_bytes(CRM[0])
+    evidence.tidy(tmp_path / "out" / "box")
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["box"]
+    evidence.tidy(tmp_path / "nowhere" / "box")
+
+
 def test_cut_short_it_leaves_nothing(filled: Session, tmp_path: Path) -> None:
     seen: list[str] = []
     for strike in range(100):

@@ -74,8 +74,8 @@ def collect(
     in the folder's place, NotFoundError for a tenant or source that is not there, LuactlError when the disk
     does not take it. Whatever it raises, no folder is left.
     """
-    if not dry_run and folder.resolve().parent.is_dir():
-        sweep(folder.resolve())  # what a killed run left
+    if not dry_run:
+        tidy(folder)
     certificate.check_free(folder, None)
     planned = _plan(session, order, folder)
     if dry_run:
@@ -96,6 +96,18 @@ def collect(
         raw=done.raw_lines, missing=done.missing, gaps=silent, files=files, custody=custody,
         pending=pending,
     )  # fmt: skip
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed runs left beside a folder, lines in clear perhaps among it. Raises LuactlError."""
+    try:
+        if folder.resolve().parent.is_dir():
+            sweep(folder.resolve())
+    except OSError as error:
+        raise LuactlError(
+            f"what a killed run left beside {folder} cannot be removed: {error.strerror}",
+            hint=f"it is hidden, and begins with .{folder.name}.",
+        ) from error
 
 
 def _plan(session: Session, order: Order, folder: Path) -> Lockbox:
