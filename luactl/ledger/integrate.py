@@ -24,7 +24,7 @@ from .tree import edge, read_hashes
 
 BATCH = 100_000
 """Entries that get one checkpoint."""
-PART = 10_000
+PART = 20_000
 """Entries that are numbered in one statement."""
 LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
 
