@@ -138,6 +138,26 @@ def test_a_burst_comes_in_pages(logged: Session, other: Session) -> None:
     assert not position.more
 
 
+def test_what_ends_between_two_pages_comes_with_the_next_look(
+    logged: Session, other: Session, bare_home: Home
+) -> None:
+    """It ran when the look was taken, between one transaction that had ended and another one."""
+    wanted = asked("action:p.*")
+    _none, position = log.start(logged, wanted, 0)
+    with closing(connect(bare_home.profile, command="w")) as conn:
+        between = replace(logged, conn=conn)
+        write(other, "p.one", "p.two", "p.three")
+        with transaction(between):
+            ledger.append(between, Entry("p.between"))
+            write(other, "p.after")
+            first, position = log.follow(logged, wanted, position, 2)
+        second, position = log.follow(logged, wanted, position, 10)
+    third, position = log.follow(logged, wanted, position, 10)
+    assert len(first) == 2
+    assert {line.action for line in (*first, *second)} == {"p.one", "p.two", "p.three", "p.after"}
+    assert [line.action for line in third] == ["p.between"]
+
+
 def test_who_reads_slowly_holds_a_page(logged: Session, other: Session) -> None:
     """However much came, no more than a page of it is in memory."""
     waiting = [lambda: [write(other, *["burst"] * 1_000) for _ in range(6)]]
