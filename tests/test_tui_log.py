@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from conftest import Connection, Home, run_program
-from support_log import write_lines
+from support_log import SOURCE, write_lines
 from support_tui import drive, go, keys, new_console, settled, text, typed
 from test_log import logged, write  # noqa: F401
 from textual.pilot import Pilot
@@ -228,8 +228,14 @@ def test_pivots_to_a_login_and_a_tenant(logged: Session, many: list[Line]) -> No
         await keys(pilot, "enter")
         inner = pilot.app.screen
         assert isinstance(inner, Log)
-        assert inner.parts[:1] == (f"actor:{logged.actor}",)
+        assert inner.parts[1:2] == (f"actor:{logged.actor}",)
         assert len(inner.lines.rows) == 2
+        await go(pilot, server := Log(["kind:line"]))
+        await keys(pilot, "tab", "tab", "p")  # a login that no entry names
+        other = pilot.app.screen
+        assert isinstance(other, Log)
+        assert other is not server
+        assert {row.key.actor for row in other.lines.rows} == {here(server).actor}  # type: ignore[attr-defined]
 
     drive(script, console=new_console())
 
@@ -290,6 +296,23 @@ def test_follows_both_stores_pauses_and_counts_a_burst(many: list[Line], admin: 
         assert "1 line with earlier times came in above" in text(screen.console)
         await keys(pilot, "g")
         assert here(screen).message == "of last year"
+
+    drive(script)
+
+
+def test_gaps_in_coverage_are_told(many: list[Line], admin: Connection) -> None:
+    admin.execute(
+        "INSERT INTO lua.log_gap VALUES (%s, %s, %s, 'rotated away', now())",
+        (SOURCE, BEGIN, BEGIN + timedelta(hours=1)),
+    )
+
+    async def script(pilot: Pilot[None]) -> None:
+        screen = Log()
+        await go(pilot, screen)
+        assert "Log, 1 gap in coverage" in text(screen.console)
+        screen.ask([f"since:{(BEGIN + timedelta(hours=2)).isoformat()}"])
+        await settled(pilot)
+        assert "in coverage" not in text(screen.console)
 
     drive(script)
 

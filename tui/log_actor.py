@@ -10,6 +10,8 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from luactl.errors import LuactlError, NotFoundError
+
 from .facts import Facts
 from .frame import Frame
 from .place import make
@@ -79,16 +81,26 @@ class Doings(Frame):
             for at in found
         ])  # fmt: skip
 
+    def failed(self, error: LuactlError, about: str) -> None:
+        """Show what servers wrote of a login that no entry of the ledger names."""
+        if isinstance(error, NotFoundError):
+            self.console.back()
+            self.console.go(make("log:Log", self.parts()))
+        else:
+            super().failed(error, about)
+
     def opened(self, row: Row) -> None:
         """Open its lines there."""
         from luactl.log import part
 
-        times = [
-            f"since:{self.since.isoformat()}",
-            *([f"until:{self.until.isoformat()}"] if self.until else []),
-        ]
-        where = part(row.cells[0], row.cells[1])
-        self.console.go(make("log:Log", [part("actor", self.actor), where, *times]))
+        self.console.go(make("log:Log", [part(row.cells[0], row.cells[1]), *self.parts()]))
+
+    def parts(self) -> list[str]:
+        """Return the query for all of its lines in that time."""
+        from luactl.log import part
+
+        until = [f"until:{self.until.isoformat()}"] if self.until else []
+        return [part("actor", self.actor), f"since:{self.since.isoformat()}", *until]
 
 
 def _facts(one: Actor) -> list[tuple[str, str]]:

@@ -40,6 +40,8 @@ class Paged(Message, bubble=False):
     more: bool
     position: Position | None
     """Of the newest page: from where to follow."""
+    gaps: int = 0
+    """Of the newest page: how often a source was silent without a reason within the times of the query."""
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Pages(Frame):
         self.chips, self.lines = Chips(), LogList()
         self.since: Position | None = None
         self.held: list[Row] = []
-        self.missed = 0
+        self.gaps = self.missed = 0
         """How many lines came while somebody looked at others."""
 
     @property
@@ -77,8 +79,8 @@ class Pages(Frame):
         return parse(self.text, self.console.clock.now())
 
     def heading(self) -> str:
-        """Return the name of the screen."""
-        return "Log"
+        """Return the name of the screen, and whether something may be missing from it."""
+        return f"Log, {counted(self.gaps, 'gap')} in coverage" if self.gaps else "Log"
 
     def position(self) -> str:
         """Return the day of the line under the cursor, and whether what happens is followed."""
@@ -158,7 +160,7 @@ class Pages(Frame):
             self.lines.extend(event.rows, at_end=at_end, more=event.more)
             return
         if event.direction == "last":
-            self.since, self.missed = event.position, 0
+            self.since, self.missed, self.gaps = event.position, 0, event.gaps
             if self.is_current:
                 self.console.wake.tell(self)
             self.held.clear()
@@ -246,17 +248,18 @@ def rows_of(session: Session, lines: Sequence[Line]) -> list[Row]:
 
 
 def _page(session: Session, query: Query, direction: Direction, size: int, near: Line | None) -> Paged:
-    from luactl.log import later, search, start
+    from luactl.log import gaps, later, search, start
 
-    position = None
+    position, silent = None, 0
     if direction == "last":
         _none, position = start(session, query, 0)
+        silent = len(gaps(session, query))
     found: Page
     if direction in ("first", "next"):
         found = later(session, query, size, **({"after": near.place} if near else {}))
     else:
         found = search(session, query, size, **({"before": near.place} if near else {}))
-    return Paged(direction, rows_of(session, found.lines), found.more, position)
+    return Paged(direction, rows_of(session, found.lines), found.more, position, silent)
 
 
 def _follow(session: Session, query: Query, position: Position) -> Came:
