@@ -311,3 +311,16 @@ def test_the_profile_says_which_rules(home: Home, tmp_path: Path) -> None:
         config.write_text(f"{text}\n[profile.test.detect]\n{wrong}\n")
         done = luactl("log", "rule", "list")
         assert (done.code, why in done.err) == (2, True), done.err
+
+
+def test_home_tells_what_was_found_and_when_nobody_looked(watched: Session, admin: Connection) -> None:
+    from luactl.tui.matter import JOBS
+
+    assert JOBS["findings"](watched).state.startswith("no detection rule was asked yet")
+    engine.detect(watched, rules("bulk-read"), NOW - HOUR, NOW, is_whole=True)
+    assert JOBS["findings"](watched).state == "none in 7 days; asked up to 2026-03-02 12:00"
+    plant(admin, [{**READ, "at": -30}, {"action": "read", "actor": "ben", "people": [1], "at": -720}])
+    run(watched, "night-access", "bulk-read")
+    told = JOBS["findings"](watched)
+    assert told.state == "2 in 7 days; high: bulk-read actor mara; asked up to 2026-03-02 12:00"
+    assert told.style == "bad"

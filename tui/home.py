@@ -50,12 +50,14 @@ class Looked(Message, bubble=False):
 LEADS: dict[str, type[Place]] = {
     "tenants": GoTenants, "approvals": GoApprovals, "erasures": GoErasures, "unfinished": GoUnfinished,
     "retention": GoRetention, "requests": GoRequests, "promises": GoPromises,
-    "waivers": GoPromises, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess, "log": GoLog,
+    "waivers": GoPromises, "findings": GoLog, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess,
+    "log": GoLog,
 }  # fmt: skip
 COMMANDS = {
     "tenants": "tenant list", "approvals": "approval list --mine", "erasures": "erasure queue --open",
     "unfinished": "key status", "retention": "retention purge --all --dry-run", "requests": "request list",
-    "promises": "promise status", "waivers": "promise status", "ledger": "ledger status",
+    "promises": "promise status", "waivers": "promise status",
+    "findings": "log finding list --since -7d", "ledger": "ledger status",
     "keys": "key status", "access": "access list", "log": "log tail",
 }  # fmt: skip
 LONGEST_SECONDS = 5.0

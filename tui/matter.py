@@ -191,6 +191,23 @@ def ledger(session: Session) -> Matter:
     return Matter("ledger", text, "warn" if found.lag_seconds >= 3600 else "")
 
 
+def findings(session: Session) -> Matter:
+    """Count what detection rules found lately, and name the worst; or tell since when none was asked."""
+    from luactl.log.detect import findings as found_since
+    from luactl.log.detect import last_run, worst_first
+
+    asked = last_run(session)
+    if asked is None:
+        return Matter("findings", "no detection rule was asked yet: `luactl log detect`", "warn")
+    found = worst_first(found_since(session, since=session.clock.now() - LATELY))
+    until = f"asked up to {asked:%Y-%m-%d %H:%M}"
+    if not found:
+        return Matter("findings", f"none in {LATELY.days} days; {until}", "good")
+    first = found[0]
+    text = f"{len(found):,} in {LATELY.days} days; {first.level}: {first.rule} {first.about}; {until}"
+    return Matter("findings", text, "bad" if first.level in ("high", "critical") else "warn")
+
+
 def keys(session: Session) -> Matter:
     """Tell whether tree, holders and key books agree."""
     from luactl.key import status
@@ -210,5 +227,5 @@ def keys(session: Session) -> Matter:
 JOBS: dict[str, Callable[[Session], Matter]] = {
     "tenants": tenants, "approvals": approvals, "erasures": erasures, "unfinished": unfinished,
     "retention": retention, "requests": requests, "promises": promises,
-    "waivers": waivers, "ledger": ledger, "keys": keys,
+    "waivers": waivers, "findings": findings, "ledger": ledger, "keys": keys,
 }  # fmt: skip

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .catalog import Listed, chosen, every_rule, find_rule, of_files, of_folder, rule_id, shipped
     from .episode import Episode, ask
     from .explain import Brief, Explained, brief, explained
-    from .finding import Finding, find_finding, findings
+    from .finding import Finding, find_finding, findings, last_run, worst_first
     from .reading import RuleError
     from .rule import Rule
     from .running import Found, Run, detect, span
@@ -42,6 +42,7 @@ __all__ = [
     "find_finding",
     "find_rule",
     "findings",
+    "last_run",
     "of_files",
     "of_folder",
     "rule_id",
@@ -50,6 +51,7 @@ __all__ = [
     "span",
     "tell",
     "waiting",
+    "worst_first",
 ]
 
 __getattr__ = attributes(
@@ -59,7 +61,7 @@ __getattr__ = attributes(
         "catalog": "Listed chosen every_rule find_rule of_files of_folder rule_id shipped",
         "episode": "Episode ask",
         "explain": "Brief Explained brief explained",
-        "finding": "Finding find_finding findings",
+        "finding": "Finding find_finding findings last_run worst_first",
         "reading": "RuleError",
         "rule": "Rule",
         "running": "Found Run detect span",

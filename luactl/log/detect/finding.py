@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ...db import Session, queries
 from ...errors import NotFoundError
+from .rule import LEVELS
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,17 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Return findings, those that went on last first; of these rules, and last seen since a time (0: all)."""
     return _read(session, rule_ids=rule_ids, since=since, limit=limit or None)
+
+
+def worst_first(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings by level, the highest first; of one level those that went on last."""
+    return tuple(sorted(found, key=lambda one: (LEVELS.index(one.level), one.last_at), reverse=True))
+
+
+def last_run(session: Session) -> datetime | None:
+    """Return up to when every rule was asked last; None: never."""
+    row = queries("log_detect").last_run(session.conn)
+    return None if row is None else row[0].astimezone(UTC)
 
 
 def find_finding(session: Session, finding_id: UUID) -> Finding:
