@@ -301,6 +301,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             lambda w: (*T, "--class", "interaction", "--months", "24"),
             (Rule("lua.retention_rule", "update", "retention.set"),),
         ),
+        Case(lambda w: ("--log", "--months", "24"), (Rule("lua.log_rule", "update", "retention.set"),)),
     ),
     "retention purge": (
         Case(

@@ -15,6 +15,7 @@ FINISHED_BY = {
     "purge": "retention purge --tenant {}",
     "termination": "tenant terminate {}",
     "notice": "processor notice list --tenant {}",
+    "log purge": "retention purge --log",
 }
 """What finishes work of each kind that was cut short, or shows whom to remind."""
 

@@ -11,6 +11,7 @@ from ..lazy import attributes
 
 if TYPE_CHECKING:
     from .coming import Coming, outlook
+    from .log import LogPlan, LogPurged, log_rule, plan_log, purge_log, set_log_rule
     from .planning import DuePeriod, PurgePlan, TenantPurge, plan
     from .purging import PurgeResult, purge
     from .register import RuleChange, rules, set_rule
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Coming",
     "DuePeriod",
+    "LogPlan",
+    "LogPurged",
     "PurgePlan",
     "PurgeResult",
     "Rule",
@@ -27,10 +30,14 @@ __all__ = [
     "due",
     "due_at",
     "first_kept",
+    "log_rule",
     "outlook",
     "plan",
+    "plan_log",
     "purge",
+    "purge_log",
     "rules",
+    "set_log_rule",
     "set_rule",
 ]
 
@@ -38,6 +45,7 @@ __getattr__ = attributes(
     __name__,
     {
         "coming": "Coming outlook",
+        "log": "LogPlan LogPurged log_rule plan_log purge_log set_log_rule",
         "planning": "DuePeriod PurgePlan TenantPurge plan",
         "purging": "PurgeResult purge",
         "register": "RuleChange rules set_rule",

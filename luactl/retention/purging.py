@@ -116,16 +116,16 @@ def purge(
     """
     run = _Run(session, plan, new_id(session.clock.now()), progress, batch_rows)
     granted = approval.demand(session, _wanted(plan)) if plan.tenants else None
-    with _alone(session):
+    with alone(session):
         if any(period.key for period in plan.periods) or any(tenant.released for tenant in plan.tenants):
             recover(session)  # where keys are out of reach, no row goes either
-        _take(session, granted, finish=False)
+        take(session, granted, finish=False)
         finished = _finish_earlier(session, plan)
         gone = [_delete(run, tenant) for tenant in plan.tenants]
         moved = sum(_move(run, tenant) for tenant in plan.tenants if tenant.moves)
         drops = _living(run)
         epoch = _drop(run, drops) if drops else None
-        _take(session, granted, finish=True)
+        take(session, granted, finish=True)
     touched = {one.tenant_id for one in drops}
     touched |= {tenant.tenant_id for tenant, rows in zip(plan.tenants, gone, strict=True) if any(rows)}
     return PurgeResult(
@@ -162,7 +162,7 @@ def _wanted(plan: PurgePlan) -> approval.Want:
     )
 
 
-def _take(session: Session, granted: approval.Granted | None, *, finish: bool) -> None:
+def take(session: Session, granted: approval.Granted | None, *, finish: bool) -> None:
     """Take the approval before the first row goes, for good once the last key is gone."""
     if granted is not None:
         with transaction(session):
@@ -170,7 +170,7 @@ def _take(session: Session, granted: approval.Granted | None, *, finish: bool) -
 
 
 @contextmanager
-def _alone(session: Session) -> Iterator[None]:
+def alone(session: Session) -> Iterator[None]:
     """Keep other purges out for as long as the block runs. Raises BusyError when one is at work."""
     busy = BusyError(
         "another purge is running", hint="wait for it to end; `luactl log search --action retention.purge`"

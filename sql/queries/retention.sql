@@ -68,3 +68,32 @@ ORDER BY purge_id;
 -- Every period that ends by itself and still has a key, over all tenants, with how many and the first 20 of them.
 SELECT retention_class, starting_point, months, number, tenants, slugs
 FROM lua.periods(:classes::integer[], :names::text[]);
+
+-- name: log_rule^
+-- How long lines of the log are kept.
+SELECT months, basis, updated_at FROM lua.log_rule;
+
+-- name: set_log_rule!
+-- Sets it; the table's CHECK holds the bounds.
+UPDATE lua.log_rule SET months = :months::integer, updated_at = :at::timestamptz;
+
+-- name: log_months_due
+-- Months of the log that may go, with their lines, and how many of these legal holds keep.
+SELECT month, lines, held FROM lua.log_months_due(:at::timestamptz);
+
+-- name: drop_log_month$
+-- Drops a month; refused before the rule lets it go, and while a hold keeps lines of it. Null: it was not there.
+SELECT lua.drop_log_month(:month::integer, :at::timestamptz);
+
+-- name: insert_log_purge!
+-- Leaves the intent of a purge that drops keys of months, with the epoch that drops them.
+INSERT INTO lua.log_purge (purge_id, requested_by, state, epoch, months, created_at)
+VALUES (:purge_id::uuid, session_user, 'intent', :epoch::bigint, :months::integer[], :at::timestamptz);
+
+-- name: finish_log_purge!
+-- Writes down that it is over.
+UPDATE lua.log_purge SET state = 'done', completed_at = :at::timestamptz WHERE purge_id = :purge_id::uuid AND state = 'intent';
+
+-- name: open_log_purges
+-- Purges of the log whose keys may or may not be destroyed yet.
+SELECT purge_id, epoch FROM lua.log_purge WHERE state = 'intent' ORDER BY purge_id;

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -269,7 +269,7 @@ class _Reader:
         try:
             record = self.form.read(data)
         except (ValueError, RecursionError):
-            at = self._last or datetime.fromtimestamp(0, tz=self.source.created_at.tzinfo)
+            at = self._last or self.source.created_at.astimezone(UTC)
             record = Record(at, "", code=UNREADABLE)
             return Piece(place, data, record, Kind("line", "done", None, f"unreadable: {len(data)} bytes"))
         self._look(record)
