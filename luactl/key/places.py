@@ -150,9 +150,11 @@ def _add(session: Session, _held: Hold, wanted: PlaceChange, found: KeyStatus) -
     else:
         there = open_holder(wanted.name)
         answers = _add_holder(session, there, found)
-    place_id = adopt(session, call(session, found.tree_id), wanted.kind, there)
-    with transaction(session):
-        write(session, [(place_id, wanted.kind, wanted.name)])
+    roll = call(session, found.tree_id)
+    place_id = adopt(session, roll, wanted.kind, there)
+    if place_id not in {row.place_id for row in roll.rows}:  # as it is when an earlier run was cut short
+        with transaction(session):
+            write(session, [(place_id, wanted.kind, wanted.name)])
     _write_profile(session, wanted)
     return answers
 
