@@ -63,6 +63,8 @@ def export(
     to = None if secrets_to is None else read_public_file(secrets_to)
     with session("tenant export") as s:
         found = tenant.find(s, slug)
+        if not dry_run:
+            portable.tidy(folder)
         plan = portable.export(s, found, folder, purpose, secrets_to=to, dry_run=True)
         if dry_run:
             show_plan(plan if is_json() else plan.files, FILES, plan.about_secrets)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
+
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
+"""What a file system answers that knows no second name for a file, as on most USB sticks."""
 
 
 def sync_directory(folder: Path) -> None:
@@ -60,7 +64,37 @@ def write_all(descriptor: int, data: bytes | bytearray) -> None:
 def create(path: Path, data: bytes | bytearray) -> None:
     """Write a new file of mode 0600, whatever the umask, that has reached the disk with its name on return.
 
-    Follows no link. Raises FileExistsError, OSError.
+    It is there whole or not at all, whenever the process dies. Follows no link. Raises FileExistsError,
+    OSError.
+    """
+    sweep(path)
+    fresh = aside(path, "new")
+    fresh.unlink(missing_ok=True)
+    try:
+        _write(fresh, data)
+        _name(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def _name(fresh: Path, path: Path) -> None:
+    """Give a written file its name unless there is one: where rename replaces, a link refuses."""
+    try:
+        path.hardlink_to(fresh)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        fresh.replace(path)
+
+
+def create_under_its_name(path: Path, data: bytes | bytearray) -> None:
+    """Write such a file under its own name from the first byte on: a secret that must be found to be
+    destroyed.
+
+    It may be torn when the process dies. Raises FileExistsError, OSError.
     """
     _write(path, data)
     sync_directory(path.parent)

@@ -164,6 +164,12 @@ def told(done: Done, *codes: int) -> Done:
     return done
 
 
+def is_going(found: Any) -> bool:
+    """Whether one of two holders has lost its root, and nothing else is wrong: its removal was cut short."""
+    rootless = [one for one in found["holders"] if not one["epochs"] and not one["problem"]]
+    return found["state"] == "broken" and len(rootless) == 1 and len(found["holders"]) > 1
+
+
 def people(admin: Connection) -> list[str]:
     """Return the tenants that have contacts, but for one whose end has begun: nothing of it opens."""
     rows = admin.execute(
@@ -174,13 +180,15 @@ def people(admin: Connection) -> list[str]:
 
 
 def check_keys(admin: Connection) -> None:
-    """Keys are settled, or said to be unfinished by who is asked; whoever lives can be read."""
-    state = told(luactl("key", "status", "-o", "json"), 0, 6).data["state"]
-    assert state in ("settled", "unfinished")
-    if state == "unfinished":
+    """Keys are settled, or it is said by who is asked what is not; whoever lives can be read."""
+    found = told(luactl("key", "status", "-o", "json"), 0, 6).data
+    assert found["state"] in ("settled", "unfinished") or is_going(found)
+    if found["state"] == "unfinished":
         assert "key recover" in told(luactl("doctor"), 6).out
-    else:
-        told(luactl("key", "verify"), 0)
+    elif told(luactl("key", "verify"), 0, 6).code or is_going(found):
+        # A place is registered before the profile names it, and loses its root before that forgets it.
+        assert found["left_out"] or is_going(found)
+        assert "key holder" in told(luactl("doctor"), 6).out or found["left_out"][0]["kind"] == "book"
     for slug in people(admin):
         shown = told(luactl("crm", "customer", "list", "--tenant", slug, "--limit", "0", "-o", "json"), 0)
         count = admin.execute(

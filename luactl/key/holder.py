@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from ..disk import create, sync_directory, write_all
+from ..disk import create_under_its_name, sync_directory, write_all
 from ..errors import RefusedError
 from ..profile.place import check, command_line, directory
 from . import plate
@@ -168,7 +168,7 @@ class FileHolder:
 
     def put(self, tree_id: UUID, epoch: int, root: bytes | bytearray) -> None:
         """Write a root durably: on return it has reached the disk. Raises OSError."""
-        create(self._file(epoch), pack(tree_id, epoch, root))
+        create_under_its_name(self._file(epoch), pack(tree_id, epoch, root))
 
     def get(self, tree_id: UUID, epoch: int) -> bytearray:
         """Return the root of an epoch: 32 bytes. Raises FileNotFoundError, UnusableRootError."""

@@ -128,7 +128,8 @@ def carry_out(session: Session, wanted: PlaceChange) -> PlaceChange:
     )
     with exclusive(session) as held:
         found = _others(session, wanted)
-        enrol(session, call(session, found.tree_id))
+        staying = session if wanted.verb == "add" else replace(session, profile=_profile(session, wanted))
+        enrol(session, call(staying, found.tree_id))
         with transaction(session):
             consent.use(session, granted, finish=False)
             append(session, replace(entry, detail={"epoch": found.epoch}))
@@ -160,7 +161,10 @@ def _add(session: Session, _held: Hold, wanted: PlaceChange, found: KeyStatus) -
 
 
 def _remove(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus) -> tuple[Destroyed, ...]:
-    """Empty a holder, end the place in the register, and take it out of the profile."""
+    """Empty a holder, end the place in the register, and take it out of the profile.
+
+    Its plate goes last: by that a run that was cut short is known to have ended it.
+    """
     there = open_holder(wanted.name) if wanted.kind == "holder" else Book(Path(wanted.name))
     row = row_of(call(session, found.tree_id), wanted.kind, there)
     answers: tuple[Destroyed, ...] = ()
@@ -168,13 +172,13 @@ def _remove(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus)
         _demand_other(session, wanted.name, found)
         held.check(session.conn)
         answers = () if wanted.lost else _empty(session, there, found)
-    if not wanted.lost:
-        with suppress(HolderError, OSError):  # a plate opens nothing
-            there.take_plate()
     if row:
         with transaction(session):
             end(session, row, "lost" if wanted.lost else "removed", root_left=wanted.lost)
     _write_profile(session, wanted)
+    if not wanted.lost:
+        with suppress(HolderError, OSError):  # a plate opens nothing
+            there.take_plate()
     return answers
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from uuid import UUID
 
+import psycopg
+
 from ..db import Session, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..pack import Bytes, teach
@@ -190,12 +192,8 @@ def create_tree(session: Session) -> UUID:
             for named in call(session, tree_id).named:
                 insert(session, hang(named, tree_id), named.kind, named.place.name)
     except BaseException:
-        for holder in placed:
-            holder.destroy(1)
-        for holder in placed:
-            holder.take_plate()
-        for book in books:
-            book.take_plate()
+        if _never_came(session):
+            _take_back(placed, books)
         raise
     finally:
         wipe(root)
@@ -203,6 +201,23 @@ def create_tree(session: Session) -> UUID:
         sync(session, book)
         session.step(f"book {number} written")
     return tree_id
+
+
+def _never_came(session: Session) -> bool:
+    """Whether no tree was committed; one that perhaps was keeps its root, or nothing would ever open it."""
+    try:
+        return not queries("key").tree(session.conn)
+    except psycopg.Error:
+        return False
+
+
+def _take_back(placed: Sequence[Holder], books: Sequence[Book]) -> None:
+    for holder in placed:
+        holder.destroy(1)
+    for holder in placed:
+        holder.take_plate()
+    for book in books:
+        book.take_plate()
 
 
 def _prepare(holders: Sequence[Holder], books: Sequence[Book]) -> None:

@@ -87,8 +87,8 @@ def export(
     """
     from ..ledger import new_id
 
-    if not dry_run and folder.resolve().parent.is_dir():
-        sweep(folder.resolve())  # what a killed run left, also where it had come to its end
+    if not dry_run:
+        tidy(folder)
     certificate.check_free(folder, None)
     with transaction(session, tenant.tenant_id) as conn:
         _demand_rights(queries("portable").may(conn))
@@ -119,6 +119,12 @@ def export(
         stated = receipt.facts(session, tenant, export_id, purpose, files, said)
         pending = _hand_over(session, tenant, export_id, stated, files, place, folder)
     return Export(export_id, tenant.slug, str(folder), purpose, files, pending, said)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed runs left beside a folder, also those that had come to their end. Raises OSError."""
+    if folder.resolve().parent.is_dir():
+        sweep(folder.resolve())
 
 
 def _demand_rights(may: tuple[bool, ...]) -> None:
