@@ -14,6 +14,7 @@ from .. import embedded, schema
 from ..config import PROFILE_NAME, Paths, Profile, check_dsn, load_profiles, save_profile
 from ..connect import admit, dial
 from ..db import queries, transaction
+from ..disk import sweep
 from ..errors import LuactlError, UsageError
 from .keyring import lacks_keys, make_keys
 from .login import GROUPS, ensure_login, lacks_login
@@ -155,6 +156,8 @@ def _lacks_ledger(target: Target) -> bool:
 def _carry_out(target: Target, steps: list[Step], say: Say) -> None:
     """Do what is missing; the profile comes last, so that no other command meets half a home."""
     session, wanted = target.session, {step.step for step in steps}
+    if target.profile.signing_key.parent.is_dir():
+        sweep(target.profile.signing_key)  # what a killed run left beside the key
     if "schema" in wanted:
         say("bringing the schema up to date")
         schema.migrate(session.conn, session.clock, step=session.step)
