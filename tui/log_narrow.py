@@ -48,7 +48,7 @@ class Include(Command):
 
 
 class Exclude(Command):
-    """Without: leave out lines with the field under the cursor; of the time: only what was before."""
+    """Not: leave out lines with the field under the cursor; of the time: only what was before."""
 
     keys = "minus"
 
