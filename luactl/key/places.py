@@ -163,7 +163,7 @@ def _add(session: Session, _held: Hold, wanted: PlaceChange, found: KeyStatus) -
 def _remove(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus) -> tuple[Destroyed, ...]:
     """Empty a holder, end the place in the register, and take it out of the profile.
 
-    Its plate goes last: by that a run that was cut short is known to have ended it.
+    Its plate goes when the register knows of its end: by that a run that was cut short finds its row.
     """
     there = open_holder(wanted.name) if wanted.kind == "holder" else Book(Path(wanted.name))
     row = row_of(call(session, found.tree_id), wanted.kind, there)
@@ -175,10 +175,10 @@ def _remove(session: Session, held: Hold, wanted: PlaceChange, found: KeyStatus)
     if row:
         with transaction(session):
             end(session, row, "lost" if wanted.lost else "removed", root_left=wanted.lost)
-    _write_profile(session, wanted)
     if not wanted.lost:
         with suppress(HolderError, OSError):  # a plate opens nothing
             there.take_plate()
+    _write_profile(session, wanted)
     return answers
 
 
