@@ -70,7 +70,10 @@ def open_all(tenant_id: int) -> int:
 
 
 def peak() -> float:
-    """Return the most memory that this process ever had, in megabytes."""
+    """Return the most memory that this process ever had, in megabytes.
+
+    Not getrusage(): its peak is also that of the process that started this one, from before it ran us.
+    """
     with open("/proc/self/status") as status:  # noqa: PTH123
         lines = dict(line.split(":", 1) for line in status)
     return int(lines["VmHWM"].split()[0]) / 1024

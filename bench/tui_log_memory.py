@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import resource
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from .key_memory import peak
 from .ledger_world import conninfo_of
 from .log_world import BEGIN, DAYS, ENTRIES, log_world
 from .measure import Measure, Size
@@ -74,7 +74,7 @@ def main(width: str, height: str, total: str, until: str) -> None:
     """Scroll, then print the most memory that this process ever had, in MB."""
     profile = pickle.load(sys.stdin.buffer)
     asyncio.run(scroll(profile, (int(width), int(height)), int(total), until))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak())
 
 
 if __name__ == "__main__":

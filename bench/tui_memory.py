@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from .key_memory import peak
 from .measure import Measure, Size
 from .scrolling import opened, settled, tenants
 
@@ -77,7 +78,7 @@ def say(text: str) -> None:
 def main(slug: str) -> None:
     """Scroll, then print the most memory that this process ever had, in MB."""
     asyncio.run(scroll(slug))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak())
 
 
 if __name__ == "__main__":
