@@ -75,7 +75,7 @@ def detect(
         begin, end, notes = engine.span(s, *times)
         with progress("rules asked", len(rules)) as step:
             run = engine.detect(
-                s, rules, begin, end, zone=chosen.time_zone, is_whole=not rule, dry_run=dry_run, step=step
+                s, rules, begin, end, zone=chosen.time_zone, is_whole=not rule, dry_run=dry_run, advance=step
             )
         if not dry_run:
             sent = engine.tell(s, chosen, engine.waiting(s, chosen))

@@ -96,9 +96,9 @@ def tell(
     session: Session,
     chosen: Settings,
     alerts: Sequence[Alert],
-    step: Callable[[int], object] = lambda _n: None,
+    advance: Callable[[int], object] = lambda _n: None,
 ) -> tuple[Told, ...]:
-    """Tell what waits, in one message a channel and 100 findings; `step` gets how many were tried.
+    """Tell what waits, in one message a channel and 100 findings; `advance` gets how many were tried.
 
     A channel that cannot be reached is no error: what it was not told waits, and says why.
     """
@@ -108,7 +108,7 @@ def tell(
         for begin in range(0, len(mine), MOST):
             batch = mine[begin : begin + MOST]
             done.append(_tell(session, chosen, channel, batch))
-            step(len(batch))
+            advance(len(batch))
     return tuple(done)
 
 

@@ -116,9 +116,9 @@ def _goes_on(session: Session, until: datetime) -> tuple[datetime, list[str]]:
 
 def detect(
     session: Session, rules: Sequence[Rule], since: datetime, until: datetime, *, zone: str = "UTC",
-    is_whole: bool = False, dry_run: bool = False, step: Callable[[int], object] = lambda _n: None,
+    is_whole: bool = False, dry_run: bool = False, advance: Callable[[int], object] = lambda _n: None,
 ) -> Run:  # fmt: skip
-    """Ask rules about a span of time, and keep what they find; `step` gets 1 a rule.
+    """Ask rules about a span of time, and keep what they find; `advance` gets 1 a rule.
 
     `is_whole`: they are all that there are, so the next run may go on from here. Raises RefusedError for a
     login that does not see the whole log.
@@ -129,7 +129,7 @@ def detect(
             hint="run it as lua_responder, lua_admin or lua_dpo",
         )
     sources = deliveries(session)
-    seen = _seen(session, rules, sources, since, until, zone, step)
+    seen = _seen(session, rules, sources, since, until, zone, advance)
     if dry_run:
         return Run(None, since, until, len(rules), is_whole, tuple(_judged(session, seen)))
     return _keep(session, seen, rules, sources, Run(None, since, until, len(rules), is_whole, ()))
@@ -137,7 +137,7 @@ def detect(
 
 def _seen(
     session: Session, rules: Sequence[Rule], sources: Sequence[Delivery], since: datetime, until: datetime,
-    zone: str, step: Callable[[int], object],
+    zone: str, advance: Callable[[int], object],
 ) -> list[_Seen]:  # fmt: skip
     known = findings(session, rule_ids=[rule.id for rule in rules], since=since - MOST_BACK)
     formats = {one.name: one.format for one in sources}
@@ -152,7 +152,7 @@ def _seen(
             blanks.append(unanswered(rule, error.what, since, until))
         except psycopg.errors.QueryCanceled:
             blanks.append(unanswered(rule, "it took longer than ten minutes", since, until))
-        step(1)
+        advance(1)
     return [*found, *(_of_coverage(level, one) for level, one in blanks)]
 
 
