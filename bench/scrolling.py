@@ -90,5 +90,6 @@ async def settled(pilot: Pilot[None]) -> None:
         running = [worker for worker in pilot.app.workers if not worker.is_finished]
         if not running:
             return
-        while not all(worker.is_finished for worker in running):
+        # One that is cancelled before its first step leaves the list, and never says that it has finished.
+        while any(worker in pilot.app.workers and not worker.is_finished for worker in running):
             await asyncio.sleep(0.0005)

@@ -93,11 +93,12 @@ async def settled(pilot: Pilot[None]) -> None:
         running = [worker for worker in pilot.app.workers if not worker.is_finished]
         if not running:
             return
-        await asyncio.wait([asyncio.ensure_future(_end(worker)) for worker in running])
+        await asyncio.wait([asyncio.ensure_future(_end(pilot, worker)) for worker in running])
 
 
-async def _end(worker: Any) -> None:
-    while not worker.is_finished:
+async def _end(pilot: Pilot[None], worker: Any) -> None:
+    # One that is cancelled before its first step leaves the list, and never says that it has finished.
+    while worker in pilot.app.workers and not worker.is_finished:
         await asyncio.sleep(0)
 
 
