@@ -67,6 +67,8 @@ def create(path: Path, data: bytes | bytearray) -> None:
     It is there whole or not at all, whenever the process dies. Follows no link. Raises FileExistsError,
     OSError.
     """
+    if not path.name:  # the folder itself, or the root
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     sweep(path)
     fresh = aside(path, "new")
     fresh.unlink(missing_ok=True)
