@@ -83,15 +83,16 @@ class Ways:
         for state in self.catalog.graph.states(login):
             yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
         graph = self.catalog.graph
-        later = graph.after_grants(login)
-        given = granted(self.catalog, later, login)
-        if not given and later is graph:
-            return
-        becomes, before = later.becomes(login), graph.becomes(login)
-        for target in (role for role in becomes if role == login or graph.roles[role].bypasses_rows):
-            as_ = self._world(later.enriched(login, target), given, frozenset({login, target}))
+        later, before = graph.after_grants(login), graph.becomes(login)
+        others = [role for role in later.becomes(login) if role != login and graph.roles[role].bypasses_rows]
+        for target in (login, *others):
+            world, favoured = later.enriched(login, target), frozenset({login, target})
+            given = granted(self.catalog, world, login, favoured)
+            if world is graph and not given:
+                continue
+            as_ = self._world(world, given, favoured)
             every = any(as_(owner) is not self.acting(owner) for owner in self.catalog.behind_doors)
-            for role, path in becomes.items():
+            for role, path in world.becomes(login).items():
                 if every or role not in before or as_(role) is not self.acting(role):
                     yield from self._of_state(State(GRANTED, path), as_(role), as_, wanted, best)
 
@@ -164,7 +165,9 @@ def _opened(acting: Acting, thing: Thing, needs: str) -> Held | None:
     return min(fits, key=lambda one: len(one.path), default=None)
 
 
-def granted(catalog: Catalog, graph: Graph, login: int) -> dict[Key, dict[Right, Held]]:
+def granted(
+    catalog: Catalog, graph: Graph, login: int, favoured: frozenset[int]
+) -> dict[Key, dict[Right, Held]]:
     """Return the rights that a login can have granted: as owner, or with the option to pass them on.
 
     What can be named grows with what is granted, so it goes round until nothing comes.
@@ -174,7 +177,7 @@ def granted(catalog: Catalog, graph: Graph, login: int) -> dict[Key, dict[Right,
     while came:
         came = False
         for path in graph.becomes(login).values():
-            acting = Acting(catalog, graph, path[-1], given, frozenset({login}))
+            acting = Acting(catalog, graph, path[-1], given, favoured)
             for key in acting.can_pass_on():
                 thing = catalog.things[key]
                 for right, held in acting.passes_on(thing) if acting.names(thing) else ():
