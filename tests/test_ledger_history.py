@@ -33,5 +33,6 @@ def test_honest_histories_raise_no_alarm(teller: Teller) -> None:
 
 
 @pytest.mark.long
-def test_many_honest_histories_raise_no_alarm(teller: Teller) -> None:
-    tell(teller, range(1_000, 11_000))
+@pytest.mark.parametrize("first", range(1_000, 11_000, 2_500))
+def test_many_honest_histories_raise_no_alarm(teller: Teller, first: int) -> None:
+    tell(teller, range(first, first + 2_500))
