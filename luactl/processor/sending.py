@@ -19,7 +19,7 @@ from ..db import Session, queries, transaction
 from ..errors import LuactlError, RefusedError, UsageError
 from ..ledger import Entry, append
 from ..line import checked
-from ..program import NOT_NOW, REFUSED, plain, run
+from ..program import NOT_NOW, REFUSED, plain, run, trouble
 from .letter import VERSION, compose
 from .notice import Notice, find_notice
 
@@ -199,12 +199,8 @@ def _ask(program: Path, message: dict[str, Any]) -> bytes:
         answer = run([str(program)], sent, SECONDS)
     except FileNotFoundError:
         raise NotToldError(f"there is no program {program} on this host") from None
-    except TimeoutError:
-        raise NotToldError(f"{program} did not answer within {SECONDS:g} s and was stopped") from None
-    except OSError as error:
-        raise NotToldError(f"{program} cannot be started: {error.strerror}") from None
-    except ValueError as error:
-        raise NotToldError(f"{program} {error}") from None
+    except (OSError, ValueError) as problem:
+        raise NotToldError(f"{program} {trouble(problem, SECONDS)[0]}") from None
     if answer.code:
         because = f": {answer.complaint}" if answer.complaint else ""
         how = {NOT_NOW: "cannot reach the processor now", REFUSED: "has no right to"}

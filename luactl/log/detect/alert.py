@@ -19,7 +19,7 @@ from ...clock import instant
 from ...db import Session, queries, transaction
 from ...errors import LuactlError
 from ...ledger import Entry, append, new_id
-from ...program import plain, run
+from ...program import plain, run, trouble
 from .finding import Finding, described, read_finding
 from .rule import LEVELS
 from .settings import COMMAND, MAIL, Settings
@@ -164,12 +164,8 @@ def _run(command: str, batch: Sequence[Alert]) -> None:
         answer = run(words, sent, SECONDS)
     except FileNotFoundError:
         raise NotToldError(f"there is no program {words[0]} on this host") from None
-    except TimeoutError:
-        raise NotToldError(f"{words[0]} did not end within {SECONDS:g} s and was stopped") from None
-    except OSError as error:
-        raise NotToldError(f"{words[0]} cannot be started: {error.strerror}") from None
-    except ValueError as error:
-        raise NotToldError(f"{words[0]} {error}") from None
+    except (OSError, ValueError) as problem:
+        raise NotToldError(f"{words[0]} {trouble(problem, SECONDS)[0]}") from None
     if answer.code:
         because = f": {plain(answer.complaint)}" if answer.complaint else ""
         raise NotToldError(f"{words[0]} failed with {answer.code}{because}")
