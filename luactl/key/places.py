@@ -153,9 +153,7 @@ def _add(session: Session, _held: Hold, wanted: PlaceChange, found: KeyStatus) -
         answers = _add_holder(session, there, found)
     roll = call(session, found.tree_id)
     place_id = adopt(session, roll, wanted.kind, there)
-    if place_id not in {row.place_id for row in roll.rows}:  # as it is when an earlier run was cut short
-        with transaction(session):
-            write(session, [(place_id, wanted.kind, wanted.name)])
+    write(session, roll, [(place_id, wanted.kind, wanted.name)])
     _write_profile(session, wanted)
     return answers
 

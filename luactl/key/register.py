@@ -182,11 +182,7 @@ def enrol(session: Session, roll: Roll) -> list[UUID]:
     To be called with the tree locked: who takes part in one epoch is missed by the next.
     """
     found = [(hang(one, roll.tree_id), one.kind, one.place.name) for one in roll.named if one.is_read]
-    known = {row.place_id for row in roll.rows}
-    new = [one for one in found if one[0] not in known]
-    if new:
-        with transaction(session):
-            write(session, new)
+    write(session, roll, found)
     return [place_id for place_id, _kind, _name in found]
 
 
@@ -203,14 +199,19 @@ def hang(one: Named, tree_id: UUID) -> UUID:
     return wanted
 
 
-def write(session: Session, new: Sequence[tuple[UUID, Kind, str]]) -> None:
-    """Register places in the running transaction, with a ledger entry each."""
+def write(session: Session, roll: Roll, places: Sequence[tuple[UUID, Kind, str]]) -> None:
+    """Register those places that are not yet, in one transaction, with a ledger entry each."""
     from ..ledger import Entry, append
 
-    for place_id, kind, name in new:
-        detail = {"place": str(place_id), "host": host()}
-        append(session, Entry(f"key.{kind}.register", object=f"{kind}:{name}"[:200], detail=detail))
-        insert(session, place_id, kind, name)
+    known = {row.place_id for row in roll.rows}
+    new = [one for one in places if one[0] not in known]
+    if not new:
+        return
+    with transaction(session):
+        for place_id, kind, name in new:
+            detail = {"place": str(place_id), "host": host()}
+            append(session, Entry(f"key.{kind}.register", object=f"{kind}:{name}"[:200], detail=detail))
+            insert(session, place_id, kind, name)
 
 
 def adopt(session: Session, roll: Roll, kind: Kind, new: plate.Plated) -> UUID:
