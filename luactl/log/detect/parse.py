@@ -36,7 +36,6 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST_SPAN = timedelta(days=31)
 LONGEST_LOOKBACK = timedelta(days=366)
 MOST_GROUPS = 5
-PLAIN_SPAN = timedelta(hours=1)
 PLAIN_GROUP = ("actor",)
 
 

@@ -50,8 +50,16 @@ class Box:
     """The digest of an entry of the custody log that somebody wrote down."""
 
 
-class Broken(Exception):
-    """A file cannot be read on; the text says where."""
+def _stated(raw: bytes) -> dict[str, Any] | None:
+    """Return what a certificate says of its lockbox; None for one that says nothing of the kind."""
+    try:
+        found: dict[str, Any] = json.loads(raw)
+        known = found["format"] == FORMAT and isinstance(found["tenants"], dict)
+        listed = [(one["name"], one["sha256"], one["rows"]) for one in found["files"]]
+        counted = all(type(found[one]) is int for one in ("entries", "lines", "raw", "gaps"))
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
+    return found if known and listed and counted else None
 
 
 class Check:
@@ -84,20 +92,10 @@ class Check:
             self.findings.append((file, what))
 
     def _facts(self) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = json.loads(self._box.small[man.CERTIFICATE])
-            known = found["format"] == FORMAT and isinstance(found["tenants"], dict)
-            listed = [(one["name"], one["sha256"], one["rows"]) for one in found["files"]]
-            if (
-                known
-                and listed
-                and all(type(found[one]) is int for one in ("entries", "lines", "raw", "gaps"))
-            ):
-                return found
-        except (KeyError, ValueError, TypeError, RecursionError):
-            pass
-        self.wrong(man.CERTIFICATE, "does not state a lockbox")
-        return None
+        found = _stated(self._box.small.get(man.CERTIFICATE, b""))
+        if found is None:
+            self.wrong(man.CERTIFICATE, "does not state a lockbox")
+        return found
 
     def _sums(self) -> None:
         expected = man.sums(self._box.small[man.MANIFEST], self._box.manifest.files)

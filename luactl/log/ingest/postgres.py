@@ -23,7 +23,6 @@ _FOLLOW_UPS = {
     "STATEMENT": "statement",
     "QUERY": None,
 }
-_SEVERITY = re.compile(r"(?P<severity>[A-Z]+\d?):  (?P<message>.*)", re.DOTALL)
 _POSITION = re.compile(r" at character \d+\Z")
 _PIECES = {
     "m": r"(?P<stamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+)",
