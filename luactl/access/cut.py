@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from psycopg.sql import SQL, Composable, Identifier
 
@@ -66,7 +67,7 @@ def _membership(catalog: Catalog, member: int, role: int) -> Cut:
     given = [one for one in catalog.memberships if (one.member, one.role) == (member, role)]
     if not given:  # up to 15 CREATEROLE is enough, without any membership
         return _attribute(catalog, member, "NOCREATEROLE")
-    gone = set(_and_what_hangs_on_it(catalog.memberships, given))
+    gone = _and_what_hangs_on(catalog.memberships, given, _by_member)
     statements = []
     for one in given:
         text = SQL("REVOKE {} FROM {}").format(_role(catalog, role), _role(catalog, member))
@@ -78,24 +79,12 @@ def _membership(catalog: Catalog, member: int, role: int) -> Cut:
     return Cut(tuple(statements), replace(catalog, graph=graph, memberships=left))
 
 
-def _and_what_hangs_on_it(all_: Iterable[Membership], first: list[Membership]) -> Iterator[Membership]:
-    """Yield memberships, and those that their members granted on the strength of them."""
-    every, queue = list(all_), list(first)
-    seen = set(queue)
-    while queue:
-        one = queue.pop()
-        yield one
-        more = [x for x in every if (x.role, x.grantor) == (one.role, one.member) and x not in seen]
-        seen.update(more)
-        queue += more if one.administers else []
-
-
 def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
     """Take privileges from a grantee, whoever granted them; from PUBLIC where it has them from there."""
     held, thing = catalog.grants.get(key, ()), catalog.things[key]
     mine = [one for one in held if one.grantee == grantee and one.right[1] in names]
     mine = mine or [one for one in held if one.grantee == PUBLIC and one.right[1] in names]
-    gone = set(_and_what_was_passed_on(held, mine))
+    gone = _and_what_hangs_on(held, mine, _by_grantee)
     cascade = " CASCADE" if len(gone) > len(mine) else ""
     statements = []
     for grantor in sorted({one.grantor for one in mine}):
@@ -109,15 +98,26 @@ def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
     return Cut(tuple(statements), replace(catalog, grants={**catalog.grants, key: left}))
 
 
-def _and_what_was_passed_on(all_: Iterable[Grant], first: list[Grant]) -> Iterator[Grant]:
-    every, queue = list(all_), list(first)
-    seen = set(queue)
+T = TypeVar("T", Membership, Grant)
+
+
+def _and_what_hangs_on(every: Sequence[T], first: Iterable[T], on: Callable[[T, T], bool]) -> set[T]:
+    """Return some grants, and those that were made on the strength of them, however far."""
+    gone, queue = set(first), list(first)
     while queue:
         one = queue.pop()
-        yield one
-        more = [x for x in every if (x.grantor, x.right) == (one.grantee, one.right) and x not in seen]
-        seen.update(more)
-        queue += more if one.passes_on else []
+        more = {other for other in every if other not in gone and on(other, one)}
+        gone |= more
+        queue += more
+    return gone
+
+
+def _by_member(later: Membership, earlier: Membership) -> bool:
+    return earlier.administers and (later.role, later.grantor) == (earlier.role, earlier.member)
+
+
+def _by_grantee(later: Grant, earlier: Grant) -> bool:
+    return earlier.passes_on and (later.right, later.grantor) == (earlier.right, earlier.grantee)
 
 
 def _spelt(catalog: Catalog, key: Key, right: Right) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 
-from ..db import Session
+from ..db import Session, transaction
 from ..errors import NotFoundError, UsageError
-from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, load
+from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, load, read
 from .cut import cut
 from .entrance import Entrance, entrances
 from .graph import Role
-from .way import How, Way, Ways
+from .way import Best, How, Way, Ways
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,20 @@ def _login(catalog: Catalog, name: str) -> Role:
     return found
 
 
+def _state(session: Session) -> tuple[Catalog, Mapping[int, Entrance]]:
+    """Read who may do what, and who gets in, at one moment."""
+    with transaction(session, snapshot=True) as conn:
+        catalog = read(conn)
+        return catalog, entrances(conn, catalog.graph, session.clock.now())
+
+
 def who(session: Session, name: str) -> tuple[Access, ...]:
     """Return every login that reaches an object, its columns and what is read through others, easiest first.
 
     Raises NotFoundError and UsageError as `find` does.
     """
-    catalog = load(session)
+    catalog, entered = _state(session)
     ways, key = Ways(catalog), find(catalog, name).key
-    entered = entrances(session, catalog.graph)
     found = [
         row for login in _logins(catalog)
         for row in _rows(catalog, login, ways.of(login.oid, {key}), entered[login.oid])
@@ -119,12 +125,11 @@ def who(session: Session, name: str) -> tuple[Access, ...]:
 
 def what(session: Session, login: str) -> tuple[Access, ...]:
     """Return everything that a login reaches. Raises NotFoundError for a login that is not there."""
-    catalog = load(session)
+    catalog, entered = _state(session)
     role = _login(catalog, login)
-    entered = entrances(session, catalog.graph)[role.oid]
     best = Ways(catalog).of(role.oid)
     told = {at: way for at, way in best.items() if _is_told(catalog, way)}
-    rows = _rows(catalog, role, told, entered)
+    rows = _rows(catalog, role, told, entered[role.oid])
     return tuple(sorted(rows, key=lambda row: (row.kind, row.object, row.rights)))
 
 
@@ -192,22 +197,24 @@ def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
     catalog = load(session)
     key = find(catalog, name).key
     role = _login(catalog, login)
+    now = Ways(catalog)
+    was = {one: now.of(one.oid) for one in _logins(catalog)}
     found: dict[str, list[Loss]] = {}
-    for ways in _alike(Ways(catalog).of(role.oid, {key})):
+    for ways in _alike(now.of(role.oid, {key})):
         made = cut(catalog, ways)
         text = "; ".join(made.statements)
         if made.after is None:
             found[text] = [Loss(text, login, _name(catalog, ways), _rights(ways), UNKNOWN)]
         elif text not in found:
-            losses = _losses(text, catalog, made.after)
+            losses = _losses(text, catalog, was, made.after)
             found[text] = sorted(losses, key=lambda one: (one.login != login, one.login, one.object))
     return tuple(loss for losses in found.values() for loss in losses)
 
 
-def _losses(text: str, before: Catalog, after: Catalog) -> Iterator[Loss]:
-    was, is_ = Ways(before), Ways(after)
-    for login in _logins(before):
-        old, new = was.of(login.oid), is_.of(login.oid)
+def _losses(text: str, before: Catalog, was: Mapping[Role, Best], after: Catalog) -> Iterator[Loss]:
+    is_ = Ways(after)
+    for login, old in was.items():
+        new = is_.of(login.oid)
         gone = {at: way for at, way in old.items() if at not in new or not _is_same(way, new[at])}
         for ways in _alike(gone):
             still = new.get((ways[0].key, ways[0].right))

@@ -7,13 +7,13 @@ and user decides. A password's end (VALID UNTIL) keeps out whoever comes with a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from ..db import Session, queries, transaction
+from ..db import queries
 from .graph import Graph, Role
 
 UNKNOWN = "unknown: this login may not read pg_hba_file_rules"
@@ -65,18 +65,14 @@ def _network(address: str | None, netmask: str | None) -> str:
     return f"{address}/{bits}"
 
 
-def entrances(session: Session, graph: Graph) -> Mapping[int, Entrance]:
-    """Return how each login gets in, by its oid."""
+def entrances(conn: Any, graph: Graph, now: datetime) -> Mapping[int, Entrance]:
+    """Return how each login gets in, by its oid, within the transaction that read the roles."""
     noun = queries("access")
-    with transaction(session, snapshot=True) as conn:
-        rules = [Rule.of(row) for row in noun.rules(conn)] if noun.may_read_rules(conn) else None
-        rows = list(noun.doors(conn, now=session.clock.now()))
+    rules = [Rule.of(row) for row in noun.rules(conn)] if noun.may_read_rules(conn) else None
     found = {}
-    for oid, connects, over, shut, seen, database in rows:
-        login = graph.roles.get(oid)
-        if login is not None:
-            said = _kept_out(connects, shut) or _said(rules, graph, login, database, over=bool(over))
-            found[oid] = Entrance(said, seen and seen.astimezone(UTC))
+    for oid, connects, over, shut, seen, database in noun.doors(conn, now=now):
+        said = _kept_out(connects, shut) or _said(rules, graph, graph.roles[oid], database, over=bool(over))
+        found[oid] = Entrance(said, seen and seen.astimezone(UTC))
     return found
 
 
@@ -101,17 +97,17 @@ def _said(rules: Iterable[Rule] | None, graph: Graph, login: Role, database: str
 
 def deciding(rules: Iterable[Rule], graph: Graph, login: Role, database: str) -> list[Rule]:
     """Return the rules that decide for a login, without those that an earlier one leaves nothing to."""
+    groups = {graph.roles[role].name for role in graph.member_of(login.oid)}
     found: list[Rule] = []
     for rule in rules:
-        if not _fits_user(rule, graph, login) or not _fits_database(rule, graph, login, database):
+        if not _fits_user(rule, login, groups) or not _fits_database(rule, login, groups, database):
             continue
         if not any(_covers(earlier, rule) for earlier in found):
             found.append(rule)
     return found
 
 
-def _fits_user(rule: Rule, graph: Graph, login: Role) -> bool:
-    groups = {graph.roles[role].name for role in graph.member_of(login.oid)}
+def _fits_user(rule: Rule, login: Role, groups: Container[str]) -> bool:
     return any(
         user == "all" or user == login.name or (user.startswith("+") and user[1:] in groups)
         or (user.startswith("/") and re.search(user[1:], login.name))
@@ -119,8 +115,7 @@ def _fits_user(rule: Rule, graph: Graph, login: Role) -> bool:
     )  # fmt: skip
 
 
-def _fits_database(rule: Rule, graph: Graph, login: Role, database: str) -> bool:
-    groups = {graph.roles[role].name for role in graph.member_of(login.oid)}
+def _fits_database(rule: Rule, login: Role, groups: Container[str], database: str) -> bool:
     return any(
         name in ("all", database) or (name == "sameuser" and login.name == database)
         or (name in ("samerole", "samegroup") and database in groups)

@@ -62,11 +62,6 @@ class Ways:
             self._acting[role] = Acting(self.catalog, self.catalog.graph, role)
         return self._acting[role]
 
-    def superuser(self, login: int) -> State | None:
-        """Return the easiest way to act as a superuser."""
-        roles = self.catalog.graph.roles
-        return next((one for one in self.catalog.graph.states(login) if roles[one.role].is_superuser), None)
-
     def of(self, login: int, keys: Iterable[Key] | None = None) -> dict[tuple[Key, Right], Way]:
         """Return the shortest way to every right on some objects, or on all that it comes near to."""
         best: Best = {}
