@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
@@ -69,15 +70,7 @@ def create(path: Path, data: bytes | bytearray) -> None:
     """
     if not path.name:  # the folder itself, or the root
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    sweep(path)
-    fresh = aside(path, "new")
-    fresh.unlink(missing_ok=True)
-    try:
-        _write(fresh, data)
-        _name(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    _put(path, data, path, _name)
 
 
 def _name(fresh: Path, path: Path) -> None:
@@ -112,17 +105,23 @@ def _write(path: Path, data: bytes | bytearray) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, data: bytes | bytearray) -> None:
+def replace_file(path: Path, data: bytes | bytearray, *, beside: Path | None = None) -> None:
     """Put a new file of mode 0600 in the place of another in one step, durably. Raises OSError.
 
-    What killed processes left beside it goes first.
+    It is written beside its place; or beside another on the same file system, for a folder that may hold
+    nothing else. What killed processes left there goes first.
     """
-    sweep(path)
-    fresh = aside(path, "new")
+    _put(path, data, beside or path, Path.replace)
+
+
+def _put(path: Path, data: bytes | bytearray, beside: Path, name: Callable[[Path, Path], object]) -> None:
+    """Write a file aside, whole, and give it its name."""
+    sweep(beside)
+    fresh = aside(beside, "new")
     fresh.unlink(missing_ok=True)
     try:
         _write(fresh, data)
-        fresh.replace(path)
+        name(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
     sync_directory(path.parent)

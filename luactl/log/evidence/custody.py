@@ -23,7 +23,7 @@ from typing import Any
 from ...certificate import canonical
 from ...certificate import manifest as man
 from ...db import Session, transaction
-from ...disk import aside, create, sweep, sync_directory
+from ...disk import replace_file
 from ...errors import BusyError, LuactlError, RefusedError, UsageError
 from .facts import KIND, text
 
@@ -214,25 +214,15 @@ def _write(lockbox: Path, line: bytes, log: bytes, dry_run: bool) -> Taken:
     assert taken is not None
     if not dry_run:
         try:
-            _replace(lockbox.resolve(), log + line)
+            box = lockbox.resolve()
+            # Beside the lockbox: what a killed run leaves in it would be a file too many.
+            replace_file(box / man.CUSTODY, log + line, beside=box)
         except OSError as error:
             raise LuactlError(
                 f"the custody log of {lockbox} could not be written: {error.strerror}",
                 hint="make room, or have it and the folder above it writable, and run it again",
             ) from error
     return taken
-
-
-def _replace(lockbox: Path, log: bytes) -> None:
-    """Put the new log in the place of the old one in one step; what is left of a killed run lies beside."""
-    sweep(lockbox)
-    fresh = aside(lockbox, "new")
-    try:
-        create(fresh, log)
-        fresh.replace(lockbox / man.CUSTODY)
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_directory(lockbox)
 
 
 def _check(step: Step) -> None:
