@@ -11,7 +11,7 @@ import typer
 from . import output
 from .app import group
 from .context import session
-from .diagnostics import confirm, progress
+from .diagnostics import confirm, note, progress
 from .options import DryRun, Yes
 
 if TYPE_CHECKING:
@@ -140,7 +140,10 @@ def ingest(names: Names = None, follow: Follow = False, dry_run: DryRun = False,
     from luactl.log.ingest.source import sources_named
 
     with session("log ingest") as s:
-        chosen = sources_named(s, names or (), socket.gethostname())
+        here = socket.gethostname()
+        chosen = sources_named(s, names or (), here)
+        if not chosen:
+            note(f"no source of this host, {here}, is registered: `luactl log source list` shows all of them")
         if dry_run:
             output.show_plan(reading.plan(s, chosen))
         elif follow:
