@@ -84,6 +84,8 @@ class Case:
     stdin: bytes = b""
     empty: bool = False
     """Whether no row needs to change: the command works on files."""
+    finish: Args | None = None
+    """The command that signs what could not be signed when the connection was lost at the very end."""
     anew: bool = False
     """Whether each run is recorded anew, as each reading is."""
 

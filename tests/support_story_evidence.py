@@ -37,6 +37,7 @@ COLLECTED: dict[str, tuple[Case, ...]] = {
             (Rule("", "files", "log.export"), Rule("", "files", READS)),
             covering(INTEGRATED),
             again=5,
+            finish=lambda w: ("log", "seal", box(w), "--yes"),
             empty=True,
         ),
     ),

@@ -283,6 +283,8 @@ class Blow:
         """Run the same command again, and compare with what it would have come to."""
         again = told(luactl(*self.args, stdin=self.case.stdin), self.code, self.case.again)
         assert not json.loads(again.out)["error"] or self.case.again
+        if self.case.finish:
+            told(luactl(*self.case.finish(self.w)), 0)
         now = snapshot(self.w.admin)
         if not self.case.anew:  # what is done anew each time was perhaps done twice
             assert gist(now) == self.after
