@@ -79,10 +79,11 @@ def export(
 
 
 def _collect(s: Session, order: Order, to: Path, dry_run: bool, yes: bool) -> None:
+    from luactl import certificate
     from luactl.log import evidence
 
     if not dry_run:
-        evidence.tidy(to)  # also where a killed run had come to its end
+        certificate.tidy(to)  # also where a killed run had come to its end
     plan = evidence.collect(s, order, to, dry_run=True)
     if dry_run:
         shares = [{**vars(one), "source": one.source or "(the ledger)"} for one in plan.shares]

@@ -57,14 +57,14 @@ def export(
         luactl tenant export smile ./smile-export --purpose 'end of contract' --yes
         luactl tenant export smile ./smile-export --secrets-to smile.pub --yes
     """
-    from luactl import portable, tenant
+    from luactl import certificate, portable, tenant
     from luactl.key.person import read_public_file
 
     to = None if secrets_to is None else read_public_file(secrets_to)
     with session("tenant export") as s:
         found = tenant.find(s, slug)
         if not dry_run:
-            portable.tidy(folder)
+            certificate.tidy(folder)
         plan = portable.export(s, found, folder, purpose, secrets_to=to, dry_run=True)
         if dry_run:
             show_plan(plan if is_json() else plan.files, FILES, plan.about_secrets)

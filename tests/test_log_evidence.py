@@ -15,7 +15,7 @@ from conftest import Connection
 from support_evidence import CRM, DB, MAIL, NOW, PERSON, asked, at, check, collected, entries, facts, lines
 from support_evidence import sources as two_sources
 
-from luactl import ledger, log
+from luactl import certificate, ledger, log
 from luactl.db import Session
 from luactl.errors import LuactlError, NotFoundError, RefusedError, UsageError
 from luactl.log import evidence
@@ -339,9 +339,9 @@ def test_what_a_killed_run_left_goes(filled: Session, tmp_path: Path) -> None:
     left = tmp_path / "out" / ".box.4194305.data"
     left.mkdir()
     (left / "raw-1.log").write_bytes(CRM[0])
-    evidence.tidy(tmp_path / "out" / "box")
+    certificate.tidy(tmp_path / "out" / "box")
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["box"]
-    evidence.tidy(tmp_path / "nowhere" / "box")
+    certificate.tidy(tmp_path / "nowhere" / "box")
 
 
 def test_cut_short_it_leaves_nothing(filled: Session, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Certificates: signed folders which anybody can check offline (docs/reference/formats-certificate.md)."""
 
-from .folder import Act, Evidence, check_free, write
+from .folder import Act, Evidence, check_free, tidy, write
 from .manifest import canonical
 
-__all__ = ["Act", "Evidence", "canonical", "check_free", "write"]
+__all__ = ["Act", "Evidence", "canonical", "check_free", "tidy", "write"]

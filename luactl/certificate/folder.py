@@ -139,6 +139,18 @@ def check_free(folder: Path, id: str | None) -> None:
         raise RefusedError(f"{folder} holds another certificate or foreign files", hint=hint)
 
 
+def tidy(folder: Path) -> None:
+    """Remove what killed runs left beside a folder, data in clear perhaps among it. Raises LuactlError."""
+    try:
+        if folder.resolve().parent.is_dir():
+            sweep(folder.resolve())
+    except OSError as error:
+        raise LuactlError(
+            f"what a killed run left beside {folder} cannot be removed: {error.strerror}",
+            hint=f"it is hidden, and begins with .{folder.name}.",
+        ) from error
+
+
 @contextmanager
 def beside(folder: Path, what: str) -> Iterator[Path]:
     """Give a new directory of our own beside a folder to write data in; what is left of it goes in the end.

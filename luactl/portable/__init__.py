@@ -13,16 +13,16 @@ from ..lazy import attributes
 
 if TYPE_CHECKING:
     from .bundle import Bundle, Fault, read_bundle
-    from .exporting import Export, export, tidy
+    from .exporting import Export, export
     from .importing import DataImport, import_data
 
-__all__ = ["Bundle", "DataImport", "Export", "Fault", "export", "import_data", "read_bundle", "tidy"]
+__all__ = ["Bundle", "DataImport", "Export", "Fault", "export", "import_data", "read_bundle"]
 
 __getattr__ = attributes(
     __name__,
     {
         "bundle": "Bundle Fault read_bundle",
-        "exporting": "Export export tidy",
+        "exporting": "Export export",
         "importing": "DataImport import_data",
     },
 )

@@ -15,9 +15,8 @@ from uuid import UUID
 
 from .. import certificate
 from ..certificate.evidence import issue
-from ..certificate.folder import Attachment, beside
+from ..certificate.folder import Attachment, beside, tidy
 from ..db import Session, queries, transaction
-from ..disk import sweep
 from ..errors import BusyError, RefusedError
 from ..table import Progress, nothing
 from . import pages, receipt, secrets
@@ -119,12 +118,6 @@ def export(
         stated = receipt.facts(session, tenant, export_id, purpose, files, said)
         pending = _hand_over(session, tenant, export_id, stated, files, place, folder)
     return Export(export_id, tenant.slug, str(folder), purpose, files, pending, said)
-
-
-def tidy(folder: Path) -> None:
-    """Remove what killed runs left beside a folder, also those that had come to their end. Raises OSError."""
-    if folder.resolve().parent.is_dir():
-        sweep(folder.resolve())
 
 
 def _demand_rights(may: tuple[bool, ...]) -> None:

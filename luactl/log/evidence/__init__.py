@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...lazy import attributes
 
 if TYPE_CHECKING:
-    from .collecting import collect, tidy
+    from .collecting import collect
     from .custody import ACTIONS, Step, Taken, add_step, read_steps, record_step
     from .facts import Lockbox, Missing, Share
     from .opening import Raw, raw
@@ -35,13 +35,12 @@ __all__ = [
     "read_steps",
     "record_step",
     "seal",
-    "tidy",
 ]
 
 __getattr__ = attributes(
     __name__,
     {
-        "collecting": "collect tidy",
+        "collecting": "collect",
         "custody": "ACTIONS Step Taken add_step read_steps record_step",
         "facts": "Lockbox Missing Share",
         "ordering": "Order order",

@@ -20,9 +20,9 @@ import psycopg
 
 from ... import certificate
 from ...certificate.evidence import issue
-from ...certificate.folder import Attachment, beside
+from ...certificate.folder import Attachment, beside, tidy
 from ...db import Session, transaction
-from ...disk import create, sweep
+from ...disk import create
 from ...errors import LuactlError, RefusedError
 from ...ledger import Entry, append, new_id, record_read
 from ...table import Progress, nothing
@@ -96,18 +96,6 @@ def collect(
         raw=done.raw_lines, missing=done.missing, gaps=silent, files=files, custody=custody,
         pending=pending,
     )  # fmt: skip
-
-
-def tidy(folder: Path) -> None:
-    """Remove what killed runs left beside a folder, lines in clear perhaps among it. Raises LuactlError."""
-    try:
-        if folder.resolve().parent.is_dir():
-            sweep(folder.resolve())
-    except OSError as error:
-        raise LuactlError(
-            f"what a killed run left beside {folder} cannot be removed: {error.strerror}",
-            hint=f"it is hidden, and begins with .{folder.name}.",
-        ) from error
 
 
 def _plan(session: Session, order: Order, folder: Path) -> Lockbox:
