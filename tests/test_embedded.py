@@ -216,6 +216,14 @@ def test_a_taken_port_is_no_obstacle(made: Server, monkeypatch: pytest.MonkeyPat
     assert not offered
 
 
+def test_the_last_words_of_a_server_may_come_after_its_end(
+    made: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ["LOG:  redirecting log output", "LOG:  redirecting log output\nFATAL:  could not bind"]
+    monkeypatch.setattr(life, "_said", lambda server, pid: said.pop(0))
+    assert "could not bind" in life._why(made, 1)
+
+
 def test_data_of_another_version_are_left_alone(made: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.stop(made)
     monkeypatch.setattr(life, "major_version", lambda bindir: 99)

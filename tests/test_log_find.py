@@ -114,6 +114,7 @@ def test_a_page_is_the_same_from_either_side(lines: list[log.Line], logged: Sess
         ("NOT a NOT NOT b - c -(d e)", ("NOT a", "NOT NOT b", "- c", "-(d e)")),
         ("(a)(b) inv*", ("(a)(b)", "inv*")),
         ('"OR" a', ('"OR"', "a")),
+        ("-NOT a --NOT b c", ("-NOT a", "--NOT b", "c")),
     ],
 )
 def test_parts_of_a_query(text: str, cut: tuple[str, ...]) -> None:

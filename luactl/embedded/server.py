@@ -25,6 +25,7 @@ from .cluster import SUPERUSER, Server, create, major_version, prepare
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 LOCK_SECONDS = 90.0
+LOG_SECONDS = 5.0
 POLL_SECONDS = 0.01
 # The processes of a killed server have not ended yet, or somebody took the port meanwhile.
 PASSING_REASONS = ("pre-existing shared memory", "could not bind", "lock file")
@@ -124,7 +125,7 @@ def _start(server: Server, say: Callable[[str], None], may_create: bool) -> int:
             prepare(server, account)
             pid = _launch(server, bindir)
             found = _wait_for_launch(server, pid, deadline)
-            said = _said(server, pid)
+            said = _said(server, pid) if found else _why(server, pid)
             if found is None and not any(reason in said for reason in PASSING_REASONS):
                 break
         if found and found.ready:
@@ -216,6 +217,14 @@ def _is_postgres(pid: int, owner: int) -> bool:
         return process.stat().st_uid == owner and b"postgres" in (process / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _why(server: Server, pid: int) -> str:
+    """Return what a server process said that has ended: its last words come by another process."""
+    deadline = time.monotonic() + LOG_SECONDS
+    while "FATAL: " not in (said := _said(server, pid)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return said
 
 
 def _said(server: Server, pid: int) -> str:

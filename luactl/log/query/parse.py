@@ -50,11 +50,17 @@ class Query:
 
 def parse(text: str, now: datetime) -> Query:
     """Read a query; spans back such as `since:-2h` count from `now`. Raises UsageError."""
+    reader, where = read(text, now)
+    return Query(where, reader.times.get("since"), reader.times.get("until"))
+
+
+def read(text: str, now: datetime) -> tuple[_Reader, Node]:
+    """Read a query: its tree, and the reader that knows where its parts begin. Raises UsageError."""
     reader = _Reader(list(tokens(text)), now)
     where = reader.some(0) if reader.tokens else Every(())
     if reader.here is not None:
         raise _unexpected(reader.here)
-    return Query(where, reader.times.get("since"), reader.times.get("until"))
+    return reader, where
 
 
 class _Reader:
@@ -65,6 +71,10 @@ class _Reader:
         self.now = now
         self.next = 0
         self.times: dict[str, datetime] = {}
+        self.begins: list[Token] = []
+        """The first token of each part that stands in no parentheses."""
+        self.has_alternatives = False
+        """Whether an OR stands between such parts."""
 
     @property
     def here(self) -> Token | None:
@@ -86,6 +96,7 @@ class _Reader:
         nodes = [self.every(depth)]
         while self.is_word("OR"):
             self.take()
+            self.has_alternatives = self.has_alternatives or not depth
             nodes.append(self.every(depth))
         if len(nodes) > 1 and self.times and depth == 0:
             raise _not_here()
@@ -94,6 +105,8 @@ class _Reader:
     def every(self, depth: int) -> Node:
         nodes: list[Node] = []
         while not (self.here is None or self.here.kind == "close" or self.is_word("OR")):
+            if not depth:
+                self.begins.append(self.here)
             node = self.one(depth)
             if node is not None:
                 nodes.append(node)

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
-from .token import Token, tokens
+from .parse import read
 from .tree import Field, Value
+
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def parts(text: str) -> tuple[str, ...]:
     """Return the parts of a query, all of which must hold; joined by blanks they are the same query.
 
-    Alternatives (`a OR b`) are one part, in parentheses. The text must be a query; raises UsageError for what
-    cannot even be cut.
+    Alternatives (`a OR b`) are one part, in parentheses. Raises UsageError for what is no query.
     """
-    found = list(tokens(text))
-    depths, depth = [], 0
-    for token in found:
-        depth -= token.kind == "close"
-        depths.append(depth)
-        depth += token.kind == "open"
-    top = [token for token, deep in zip(found, depths, strict=True) if not deep]
-    if any(token.kind == "bare" and token.text == "OR" for token in top):
+    reader, _ = read(text, _ANY_TIME)
+    if reader.has_alternatives:
         return (f"({text.strip()})",)
-    begins = [
-        token.at
-        for number, (token, deep) in enumerate(zip(found, depths, strict=True))
-        if not deep
-        and token.kind != "close"
-        and not token.glued
-        and not (number and _goes_on(found[number - 1]))
-    ]
+    begins = [token.at for token in reader.begins if not token.glued]
     return tuple(text[at:end].strip() for at, end in pairwise([*begins, len(text)]))
-
-
-def _goes_on(token: Token) -> bool:
-    """Whether a word is nothing without the next one."""
-    return token.kind == "bare" and (token.text == "NOT" or not token.text.strip("-"))
 
 
 def part(name: str, value: str) -> str:
