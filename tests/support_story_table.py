@@ -18,6 +18,7 @@ from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
 from support_story_prune import PRUNED
 from support_story_request import ANSWERED, BOUND, REQUESTS
+from support_story_staff import STAFF
 
 from luactl import embedded
 
@@ -71,6 +72,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             actor=embedded.SUPERUSER,
         ),
     ),
+    **STAFF,
     "tenant create": (
         Case(
             lambda w: ("smile", "--name", "Smile", "--country", "DE", "--contact", "office@smile.example"),

@@ -1,0 +1,200 @@
+"""`luactl staff`: people and jobs that work for Lua CRM."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from luactl.errors import UsageError
+
+from . import staff_undertaking
+from .app import group
+from .context import session
+from .options import DryRun, Yes, secret
+from .output import show, show_plan
+
+if TYPE_CHECKING:
+    from luactl.staff import Person
+
+HELP = "People and jobs that work for Lua CRM: their logins, and what they signed."
+app = group(HELP)
+app.add_typer(staff_undertaking.app, name="undertaking")
+
+COLUMNS = (
+    ("handle", "HANDLE"),
+    ("name", "NAME"),
+    ("kind", "KIND"),
+    ("manager", "MANAGER"),
+    ("teams", "TEAMS"),
+    ("logins", "LOGINS"),
+    ("bound", "BOUND"),
+    ("started_on", "SINCE"),
+    ("ended_at", "LEFT"),
+)
+CHANGE = tuple((f"after.{field}", title) for field, title in COLUMNS if field not in ("bound", "ended_at"))
+Handle = Annotated[str, typer.Argument(metavar="HANDLE", help="The name in commands, such as anna.berger.")]
+Team = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--team", metavar="TEAM", help="A team they belong to; may be repeated.", show_default=False
+    ),
+]
+Login = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--login", metavar="LOGIN", help="A login that is theirs; may be repeated.", show_default=False
+    ),
+]
+
+
+def day(text: str | None, what: str) -> date | None:
+    """Read a day. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text[:40]!r} is no day for {what}", hint="such as 2027-12-31") from None
+
+
+@app.command("add")
+def add(
+    handle: Handle,
+    name: Annotated[
+        str, typer.Option("--name", metavar="VALUE|-", help="Their name; `-` reads it from standard input.")
+    ],
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="employee, contractor or job.")
+    ] = "employee",
+    manager: Annotated[
+        str | None,
+        typer.Option("--manager", metavar="HANDLE", help="Whom they report to.", show_default=False),
+    ] = None,
+    team: Team = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DAY", help="Their first day; default today.", show_default=False),
+    ] = None,
+    login: Login = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Register a person, or a job and who answers for it. The ledger keeps their id, no name.
+
+    Examples:
+        luactl staff add anna.berger --name - --manager otto.lang --team support
+        luactl staff add nightly --name "nightly purge" --kind job --manager anna.berger --login nightly
+    """
+    from luactl import staff
+
+    first = day(since, "--since")
+    new = staff.NewPerson(
+        handle, secret(name, "name"), kind, manager, tuple(team or ()), first, tuple(login or ())
+    )
+    with session("staff add") as s:
+        if dry_run:
+            show_plan(staff.add(s, new, dry_run=True), CHANGE)
+            return
+        added = staff.add(s, new)
+    show(added, CHANGE, _unbound(added.after))
+
+
+def _unbound(person: Person) -> list[str]:
+    if person.bound:
+        return []
+    what = "their manager has" if person.kind == "job" else "they have"
+    whose = person.manager if person.kind == "job" else person.handle
+    return [
+        f"{person.handle} is granted nothing before {what} signed: `luactl staff undertaking add {whose}`"
+    ]
+
+
+@app.command("list")
+def list_(
+    every: Annotated[bool, typer.Option("--all", help="Those who have left, too.")] = False,
+) -> None:
+    """List people and jobs; BOUND says whether their undertakings are in force.
+
+    Examples:
+        luactl staff list --all
+    """
+    from luactl import staff
+
+    with session("staff list") as s:
+        show(staff.list_(s, every=every), COLUMNS)
+
+
+@app.command("show")
+def show_(handle: Handle) -> None:
+    """Show a person or a job: logins, undertakings, and who reports to them.
+
+    Examples:
+        luactl staff show anna.berger
+    """
+    from luactl import staff
+
+    with session("staff show") as s:
+        show(staff.gather(s, staff.find(s, handle)))
+
+
+@app.command("change")
+def change(
+    handle: Handle,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="VALUE|-", help="New name; `-` reads it from standard input."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", metavar="KIND", help="employee or contractor.")
+    ] = None,
+    manager: Annotated[str | None, typer.Option("--manager", metavar="HANDLE", help="New manager.")] = None,
+    no_manager: Annotated[bool, typer.Option("--no-manager", help="They report to nobody.")] = False,
+    team: Team = None,
+    no_team: Annotated[bool, typer.Option("--no-team", help="They belong to no team.")] = False,
+    since: Annotated[str | None, typer.Option("--since", metavar="DAY", help="New first day.")] = None,
+    login: Login = None,
+    not_login: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--not-login", metavar="LOGIN", help="A login that is theirs no more.", show_default=False
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Write what is said of somebody anew; what is not given stays. --team names all their teams.
+
+    Examples:
+        luactl staff change anna.berger --manager ida.brandt
+        luactl staff change anna.berger --login anna_admin
+    """
+    from dataclasses import replace
+
+    from luactl import staff
+
+    if (manager and no_manager) or (team and no_team):
+        raise UsageError("one of two options contradicts the other", hint="give one of the two")
+    first = day(since, "--since")
+    with session("staff change") as s:
+        before = staff.find(s, handle)
+        gone = set(not_login or ())
+        if gone - set(before.logins):
+            raise UsageError(
+                f"{sorted(gone - set(before.logins))[0][:63]!r} is no login of {handle}",
+                hint=f"`luactl staff show {handle}` shows theirs",
+            )
+        after = replace(
+            before,
+            name=before.name if name is None else secret(name, "name"),
+            kind=before.kind if kind is None else kind,
+            manager=manager or (None if no_manager else before.manager),
+            teams=tuple(team) if team else () if no_team else before.teams,
+            started_on=first or before.started_on,
+            logins=tuple(one for one in (*before.logins, *(login or ())) if one not in gone),
+        )
+        if dry_run:
+            show_plan(staff.change(s, before, after, dry_run=True), CHANGE)
+        else:
+            show(staff.change(s, before, after), CHANGE)

@@ -1,0 +1,70 @@
+"""Staff: people and jobs that work for Lua CRM, which logins are theirs, and what they signed.
+
+Owns `lua.person`, `lua.person_team`, `lua.person_login`, `lua.undertaking` and `lua.undertaking_basis`
+(docs/design/people.md). Names are loaded at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import attributes
+
+if TYPE_CHECKING:
+    from .dossier import Dossier, gather
+    from .person import KINDS, Login, Person, find, list_, logins, me
+    from .registering import NewPerson, StaffChange, add, change, checked_handle
+    from .undertaking import (
+        BASES,
+        Basis,
+        BasisChange,
+        NewUndertaking,
+        Undertaking,
+        bases,
+        find_undertaking,
+        prepare,
+        record,
+        require,
+        undertakings,
+        withdraw,
+    )
+
+__all__ = [
+    "BASES",
+    "KINDS",
+    "Basis",
+    "BasisChange",
+    "Dossier",
+    "Login",
+    "NewPerson",
+    "NewUndertaking",
+    "Person",
+    "StaffChange",
+    "Undertaking",
+    "add",
+    "bases",
+    "change",
+    "checked_handle",
+    "find",
+    "find_undertaking",
+    "gather",
+    "list_",
+    "logins",
+    "me",
+    "prepare",
+    "record",
+    "require",
+    "undertakings",
+    "withdraw",
+]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "dossier": "Dossier gather",
+        "person": "KINDS Login Person find list_ logins me",
+        "registering": "NewPerson StaffChange add change checked_handle",
+        "undertaking": "BASES Basis BasisChange NewUndertaking Undertaking bases find_undertaking prepare"
+        " record require undertakings withdraw",
+    },
+)

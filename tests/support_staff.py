@@ -1,0 +1,25 @@
+"""What tests about staff share: people who are in the register, and bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from luactl import staff
+from luactl.db import Session
+from luactl.staff import Person
+
+
+def hire(session: Session, handle: str, *, bound: bool = True, **said: Any) -> Person:
+    """Register somebody with an invented name, and what they signed unless `bound` says no."""
+    new = staff.NewPerson(
+        handle, said.pop("name", f"Invented {handle}"), said.pop("kind", "employee"), **said
+    )
+    person = staff.add(session, new).after
+    if bound and person.kind != "job":
+        sign(session, person)
+    return staff.find(session, handle)
+
+
+def sign(session: Session, person: Person, basis: str = "gdpr-28-3-b", **said: Any) -> staff.Undertaking:
+    """Let somebody sign a text today."""
+    return staff.record(session, person, staff.prepare(session, basis, "2026-02", **said))
