@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .access_duty import app as duty_app
 from .app import group
 from .context import session
 from .options import AnyTenant
@@ -13,6 +14,7 @@ from .output import show
 
 HELP = "Who can reach what, and how."
 app = group(HELP)
+app.add_typer(duty_app, name="duty")
 
 COLUMNS = (
     ("login", "LOGIN"),

@@ -33,6 +33,8 @@ PREPARE_THRESHOLD = 5
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
 PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0600)"
 ADMISSION = "`luactl tenant admit SLUG LOGIN`, by an administrator, lets a login work on a dedicated tenant"
+DUTY = "duty rule "
+"""What a refusal of `lua.check_duties` begins with."""
 NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")
 OWN_LOGIN = re.compile(r"lua_t[0-9]+")
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
@@ -316,6 +318,20 @@ def explain(error: psycopg.Error) -> LuactlError:
     return told
 
 
+def _no_right(said: str) -> RefusedError:
+    """Say which right was missing, or which rule forbids it, and what would help."""
+    if said.startswith(DUTY):
+        return RefusedError(
+            said,
+            hint="`luactl access duty list` shows the rules; one is waived by `luactl access duty waive`",
+        )
+    admitting = NOT_ADMITTED.match(said)
+    return RefusedError(
+        f"you have no right to do this: {said}",
+        hint=ADMISSION if admitting else "docs/reference/roles.md says which group role has it",
+    )
+
+
 def _explain(error: psycopg.Error) -> LuactlError:
     e = psycopg.errors
     said = error.diag.message_primary or str(error).strip().partition("\n")[0]
@@ -334,13 +350,8 @@ def _explain(error: psycopg.Error) -> LuactlError:
             f"the database server's disk does not take or give data: {said}",
             hint="have its administrator look at the disk; what was not committed was rolled back",
         )
-    if isinstance(error, e.InsufficientPrivilege) and NOT_ADMITTED.match(said):
-        return RefusedError(f"you have no right to do this: {said}", hint=ADMISSION)
     if isinstance(error, e.InsufficientPrivilege):
-        return RefusedError(
-            f"you have no right to do this: {said}",
-            hint="docs/reference/roles.md says which group role has it",
-        )
+        return _no_right(said)
     if isinstance(error, e.DiskFull):
         return LuactlError(
             "the database server's disk is full",

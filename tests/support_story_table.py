@@ -12,6 +12,7 @@ from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
 from support_story import REFERENCE, Args, Case, Rule, T, World, covering, rows
 from support_story_ask import ASKED
 from support_story_cosign import COSIGNED
+from support_story_duty import DUTIES
 from support_story_eyes import EYES
 from support_story_keys import KEYS, KEYS_DROPPED
 from support_story_plans import PLANS
@@ -297,6 +298,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             anew=True,
         ),
     ),
+    **DUTIES,
     "retention list": (Case(lambda w: T),),
     "retention set": (
         Case(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from ..connect import DUTY, explain
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, NotFoundError, RefusedError, UsageError
 from ..line import checked
@@ -131,6 +132,8 @@ def register(
     except psycopg.errors.UniqueViolation as error:
         raise RefusedError("this key is registered already", hint="`luactl approval key list`") from error
     except psycopg.errors.InsufficientPrivilege as error:
+        if (error.diag.message_primary or "").startswith(DUTY):
+            raise explain(error) from error
         raise _not_yours(session) from error
     return new
 

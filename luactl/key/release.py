@@ -124,6 +124,8 @@ def check(session: Session, new: NewRelease) -> None:
             f"nobody logs in as {new.person!r}",
             hint="name the login of the person, as `luactl access list` has it",
         )
+    # Raises what the rules of separation say, for whoever may not hold keys.
+    queries("key").check_duties(session.conn, person=new.person, at=session.clock.now())
 
 
 def plan(session: Session, tenant: str, new: NewRelease) -> ReleasePlan:

@@ -204,6 +204,10 @@ FROM vault.releases() r JOIN lua.tenant_directory d ON d.tenant_id = r.tenant_id
 -- Whether somebody can log in by that name.
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :person::text AND rolcanlogin);
 
+-- name: check_duties$
+-- Whether whoever logs in by that name may hold keys besides the rest of their duties; an error says which rule forbids it.
+SELECT lua.check_duties_of_logins(ARRAY[:person::name], '{keys}', :at::timestamptz);
+
 -- name: node_marks
 -- Version and SHA-256 of every node: enough to compare the tree with a key book.
 SELECT path, version, sha256(blob) FROM vault.node;

@@ -1,0 +1,108 @@
+"""`luactl access duty …`: rules about what nobody may have both, who breaks them, and waivers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from .app import group
+from .context import session
+from .diagnostics import confirm
+from .options import DryRun, Yes
+from .output import show, show_plan
+
+HELP = "Separation of duties: rules, who breaks them, waivers."
+app = group(HELP)
+
+RULES = (("rule", "RULE"), ("one", "NOBODY HAS"), ("other", "AND"), ("waived", "WAIVED"), ("why", "WHY"))
+FOUND = (
+    ("rule", "RULE"),
+    ("person", "PERSON"),
+    ("logins", "LOGINS"),
+    ("has", "HAS"),
+    ("besides", "AND"),
+    ("until", "WAIVED UNTIL"),
+    ("why", "WHY"),
+)
+WAIVERS = (
+    ("waiver_id", "WAIVER"),
+    ("rule", "RULE"),
+    ("person", "PERSON"),
+    ("until", "UNTIL"),
+    ("reason", "REASON"),
+    ("waived_by", "BY"),
+    ("approval_id", "APPROVAL"),
+)
+
+
+@app.command("list")
+def list_(
+    waived: Annotated[bool, typer.Option("--waivers", help="Waivers in force instead of rules.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Waivers that are over, too.")] = False,
+) -> None:
+    """List the rules: what nobody may have both, and why; or for whom one is waived.
+
+    Examples:
+        luactl access duty list
+        luactl access duty list --waivers
+        luactl access duty list --waivers --all -o json
+    """
+    from luactl.access import duty
+
+    with session("access duty list") as s:
+        if waived or every:
+            show(duty.waivers(s, ended=every), WAIVERS)
+        else:
+            show(duty.list_(s), RULES)
+
+
+@app.command("check")
+def check() -> None:
+    """Find whoever breaks a rule. Exit 6 when one is broken without a waiver; meant for every night.
+
+    All logins of a person count together; a login that nobody is registered for counts by itself.
+
+    Examples:
+        luactl access duty check
+        luactl access duty check -o json
+    """
+    from luactl.access import duty
+    from luactl.errors import Exit
+
+    with session("access duty check") as s:
+        found = duty.check(s)
+    broken = duty.open_(found)
+    notes = [f"{len(broken)} break a rule, {len(found) - len(broken)} are waived"]
+    show(found, FOUND, notes, outcome=Exit.FINDINGS if broken else Exit.DONE)
+
+
+@app.command("waive")
+def waive(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name.")],
+    person: Annotated[str, typer.Argument(metavar="HANDLE", help="For whom, as `staff list` has it.")],
+    until: Annotated[
+        datetime, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DAY", help="The last day, UTC.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; no personal data.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Take a rule off a person until a day, at most a year away. Always needs somebody else's approval.
+
+    The first run asks for it and ends with exit 5; the same again, once approved, carries it out. Nobody
+    asks for or approves a waiver of their own.
+
+    Examples:
+        luactl access duty waive auditor-writes anna.berger --until 2026-12-31 --reason 'ticket 81'
+    """
+    from luactl.access import duty
+
+    with session("access duty waive") as s:
+        plan = duty.waive(s, rule, person, until.date(), reason, dry_run=True)
+        if dry_run:
+            show_plan(plan, WAIVERS)
+            return
+        confirm(f"Waive {rule} for {person} until {plan.until}?", yes=yes)
+        show(duty.waive(s, rule, person, until.date(), reason), WAIVERS)

@@ -1,0 +1,27 @@
+"""Separation of duties: rules about what nobody may have both, who breaks them, and for whom one is waived.
+
+Owns `lua.duty_rule` and `lua.duty_waiver`. The database refuses a new duty that breaks a rule
+(`lua.check_duties`); `check` finds what came about otherwise. Names are loaded at first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...lazy import attributes
+
+if TYPE_CHECKING:
+    from .finding import Finding, check, open_
+    from .rule import Rule, find, list_
+    from .waiver import Waiver, waive, waivers
+
+__all__ = ["Finding", "Rule", "Waiver", "check", "find", "list_", "open_", "waive", "waivers"]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "finding": "Finding check open_",
+        "rule": "Rule find list_",
+        "waiver": "Waiver waive waivers",
+    },
+)
