@@ -5,12 +5,12 @@ As aclchk.c and acl.c of Postgres decide it. What needs a detour (views, definer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from .catalog import PUBLIC, Catalog, Key, Read, Right, Thing
+from .catalog import PUBLIC, At, Catalog, Key, Read, Right, Thing
 from .graph import Graph, Path, Ways
 
 Rows = Literal["all", "policy", "none", ""]
@@ -51,7 +51,8 @@ class Acting:
     favoured: frozenset[int] = frozenset()
     """and to whom."""
     uses: Ways = field(init=False)
-    _held: dict[Key, dict[Right, Held]] = field(init=False, default_factory=dict)
+    _held: dict[Key, Mapping[Right, Held]] = field(init=False, default_factory=dict)
+    _named: dict[Key | None, Held | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Find whose rights it has."""
@@ -64,38 +65,57 @@ class Acting:
         """Whether nothing is checked."""
         return self.graph.roles[self.role].is_superuser
 
-    def near(self) -> set[Key]:
-        """Return the objects on which it may hold a right."""
-        near = self.catalog.near
-        found = set(self.catalog.for_all).union(*(near.get(role, ()) for role in self.uses))
-        if not self.favoured.isdisjoint(self.uses):
-            found |= self.given.keys()
-        if self.predefined:
-            found.update(self.catalog.of_kind.get("relation", ()))
-            found.update(self.catalog.of_kind.get("schema", ()))
-        return found
+    @cached_property
+    def _is_favoured(self) -> bool:
+        return bool(self.given) and not self.favoured.isdisjoint(self.uses)
 
-    def held(self, key: Key) -> dict[Right, Held]:
+    @property
+    def _sees_all(self) -> bool:
+        me = self.graph.roles[self.role]
+        return me.bypasses_rows or me.is_superuser
+
+    def held(self, key: Key) -> Mapping[Right, Held]:
         """Return the rights on an object and the shortest way to each, whether or not it can be named."""
         if key not in self._held:
-            self._held[key] = self._collect(self.catalog.things[key])
+            self._held[key] = self._completed(self.catalog.things[key], self._granted(key))
         return self._held[key]
 
-    def _collect(self, thing: Thing) -> dict[Right, Held]:
+    def _granted(self, key: Key) -> dict[Right, Held]:
+        """Return what was granted on one object to those whose rights it has, the nearest first."""
         found: dict[Right, Held] = {}
-        for grantee, rights in self.catalog.granted.get(thing.key, {}).items():
-            if grantee in self.uses:
-                held = Held(self.uses[grantee], "owner" if grantee == thing.owner else "grant")
-            elif grantee == PUBLIC:
-                held = Held((self.role,), "PUBLIC")
-            else:
-                continue
-            for right in rights:
-                _offer(found, right, held)
+        granted, owner = self.catalog.granted.get(key, {}), self.catalog.things[key].owner
+        near = [one for one in granted if one in self.uses]
+        for grantee in sorted(near, key=lambda one: (len(self.uses[one]), self.uses[one])):
+            held = Held(self.uses[grantee], "owner" if grantee == owner else "grant")
+            for right in granted[grantee]:
+                found.setdefault(right, held)
+        return found
+
+    def _all_granted(self) -> dict[Key, dict[Right, Held]]:
+        """Return the same of every object at one go: the roles whose rights it has come in that order."""
+        found: dict[Key, dict[Right, Held]] = {}
+        for role, path in self.uses.items():
+            grants = self.catalog.granted_to.get(role)
+            owner, grantee = Held(path, "owner"), Held(path, "grant")
+            for key, owns, rights in grants or ():
+                known = found.get(key)
+                held = owner if owns else grantee
+                if known is None:
+                    found[key] = dict.fromkeys(rights, held)
+                else:
+                    for right in rights:
+                        known.setdefault(right, held)
+        return found
+
+    def _completed(self, thing: Thing, found: dict[Right, Held]) -> dict[Right, Held]:
+        """Add what comes without a grant to a role: by PUBLIC, a predefined role, or granted on the way."""
+        for right in self.catalog.granted.get(thing.key, {}).get(PUBLIC, ()):
+            if right not in found or len(found[right].path) > 1:
+                found[right] = Held((self.role,), "PUBLIC")
         for name, path in self.predefined.items():
             for privilege in _given(name, thing):
                 _offer(found, (0, privilege), Held(path, name))
-        if not self.favoured.isdisjoint(self.uses):
+        if self._is_favoured:
             for right, held in self.given.get(thing.key, {}).items():
                 found.setdefault(right, held)
         return found
@@ -106,22 +126,44 @@ class Acting:
         return set().union(*(held.get(role, ()) for role in self.uses))
 
     @cached_property
-    def direct(self) -> tuple[tuple[Key, Right, Held, Rows], ...]:
+    def near(self) -> tuple[Key, ...]:
+        """The objects on which it may hold a right; what it holds on them is found at one go."""
+        granted = self._all_granted()
+        near = granted.keys() | self.catalog.for_all
+        if self._is_favoured:
+            near |= self.given.keys()
+        if self.predefined:
+            near.update(self.catalog.of_kind.get("relation", ()), self.catalog.of_kind.get("schema", ()))
+        more = self.catalog.public | (self.given.keys() if self._is_favoured else frozenset())
+        for key in near - self._held.keys():
+            found = granted.get(key, {})
+            as_it_is = key not in more and not self.predefined
+            self._held[key] = found if as_it_is else self._completed(self.catalog.things[key], found)
+        return tuple(sorted(near))
+
+    @cached_property
+    def direct(self) -> tuple[tuple[At, Held, Rows], ...]:
         """All that it holds and can name."""
-        return tuple(one for key in self.near() for one in self.of(key))
+        return tuple(one for key in self.near for one in self.of(key))
 
     @cached_property
     def doors(self) -> tuple[Key, ...]:
         """The views and definer functions on which it holds something, and which it can name."""
-        near = self.catalog.doors & self.near()
-        return tuple(sorted(key for key in near if self.names(self.catalog.things[key])))
+        return self.usable(self.catalog.doors.intersection(self.near))
 
-    def of(self, key: Key) -> Iterator[tuple[Key, Right, Held, Rows]]:
+    def usable(self, keys: Iterable[Key]) -> tuple[Key, ...]:
+        """Return those of some objects on which it holds something, and which it can name."""
+        return tuple(sorted(key for key in keys if self.held(key) and self.names(self.catalog.things[key])))
+
+    def of(self, key: Key) -> Iterator[tuple[At, Held, Rows]]:
         """Yield what it holds on one object, if it can name it."""
         thing = self.catalog.things[key]
         if self.names(thing):
+            secured = thing.rows_secured and thing.kind in WITH_ROWS and not self._sees_all
+            plain: Rows = "all" if thing.kind in WITH_ROWS and not secured else ""
             for right, held in self.held(key).items():
-                yield key, right, held, self.rows(thing, right[1])
+                rows = self.rows(thing, right[1]) if secured else plain if right[1] in COMMANDS else ""
+                yield (key, right), held, rows
 
     def passes_on(self, thing: Thing) -> Iterator[tuple[Right, Held]]:
         """Yield what it can grant of an object, to whomever."""
@@ -134,16 +176,17 @@ class Acting:
 
     def names(self, thing: Thing) -> Held | None:
         """Return how it can be named: without USAGE on the schema it cannot."""
-        if thing.schema is None or self.is_superuser:
-            return Held((self.role,), "")
-        return self.held(thing.schema).get((0, "USAGE"))
+        if thing.schema not in self._named:
+            free = thing.schema is None or self.is_superuser
+            held = None if free or thing.schema is None else self.held(thing.schema).get((0, "USAGE"))
+            self._named[thing.schema] = Held((self.role,), "") if free else held
+        return self._named[thing.schema]
 
     def rows(self, thing: Thing, privilege: str) -> Rows:
         """Return which rows a right on a relation reaches."""
         if thing.kind not in WITH_ROWS or privilege not in COMMANDS:
             return ""
-        me = self.graph.roles[self.role]
-        if not thing.rows_secured or me.bypasses_rows or me.is_superuser:
+        if not thing.rows_secured or self._sees_all:
             return "all"
         if thing.owner in self.uses and not thing.owner_bound:
             return "all"

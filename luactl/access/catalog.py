@@ -17,6 +17,8 @@ Key = tuple[str, int]
 """The class of an object (relation, function, schema …) and its oid."""
 Right = tuple[int, str]
 """A privilege on the whole of an object (0), or on one of its columns (its number)."""
+At = tuple[Key, Right]
+"""A right on an object."""
 HARMLESS = ("function", "type", "language")
 """Kinds of which everybody has plenty, and which reach no data by themselves."""
 RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
@@ -107,8 +109,12 @@ class Catalog:
     @cached_property
     def for_all(self) -> frozenset[Key]:
         """What PUBLIC has, without what reaches no data by itself."""
-        granted = {key for key, grants in self.grants.items() if any(one.grantee == PUBLIC for one in grants)}
-        return frozenset(key for key in granted if self.things[key].kind not in HARMLESS)
+        return frozenset(key for key in self.public if self.things[key].kind not in HARMLESS)
+
+    @cached_property
+    def public(self) -> frozenset[Key]:
+        """Of what PUBLIC has something."""
+        return frozenset(key for key, granted in self.granted.items() if PUBLIC in granted)
 
     @cached_property
     def behind_doors(self) -> frozenset[int]:
@@ -133,15 +139,14 @@ class Catalog:
         return found
 
     @cached_property
-    def near(self) -> dict[int, set[Key]]:
-        """What each role owns or was granted a right on."""
-        found: dict[int, set[Key]] = {}
-        for thing in self.things.values():
-            found.setdefault(thing.owner, set()).add(thing.key)
-        for key, grants in self.grants.items():
-            for grant in grants:
-                if grant.grantee != PUBLIC:
-                    found.setdefault(grant.grantee, set()).add(key)
+    def granted_to(self) -> dict[int, list[tuple[Key, bool, tuple[Right, ...]]]]:
+        """What each role was granted: the object, whether it owns it, the rights."""
+        found: dict[int, list[tuple[Key, bool, tuple[Right, ...]]]] = {}
+        for key, granted in self.granted.items():
+            owner = self.things[key].owner
+            for grantee, rights in granted.items():
+                if grantee != PUBLIC:
+                    found.setdefault(grantee, []).append((key, grantee == owner, rights))
         return found
 
     @cached_property

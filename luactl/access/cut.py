@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TypeVar
 
 from psycopg.sql import SQL, Composable, Identifier
@@ -27,8 +28,13 @@ class Cut:
 
     statements: tuple[str, ...]
     """SQL, to be read and run by a person with the right to it."""
-    after: Catalog | None
-    """What the catalog says then; None where that is not foreseen: an owner, an attribute."""
+    foreseen: Callable[[], Catalog] | None
+    """Works out what the catalog says then; None where that is not foreseen: an owner, an attribute."""
+
+    @cached_property
+    def after(self) -> Catalog | None:
+        """What the catalog says then."""
+        return self.foreseen() if self.foreseen else None
 
 
 def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
@@ -74,9 +80,13 @@ def _membership(catalog: Catalog, member: int, role: int) -> Cut:
         if not catalog.graph.is_old and one.grantor:
             text += SQL(" GRANTED BY {}").format(_role(catalog, one.grantor))
         statements.append((text + SQL(" CASCADE" if len(gone) > len(given) else "")).as_string())
+    return Cut(tuple(statements), partial(_without, catalog, gone))
+
+
+def _without(catalog: Catalog, gone: set[Membership]) -> Catalog:
     left = tuple(one for one in catalog.memberships if one not in gone)
     graph = Graph.of(catalog.graph.version, catalog.graph.roles.values(), left)
-    return Cut(tuple(statements), replace(catalog, graph=graph, memberships=left))
+    return replace(catalog, graph=graph, memberships=left)
 
 
 def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
@@ -95,7 +105,7 @@ def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
         as_grantor = f"SET ROLE {_role(catalog, grantor).as_string()}; {text}; RESET ROLE"
         statements.append(text if grantor == thing.owner else as_grantor)
     left = tuple(one for one in held if one not in gone)
-    return Cut(tuple(statements), replace(catalog, grants={**catalog.grants, key: left}))
+    return Cut(tuple(statements), lambda: replace(catalog, grants={**catalog.grants, key: left}))
 
 
 T = TypeVar("T", Membership, Grant)

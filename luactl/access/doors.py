@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from .acting import Acting, Rows
@@ -41,6 +41,24 @@ def doors(acting: Acting, as_: As, through: Key) -> Iterator[Door]:
     elif through in catalog.definers:
         for door in _of_function(as_, catalog, catalog.things[through], frozenset()):
             yield replace(door, needs="EXECUTE")
+
+
+def leading_to(catalog: Catalog, keys: Iterable[Key]) -> frozenset[Key]:
+    """Return what may lead to some objects, however deep: it reads or mentions them, whoever may use it."""
+    behind: dict[Key, set[Key]] = {}
+    for key, view in catalog.views.items():
+        for read in view.reads:
+            behind.setdefault(read.relation, set()).add(key)
+    for key, definer in catalog.definers.items():
+        for mentioned in _mentioned(catalog, definer):
+            behind.setdefault(mentioned, set()).add(key)
+    found: set[Key] = set()
+    queue = list(keys)
+    while queue:
+        more = behind.get(queue.pop(), set()) - found
+        found |= more
+        queue += more
+    return frozenset(found & catalog.doors)
 
 
 def _of_view(acting: Acting, as_: As, view: Thing) -> Iterator[Door]:

@@ -87,6 +87,8 @@ class Graph:
     roles: Mapping[int, Role]
     hops: Mapping[int, tuple[Hop, ...]]
     """By member."""
+    administered: Mapping[int, tuple[Hop, ...]]
+    """Those of them that can be passed on."""
 
     @classmethod
     def of(cls, version: int, roles: Iterable[Role], memberships: Iterable[Membership]) -> Graph:
@@ -100,10 +102,22 @@ class Graph:
                 any(x.inherits for x in given), any(x.sets for x in given), any(x.administers for x in given)
             )  # fmt: skip
             hops.setdefault(member, []).append(Hop(*options, (role,)))
-        return cls(version, {role.oid: role for role in roles}, {k: tuple(v) for k, v in hops.items()})
+        administered = {
+            member: tuple(hop for hop in some if hop.administers) for member, some in hops.items()
+        }
+        return cls(
+            version,
+            {role.oid: role for role in roles},
+            {member: tuple(some) for member, some in hops.items()},
+            {member: some for member, some in administered.items() if some},
+        )
 
     @cached_property
     def _inherited(self) -> dict[int, Ways]:
+        return {}
+
+    @cached_property
+    def _become(self) -> dict[int, Ways]:
         return {}
 
     @property
@@ -133,7 +147,9 @@ class Graph:
 
     def becomes(self, login: int) -> Ways:
         """Return whom a login can be by SET ROLE, itself included. SET needs the right on every step."""
-        return self.walk(login, lambda hop: hop.sets)
+        if login not in self._become:
+            self._become[login] = self.walk(login, lambda hop: hop.sets)
+        return self._become[login]
 
     def member_of(self, role: int) -> Ways:
         """Return what a role is a member of, by whatever membership."""
@@ -143,8 +159,8 @@ class Graph:
         """Yield paths to the roles that somebody who acts as `role` may grant; superusers are not."""
         through = self.member_of(role) if self.is_old else self.used_by(role)
         for holder, path in through.items():
-            for hop in self.hops.get(holder, ()):
-                if hop.administers and not self.roles[hop.role].is_superuser:
+            for hop in self.administered.get(holder, ()):
+                if not self.roles[hop.role].is_superuser:
                     yield path + hop.way
         if self.is_old and self.roles[role].creates_roles:
             for other in self.roles.values():
@@ -186,7 +202,10 @@ class Graph:
         )
 
     def _with(self, member: int, more: Iterable[Hop]) -> Graph:
-        return replace(self, hops={**self.hops, member: (*self.hops.get(member, ()), *more)})
+        changed = replace(self, hops={**self.hops, member: (*self.hops.get(member, ()), *more)})
+        same = {role: ways for role, ways in self._inherited.items() if member not in ways}
+        changed._inherited.update(same)
+        return changed
 
     def states(self, login: int) -> Iterator[State]:
         """Yield everybody whom a login can act as without granting anything, easiest first."""

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Literal
 
 from .acting import OWNED, Acting, Given, Held, Rows
-from .catalog import Catalog, Key, Right, Thing
-from .doors import As, Door, doors
+from .catalog import At, Catalog, Key, Right, Thing
+from .doors import As, Door, doors, leading_to
 from .graph import Graph, Path, State
 
 How = Literal["now", "after SET ROLE", "after granting it to itself"]
@@ -45,7 +45,7 @@ class Way:
         return self.rows == "none", self.effort, self.through is not None, len(self.path), self.path
 
 
-Best = dict[tuple[Key, Right], Way]
+Best = dict[At, Way]
 
 
 @dataclass
@@ -55,6 +55,7 @@ class Ways:
     catalog: Catalog
     _acting: dict[int, Acting] = field(default_factory=dict)
     _behind: dict[Key, tuple[Door, ...]] = field(default_factory=dict)
+    _leading: dict[frozenset[Key], frozenset[Key]] = field(default_factory=dict)
 
     def acting(self, role: int) -> Acting:
         """Return somebody who acts as a role, in the roles and grants as they are."""
@@ -67,15 +68,20 @@ class Ways:
         best: Best = {}
         wanted = None if keys is None else set(keys)
         for way in self.every(login, wanted, best):
-            known = best.get((way.key, way.right))
+            at = way.key, way.right
+            known = best.get(at)
             if known is None or way.cost < known.cost:
-                best[way.key, way.right] = way
+                best[at] = way
         return best
 
     def every(self, login: int, wanted: set[Key] | None = None, best: Best | None = None) -> Iterator[Way]:
         """Yield every way of a login to every right; of those that `best` knows only what may be better."""
         best = {} if best is None else best
+        own = self.acting(login).uses
         for state in self.catalog.graph.states(login):
+            me = self.catalog.graph.roles[state.role]
+            if state.effort and state.role in own and not (me.bypasses_rows or me.is_superuser):
+                continue  # it has all of these rights without becoming anybody
             yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
         graph = self.catalog.graph
         later, before = graph.after_grants(login), graph.becomes(login)
@@ -112,13 +118,15 @@ class Ways:
             yield from self._everything(state, self.catalog.things if wanted is None else wanted)
             return
         direct = acting.direct if wanted is None else (one for key in wanted for one in acting.of(key))
-        for key, right, held, rows in direct:
-            known = best.get((key, right))
+        effort, path = state.effort, state.path
+        before = len(path) - 1
+        for at, held, rows in direct:
+            known = best.get(at)
             if known and known.rows == rows and known.through is None:
-                length = len(held.path) if held.from_login else len(state.path) + len(held.path) - 1
-                if (known.effort, len(known.path)) <= (state.effort, length):
+                length = len(held.path) + (0 if held.from_login else before)
+                if known.effort < effort or (known.effort == effort and len(known.path) <= length):
                     continue
-            yield Way(key, right, state.effort, _joined(state, held), held.via, rows)
+            yield Way(*at, effort, _joined(state, held), held.via, rows)
         yield from self._around(state, acting, as_, wanted)
 
     def _everything(self, state: State, keys: Iterable[Key]) -> Iterator[Way]:
@@ -131,13 +139,20 @@ class Ways:
 
     def _around(self, state: State, acting: Acting, as_: As, wanted: set[Key] | None) -> Iterator[Way]:
         """Yield what it reaches through views, copies and definer functions that it may use."""
-        for key in acting.doors:
+        for key in acting.doors if wanted is None else acting.usable(self._toward(wanted)):
             thing = self.catalog.things[key]
             for door in self._doors(acting, as_, key):
                 opened = _opened(acting, thing, door.needs)
                 if opened and (wanted is None or door.relation in wanted):
                     path = _joined(state, opened)
                     yield Way(door.relation, door.right, state.effort, path, door.via, door.rows, key)
+
+    def _toward(self, wanted: set[Key]) -> frozenset[Key]:
+        """Return the views, copies and functions through which some objects may be reached."""
+        at = frozenset(wanted)
+        if at not in self._leading:
+            self._leading[at] = leading_to(self.catalog, wanted)
+        return self._leading[at]
 
     def _doors(self, acting: Acting, as_: As, key: Key) -> Iterable[Door]:
         """Return what lies behind one thing. A function's doors are the same for whoever calls it."""
