@@ -33,6 +33,7 @@ NOUNS = {
     "subject": "People whose data a tenant keeps: find one, show where their data lie.",
     "secret": "Credentials and API tokens of tenants: put, issue, list, rotate, revoke.",
     "staff": "People and jobs that work for Lua CRM: their logins, and what they signed.",
+    "policy": "Internal policies and procedures: their versions, and who has acknowledged them.",
     "access": "Who can reach what, and how.",
     "log": "Who did what: search and follow the ledger's entries and the lines of servers.",
     "retention": "How long data are kept, and the purge of what is due.",

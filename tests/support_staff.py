@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
-from luactl import staff
+from luactl import policy, staff
 from luactl.db import Session
 from luactl.staff import Person
 
@@ -23,3 +24,9 @@ def hire(session: Session, handle: str, *, bound: bool = True, **said: Any) -> P
 def sign(session: Session, person: Person, basis: str = "gdpr-28-3-b", **said: Any) -> staff.Undertaking:
     """Let somebody sign a text today."""
     return staff.record(session, person, staff.prepare(session, basis, "2026-02", **said))
+
+
+def publish(session: Session, name: str, by: date) -> policy.Policy:
+    """Put a policy in force."""
+    text = policy.prepare(name, name.title(), f"The text of {name}.\n".encode())
+    return policy.publish(session, policy.add(session, text), by)

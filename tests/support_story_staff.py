@@ -1,4 +1,4 @@
-"""The part of the story that is about people and jobs: registered, changed, bound."""
+"""The part of the story that is about people and jobs: registered, bound, policies that they know."""
 
 from __future__ import annotations
 
@@ -55,4 +55,27 @@ STAFF: dict[str, tuple[Case, ...]] = {
             (Rule("lua.undertaking", "update", "staff.undertaking.withdraw"),),
         ),
     ),
+}
+POLICIES: dict[str, tuple[Case, ...]] = {
+    "policy add": (
+        Case(
+            lambda w: ("desks", w.file("desks.md", "Leave nothing."), "--title", "Clean desks"),
+            (Rule("lua.policy", "insert", "policy.add"),),
+        ),
+    ),
+    "policy publish": (
+        Case(lambda w: ("desks", "--by", "2099-12-31"), (Rule("lua.policy", "update", "policy.publish"),)),
+    ),
+    "policy open": (Case(),),
+    "policy acknowledge": (
+        Case(lambda w: ("desks",), (Rule("lua.policy_acknowledgement", "insert", "policy.acknowledge"),)),
+        Case(
+            lambda w: ("desks", "--person", "anna.berger", "--evidence", "folder 7"),
+            (Rule("lua.policy_acknowledgement", "insert", "policy.acknowledge"),),
+        ),
+    ),
+    "policy acknowledged": (Case(lambda w: ("desks",)),),
+    "policy list": (Case(),),
+    "policy show": (Case(lambda w: ("desks",)),),
+    "policy retire": (Case(lambda w: ("desks",), (Rule("lua.policy", "update", "policy.retire"),)),),
 }

@@ -19,7 +19,7 @@ from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
 from support_story_prune import PRUNED
 from support_story_request import ANSWERED, BOUND, REQUESTS
-from support_story_staff import STAFF
+from support_story_staff import POLICIES, STAFF
 
 from luactl import embedded
 
@@ -74,6 +74,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     **STAFF,
+    **POLICIES,
     "tenant create": (
         Case(
             lambda w: ("smile", "--name", "Smile", "--country", "DE", "--contact", "office@smile.example"),
