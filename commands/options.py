@@ -12,6 +12,7 @@ from luactl.errors import UsageError
 from .diagnostics import ask, ask_hidden, is_interactive
 
 if TYPE_CHECKING:
+    from datetime import date
     from uuid import UUID
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that the run would carry out.")]
@@ -102,3 +103,15 @@ def one_of(**identities: str | None) -> tuple[str, str]:
         raise UsageError(f"exactly one of {flags} is needed", hint="give one of them, and only one")
     kind, value = given[0]
     return kind, secret(value, kind.replace("_", " "))
+
+
+def day(text: str | None, what: str) -> date | None:
+    """Read a day. Raises UsageError."""
+    if text is None:
+        return None
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text[:40]!r} is no day for {what}", hint="such as 2027-12-31") from None

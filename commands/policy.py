@@ -13,9 +13,8 @@ from luactl.errors import LuactlError, UsageError
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes
+from .options import DryRun, Yes, day
 from .output import show, show_plan, show_text
-from .staff import day
 
 HELP = "Internal policies and procedures: their versions, and who has acknowledged them."
 app = group(HELP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ from luactl.errors import UsageError
 from . import staff_undertaking
 from .app import group
 from .context import session
-from .options import DryRun, Yes, secret
+from .options import DryRun, Yes, day, secret
 from .output import show, show_plan
 
 if TYPE_CHECKING:
@@ -47,16 +46,6 @@ Login = Annotated[
         "--login", metavar="LOGIN", help="A login that is theirs; may be repeated.", show_default=False
     ),
 ]
-
-
-def day(text: str | None, what: str) -> date | None:
-    """Read a day. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text[:40]!r} is no day for {what}", hint="such as 2027-12-31") from None
 
 
 @app.command("add")

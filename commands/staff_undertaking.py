@@ -9,7 +9,7 @@ import typer
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes, identifier
+from .options import DryRun, Yes, day, identifier
 from .output import show, show_plan
 
 app = group("Undertakings of confidentiality (Art. 28(3)(b) GDPR, s. 203 StGB): without one, no grant.")
@@ -51,8 +51,6 @@ def add(
         luactl staff undertaking add anna.berger --basis stgb-203 --text dental-3 --expires 2028-11-20
     """
     from luactl import staff
-
-    from .staff import day
 
     on, last = day(signed, "--signed"), day(expires, "--expires")
     with session("staff undertaking add") as s:
