@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .access_duty import app as duty_app
+from .access_review import app as review_app
 from .app import group
 from .context import session
 from .options import AnyTenant
@@ -15,6 +16,7 @@ from .output import show
 HELP = "Who can reach what, and how."
 app = group(HELP)
 app.add_typer(duty_app, name="duty")
+app.add_typer(review_app, name="review")
 
 COLUMNS = (
     ("login", "LOGIN"),

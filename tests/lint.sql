@@ -89,12 +89,16 @@ WHERE c.relpersistence <> 'p' OR (i.inhrelid IS NOT NULL AND NOT c.relispartitio
 -- name: definer_functions
 -- What runs with its owner's rights is lua_definer's, pins an empty search_path and relies on no setting. What changes
 -- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone, but for the months of
--- the log, which serve those who bring lines in or purge.
+-- the log, which serve those who bring lines in or purge, and what reviews of access decided, which serves the data
+-- protection officer too.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE p.prosecdef
   AND ((p.proowner <> 'lua_definer'::regrole
         AND NOT (p.proowner IN ('lua_rolekeeper'::regrole, 'lua_owner'::regrole) AND p.prosrc ~ 'PERFORM lua\.require_admin\(\)'
                  AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole)))
+        AND NOT (p.proowner IN ('lua_rolekeeper'::regrole, 'lua_owner'::regrole) AND p.proname ~ '_review$'
+                 AND p.prosrc ~ 'PERFORM lua\.require_review_office\(\)'
+                 AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole, 'lua_dpo'::regrole)))
         AND NOT (p.proowner = 'lua_owner'::regrole AND p.proname ~ '_log_months?$' AND p.prosrc ~ 'PERFORM lua\.require_any\('))
        OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
        OR p.prosrc ~* 'lua\.tenant_id');
@@ -112,7 +116,7 @@ WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames)
 -- on one server, tells whoever follows it (docs/design/log.md).
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)', 'lua.drop_tenant_partitions(bigint)',
-                                                                        'lua.add_log_month(integer)', 'lua.drop_log_month(integer,timestamp with time zone)'))
+                                                                        'lua.cut_review(uuid,integer,timestamp with time zone)', 'lua.add_log_month(integer)', 'lua.drop_log_month(integer,timestamp with time zone)'))
   AND CASE WHEN p.oid = 'ledger.append'::regproc THEN replace(p.prosrc, 'pg_notify(''lua_log'', '''')', '') ELSE p.prosrc END
       ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
 
@@ -174,7 +178,7 @@ WHERE c.relkind = 'S' AND x.grantee <> c.relowner AND x.privilege_type <> 'USAGE
 
 -- name: roles
 -- Nobody can log in as, or become, owner, definer or role keeper; no group role has attributes; no login makes roles. The
--- role keeper passes on what lua_app may, and may none of it.
+-- role keeper passes on what group roles may, and may none of it; the definer ends sessions.
 SELECT r.rolname FROM pg_roles r
 WHERE r.rolname ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|owner|definer|rolekeeper)$'
   AND (r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolreplication
@@ -182,9 +186,11 @@ WHERE r.rolname ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|
 UNION ALL
 SELECT m.member::regrole || ' > ' || m.roleid::regrole FROM pg_auth_members m
 WHERE m.roleid IN ('lua_owner'::regrole, 'lua_definer'::regrole, 'lua_rolekeeper'::regrole)
-   OR m.member IN (SELECT r.oid FROM pg_roles r WHERE r.rolname ~ '^lua_(owner|definer|app|ai)$')
+   OR (m.member IN (SELECT r.oid FROM pg_roles r WHERE r.rolname ~ '^lua_(owner|definer|app|ai)$')
+       AND (m.member, m.roleid) <> ('lua_definer'::regrole, 'pg_signal_backend'::regrole))
    OR (m.member = 'lua_rolekeeper'::regrole
-       AND (m.roleid::regrole::text !~ '^lua_(app|t[0-9]+(_staff)?)$' OR NOT m.admin_option
+       AND (NOT (m.roleid::regrole::text ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|t[0-9]+(_staff)?)$'
+                 OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.roleid AND r.rolcanlogin AND r.rolname !~ '^lua_')) OR NOT m.admin_option
             OR coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, false) OR coalesce((to_jsonb(m) ->> 'set_option')::boolean, false)))
 UNION ALL
 SELECT r.rolname FROM pg_roles r

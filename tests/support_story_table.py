@@ -19,6 +19,7 @@ from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
 from support_story_prune import PRUNED
 from support_story_request import ANSWERED, BOUND, REQUESTS
+from support_story_review import REVIEWED
 from support_story_staff import POLICIES, STAFF
 
 from luactl import embedded
@@ -300,6 +301,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     **DUTIES,
+    **REVIEWED,
     "retention list": (Case(lambda w: T),),
     "retention set": (
         Case(

@@ -107,8 +107,9 @@ BREACHES = [
     ("roles", "GRANT lua_admin TO lua_app"),
     ("roles", "ALTER ROLE lua_rolekeeper LOGIN"),
     ("roles", "ALTER ROLE lua_rolekeeper INHERIT"),
-    ("roles", "GRANT lua_rolekeeper TO lua_admin"),
-    ("roles", "GRANT lua_admin TO lua_rolekeeper WITH ADMIN OPTION"),
+    ("roles", "CREATE ROLE x_stranger; GRANT lua_rolekeeper TO x_stranger"),
+    ("roles", "GRANT pg_monitor TO lua_rolekeeper WITH ADMIN OPTION"),
+    ("roles", "GRANT pg_monitor TO lua_definer"),
     ("tenant_roles", "CREATE ROLE lua_t1_staff LOGIN"),
     ("tenant_roles", "CREATE ROLE lua_t1 LOGIN"),
     ("tenant_roles", "CREATE ROLE lua_t1 LOGIN BYPASSRLS; GRANT lua_app TO lua_t1"),
@@ -181,7 +182,7 @@ def test_a_table_with_the_exact_policy_is_left_in_peace(catalog: Connection) -> 
     [
         "ALTER ROLE lua_rolekeeper LOGIN",
         "ALTER ROLE lua_rolekeeper BYPASSRLS",
-        "GRANT lua_rolekeeper TO lua_operator",
+        "CREATE ROLE x_stranger; GRANT lua_rolekeeper TO x_stranger",
     ],
 )
 def test_a_second_database_refuses_a_role_keeper_that_is_more(catalog: Connection, breach: str) -> None:

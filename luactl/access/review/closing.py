@@ -1,0 +1,272 @@
+"""Closing: decisions become true in the catalog, which is read back; what nobody answered is suspended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from ...clock import instant
+from ...config import write_private
+from ...db import Session, queries, transaction
+from ...errors import RefusedError, UsageError
+from ...tenant.register import FIRST_DEDICATED
+from ..catalog import Catalog, read
+from .record import find, snapshot_of
+from .scope import Scope, own_role
+from .taking import Taken, take
+
+UNDO = "luactl/access-review-undo/1"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One item, and what becomes of it."""
+
+    item_no: int
+    login: str
+    object: str
+    wanted: str
+    """keep, revoke, reduce, suspend; nothing: it stays as it came out earlier."""
+    target: str | None
+    outcome: str
+    """kept, done, failed, suspended, undone: as the catalog says afterwards."""
+    statement: str | None
+    """What a superuser must run, where it failed."""
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Since:
+    """Something in the scope that was granted after the snapshot."""
+
+    login: str
+    object: str
+    rights: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Still:
+    """A role that was taken from a login, and that it reaches in another way."""
+
+    item_no: int
+    login: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What closing did, or would do."""
+
+    review_id: UUID
+    closed_at: datetime
+    steps: tuple[Step, ...]
+    since: tuple[Since, ...]
+    still: tuple[Still, ...]
+    open_sessions: tuple[str, ...]
+    """Suspended logins that are still connected: NOLOGIN keeps them from coming again only."""
+    undo: str | None
+    """The file that lifts the suspensions."""
+
+
+def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_run: bool = False) -> Closed:
+    """Carry out every decision, suspend what nobody answered for, read it all back, and close the review.
+
+    Of a closed review it carries out what came due since, and tries again what failed: when that changes
+    nothing, nothing is recorded. All of it is one
+    transaction; a dry run does the same and takes it back. Raises RefusedError while reviewers have time, and
+    when no administrator would be left; UsageError when somebody is suspended and `undo` names no new file.
+    """
+    if undo is not None and undo.exists():
+        raise RefusedError(f"{undo} is there already", hint="name a file that does not exist yet")
+    before = find(session, review_id)
+    said, _bytes = snapshot_of(session, review_id)
+    late = _taken(session, said)
+    now = session.clock.now()
+    try:
+        with transaction(session) as conn:
+            known = dict(queries("access_review").outcomes(conn, review_id=review_id))
+            steps = _carry_out(session, conn, review_id, said, now)
+            closed = _told(conn, review_id, now, steps, said, late, read(conn), undo)
+            _keep(session, conn, closed, first=before.closed_at is None)
+            if dry_run or known == {one.item_no: one.outcome for one in steps}:
+                raise psycopg.Rollback
+            _write_undo(closed, undo)
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        _forget_undo(undo)
+        raise RefusedError(
+            f"the review stays open: {error.diag.message_primary}",
+            hint=f"`luactl access review show {review_id} --undecided` shows what waits",
+        ) from None
+    except psycopg.Error:
+        _forget_undo(undo)
+        raise
+    return closed
+
+
+def _taken(session: Session, said: dict[str, Any]) -> Taken:
+    """Take the same picture again."""
+    scope = said["scope"]
+    with transaction(session) as conn:
+        ids = dict(queries("access_review").tenants(conn))
+    return take(
+        session,
+        Scope(
+            tuple(scope["roles"]),
+            tuple(own_role(slug, ids, FIRST_DEDICATED) for slug in scope["tenants"] if slug in ids),
+            tuple(scope["categories"]),
+        ),
+    )
+
+
+def _carry_out(
+    session: Session, conn: Any, review_id: UUID, said: dict[str, Any], now: datetime
+) -> tuple[Step, ...]:
+    noun, steps = queries("access_review"), []
+    frozen = {one["no"]: one for one in said["items"]}
+    for number, login, object_, wanted, target in list(noun.wanted(conn, review_id=review_id, at=now)):
+        problem = None
+        if wanted not in ("keep", "nothing"):
+            problem = noun.carry_out(conn, review_id=review_id, item_no=number, at=now)
+            problem = problem or noun.cut(conn, review_id=review_id, item_no=number, at=now)
+        text = _statement(frozen[number], login, wanted, target)
+        why = problem or "it was granted by somebody whose grants only they or a superuser take back"
+        outcome = noun.settle(conn, review_id=review_id, item_no=number, statement=text, problem=why, at=now)
+        failed = outcome == "failed"
+        steps.append(
+            Step(
+                number,
+                login,
+                object_,
+                wanted,
+                target,
+                outcome,
+                text if failed else None,
+                why if failed else None,
+            )
+        )
+        session.step("item settled")
+    return tuple(steps)
+
+
+def _statement(item: dict[str, Any], login: str, wanted: str, target: str | None) -> str:
+    """Return what a superuser would run."""
+    who = Identifier(login)
+    if wanted == "suspend":
+        return SQL("ALTER ROLE {} NOLOGIN").format(who).as_string()
+    taken = "; ".join(item["cut"])
+    if wanted != "reduce" or target is None:
+        return taken
+    if item["kind"] == "grant":
+        return f"{taken}; then grant {target} again"
+    if target == "no-admin":
+        return taken.replace("REVOKE ", "REVOKE ADMIN OPTION FOR ")
+    return f"{taken}; {SQL('GRANT {} TO {}').format(Identifier(target), who).as_string()}"
+
+
+def _told(conn: Any, review_id: UUID, now: datetime, steps: Sequence[Step], said: dict[str, Any], late: Taken,
+          after: Catalog, undo: Path | None) -> Closed:  # fmt: skip
+    suspended = sorted({one.login for one in steps if one.outcome == "suspended" and one.wanted == "suspend"})
+    if suspended and undo is None:
+        raise UsageError(
+            f"{len(suspended):,} logins would be suspended, since nobody answered: name a file to undo it by",
+            hint=f"--undo review-{review_id}.undo.json",
+        )
+    connected = [row[0] for row in queries("access_review").connected(conn, logins=suspended)]
+    return Closed(
+        review_id, now, tuple(steps), _since(said, late), _still(steps, said, after), tuple(connected),
+        str(undo) if suspended else None,
+    )  # fmt: skip
+
+
+def _since(said: dict[str, Any], late: Taken) -> tuple[Since, ...]:
+    """Compare the two pictures: what is new, or has more rights than it had."""
+    old: dict[tuple[Any, ...], set[str]] = {
+        (one["login"], one["kind"], one["class"], one["oid"], one["object"]): set(one["rights"])
+        for one in said["items"]
+    }
+    found = []
+    for item in late.items:
+        more = sorted(set(item.rights) - old.get(item.identity, set()))
+        if more:
+            found.append(Since(item.login, item.object, ", ".join(more), item.path))
+    return tuple(found)
+
+
+def _still(steps: Sequence[Step], said: dict[str, Any], after: Catalog) -> tuple[Still, ...]:
+    names = {role.name: role.oid for role in after.graph.roles.values()}
+    kinds = {one["no"]: one["kind"] for one in said["items"]}
+    found = []
+    for one in steps:
+        taken = one.wanted == "revoke" and one.outcome == "done" and kinds[one.item_no] == "membership"
+        if not taken or one.login not in names or one.object not in names:
+            continue
+        path = after.graph.member_of(names[one.login]).get(names[one.object])
+        if path is not None:
+            text = " > ".join(after.graph.roles[role].name for role in path)
+            found.append(Still(one.item_no, one.login, text))
+    return tuple(found)
+
+
+def _keep(session: Session, conn: Any, closed: Closed, *, first: bool) -> None:
+    from ...certificate.manifest import canonical
+    from ...ledger import Entry, append
+
+    counts: dict[str, int] = {}
+    for one in closed.steps:
+        if one.wanted != "nothing":
+            counts[one.outcome] = counts.get(one.outcome, 0) + 1
+    document = canonical(
+        {
+            "v": 1,
+            "review": str(closed.review_id),
+            "closed_at": instant(closed.closed_at),
+            "steps": [asdict(one) for one in closed.steps],
+            "since": [asdict(one) for one in closed.since],
+            "still": [asdict(one) for one in closed.still],
+        }
+    )
+    detail = {"outcomes": counts, "granted_since": len(closed.since), "first": first}
+    entry = Entry("access.review.close", object=f"access-review:{closed.review_id}", detail=detail)
+    entry_id = append(session, entry)
+    queries("access_review").close(
+        conn, review_id=closed.review_id, outcome=document, at=closed.closed_at, entry_id=entry_id
+    )
+
+
+def _write_undo(closed: Closed, undo: Path | None) -> None:
+    """Write, before anything is committed, what lifts the suspensions. Raises UsageError."""
+    if closed.undo is None or undo is None:
+        return
+    logins = sorted(
+        {one.login for one in closed.steps if one.wanted == "suspend" and one.outcome == "suspended"}
+    )
+    text = {
+        "format": UNDO,
+        "review": str(closed.review_id),
+        "closed_at": instant(closed.closed_at),
+        "logins": logins,
+        "statements": [SQL("ALTER ROLE {} LOGIN").format(Identifier(login)).as_string() for login in logins],
+    }
+    try:
+        write_private(undo, json.dumps(text, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UsageError(
+            f"the undo file cannot be written: {error.strerror}", hint="name another place"
+        ) from None
+
+
+def _forget_undo(undo: Path | None) -> None:
+    """Remove the undo file of a change that did not come to be."""
+    if undo is not None:
+        with suppress(OSError):
+            undo.unlink()

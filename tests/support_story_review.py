@@ -1,0 +1,91 @@
+"""The part of the story of all commands about reviews of access (see support_story_table.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from support_story import Case, Rule, World, covering, rows
+
+from luactl.access import review
+from luactl.connect import open_session
+
+ITEMS = rows("lua.review_item", how="update")
+
+
+def hire(w: World) -> None:
+    """Have a crew of one, whose manager is who runs the story: boss.lang."""
+    crew, zed, person = f"crew_{w.login}", f"zed_{w.login}", uuid4()
+    w.seen.update(crew=crew, zed=zed)
+    w.admin.execute(
+        "INSERT INTO lua.person (person_id, handle, name, kind, manager, started_on, entry_id)"
+        " SELECT %s, 'zed', 'Zed', 'employee', p.person_id, '2026-01-01', %s FROM lua.person p"
+        " WHERE p.handle = 'boss.lang'",
+        (person, uuid4()),
+    )
+    w.admin.execute(
+        "INSERT INTO lua.person_login (login, person_id, since, entry_id) VALUES (%s, %s, now(), %s)",
+        (zed, person, uuid4()),
+    )
+    w.admin.execute(f"CREATE ROLE {crew} NOLOGIN")
+    w.admin.execute(f"CREATE ROLE {zed} LOGIN IN ROLE {crew}")
+    w.admin.execute(f"GRANT {crew}, {zed} TO lua_rolekeeper WITH ADMIN OPTION")
+
+
+def remember(w: World, data: Any) -> None:
+    w.seen["review"] = data["review_id"]
+
+
+def suspend(w: World) -> None:
+    """Have nobody answer in another review, so that it suspends somebody."""
+    with open_session(command="test") as s:
+        opened = review.open_(s, review.Ask("again", (w.seen["crew"],)))
+        w.admin.execute(
+            "UPDATE lua.review SET opened_at = now() - interval '9 days', due_at = now() - interval '1 day'"
+            " WHERE review_id = %s",
+            (opened.review_id,),
+        )
+        review.close(s, opened.review_id, w.folder / "review.undo.json")
+
+
+REVIEWED: dict[str, tuple[Case, ...]] = {
+    "access review open": (
+        Case(
+            lambda w: ("--title", "crew", "--role", w.seen["crew"], "--every", "3m"),
+            (Rule("lua.review", "insert", "access.review.open"),),
+            covering(rows("lua.review_item")),
+            prepare=hire,
+            keep=remember,
+            anew=True,
+        ),
+    ),
+    "access review list": (Case(),),
+    "access review show": (
+        Case(lambda w: (w.seen["review"],)),
+        Case(
+            lambda w: (w.seen["review"], "--mine"),
+            (Rule("lua.review_item", "update", "access.review.show"),),
+        ),
+    ),
+    "access review decide": (
+        Case(
+            lambda w: (w.seen["review"], "1", "keep"),
+            (Rule("lua.review_decision", "insert", "access.review.decide"),),
+            covering(ITEMS, rows("lua.review", how="update")),
+        ),
+    ),
+    "access review close": (
+        Case(
+            lambda w: (w.seen["review"],),
+            (Rule("lua.review", "update", "access.review.close"),),
+            covering(ITEMS),
+        ),
+    ),
+    "access review undo": (
+        Case(
+            lambda w: (str(w.folder / "review.undo.json"), "--reason", "was ill"),
+            (Rule("lua.review_item", "update", "access.review.undo"),),
+            prepare=suspend,
+        ),
+    ),
+}
