@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import access_login
 from .access_duty import app as duty_app
 from .access_review import app as review_app
 from .app import group
@@ -17,6 +18,8 @@ HELP = "Who can reach what, and how."
 app = group(HELP)
 app.add_typer(duty_app, name="duty")
 app.add_typer(review_app, name="review")
+app.add_typer(access_login.app, name="login")
+app.command("adopt")(access_login.adopt)
 
 COLUMNS = (
     ("login", "LOGIN"),

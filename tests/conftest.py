@@ -37,9 +37,11 @@ KEYED = "luactl_template_keyed"
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 NO_FILES = {"LUACTL_SYSTEM_CONFIG": "", "LUACTL_PROJECT_CONFIG": ""}
-DEDICATED_ROLES = (
+MADE_ROLES = (
     "SELECT r.rolname FROM lua.tenant_directory d JOIN pg_roles r"
     " ON r.rolname IN ('lua_t' || d.tenant_id, 'lua_t' || d.tenant_id || '_staff')"
+    " UNION ALL SELECT r.rolname FROM lua.login l JOIN pg_roles r ON r.rolname = l.login"
+    " WHERE l.method <> 'unknown'"
 )
 # Nothing here has to survive a crash of this machine.
 FAST = (
@@ -210,18 +212,18 @@ def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str
         groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
         conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
     yield name
-    roles = dedicated_roles(server, name)  # they belong to the server and would outlive the database
+    roles = made_roles(server, name)  # they belong to the server and would outlive the database
     with closing(server.admin()) as conn:
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
         for role in roles:
             conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
 
-def dedicated_roles(server: TestServer, database: str) -> list[str]:
-    """Return the roles of a database's dedicated tenants; none where the test left no database or tenants."""
+def made_roles(server: TestServer, database: str) -> list[str]:
+    """Return the roles that functions of a database made; none where the test left no database."""
     gone = (psycopg.OperationalError, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
     with suppress(*gone), closing(server.admin(database)) as conn:
-        return [row[0] for row in conn.execute(DEDICATED_ROLES)]
+        return [row[0] for row in conn.execute(MADE_ROLES)]
     return []
 
 

@@ -15,6 +15,7 @@ from support_story_cosign import COSIGNED
 from support_story_duty import DUTIES
 from support_story_eyes import EYES
 from support_story_keys import KEYS, KEYS_DROPPED
+from support_story_login import LOGINS
 from support_story_plans import PLANS
 from support_story_processor import NOTICES, REGISTER
 from support_story_prune import PRUNED
@@ -230,6 +231,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         ),
     ),
     **NOTICES,
+    **LOGINS,
     **ASKED,
     "secret put": (
         Case(

@@ -39,7 +39,7 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
 
     tenant_id = dedicated_id(session, slug)
     login, password, file = f"lua_t{tenant_id}", new_password(), passfile.expanduser().resolve()
-    earlier = _read(file)
+    earlier = read_passfile(file)
     change = LoginChange(slug, login, str(file))
     written = False
     try:
@@ -49,7 +49,7 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
             if dry_run:
                 raise psycopg.Rollback
             append(session, Entry("tenant.login", tenant_id, f"tenant:{slug}", detail={"login": login}))
-            _write(file, with_password(earlier, login, password))
+            write_passfile(file, with_password(earlier, login, password))
             written = True
             session.step("password file written")
     except psycopg.OperationalError as error:
@@ -62,7 +62,8 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
     return change
 
 
-def _read(file: Path) -> str:
+def read_passfile(file: Path) -> str:
+    """Return what a password file says, if there is one yet. Raises UsageError for what is no file."""
     if not file.parent.is_dir():
         raise UsageError(
             f"there is no folder {file.parent}", hint="--passfile names a file in a folder that is there"
@@ -73,8 +74,8 @@ def _read(file: Path) -> str:
         raise UsageError(f"{file} is no password file that could be read") from error
 
 
-def _write(file: Path, text: str) -> None:
-    """Replace the file durably; it stays whose it was."""
+def write_passfile(file: Path, text: str) -> None:
+    """Replace a password file durably; it stays whose it was. Raises LuactlError."""
     before = file.stat() if file.exists() else None
     try:
         write_private(file, text)
