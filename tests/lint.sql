@@ -89,8 +89,8 @@ WHERE c.relpersistence <> 'p' OR (i.inhrelid IS NOT NULL AND NOT c.relispartitio
 -- name: definer_functions
 -- What runs with its owner's rights is lua_definer's, pins an empty search_path and relies on no setting. What changes
 -- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone, but for the months of
--- the log, which serve those who bring lines in or purge, and what reviews of access decided, which serves the data
--- protection officer too.
+-- log and ledger, which serve those who bring lines in, integrate or purge, and what reviews of access decided, which
+-- serves the data protection officer too.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE p.prosecdef
   AND ((p.proowner <> 'lua_definer'::regrole
@@ -99,7 +99,7 @@ WHERE p.prosecdef
         AND NOT (p.proowner IN ('lua_rolekeeper'::regrole, 'lua_owner'::regrole) AND p.proname ~ '_review$'
                  AND p.prosrc ~ 'PERFORM lua\.require_review_office\(\)'
                  AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole, 'lua_dpo'::regrole)))
-        AND NOT (p.proowner = 'lua_owner'::regrole AND p.proname ~ '_log_months?$' AND p.prosrc ~ 'PERFORM lua\.require_any\('))
+        AND NOT (p.proowner = 'lua_owner'::regrole AND p.proname ~ '_(log_)?months?$' AND p.prosrc ~ 'PERFORM lua\.require_any\('))
        OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
        OR p.prosrc ~* 'lua\.tenant_id');
 
@@ -116,7 +116,8 @@ WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames)
 -- on one server, tells whoever follows it (docs/design/log.md).
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)', 'lua.drop_tenant_partitions(bigint)',
-                                                                        'lua.cut_review(uuid,integer,timestamp with time zone)', 'lua.add_log_month(integer)', 'lua.drop_log_month(integer,timestamp with time zone)'))
+                                                                        'lua.cut_review(uuid,integer,timestamp with time zone)', 'lua.add_log_month(integer)', 'lua.drop_log_month(integer,timestamp with time zone)',
+                                                                        'ledger.add_month(integer)', 'ledger.drop_month(integer)'))
   AND CASE WHEN p.oid = 'ledger.append'::regproc THEN replace(p.prosrc, 'pg_notify(''lua_log'', '''')', '') ELSE p.prosrc END
       ~* '\mnotify\M|\mpg_notify\M|\mset_config\M|\mset\s+(local\s+)?lua\.|\mexecute\M';
 

@@ -9,19 +9,23 @@ back after each lie. The other way round, honest histories raise no alarm: test_
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from conftest import Connection, Home, TestServer, new_login, test_profile
 from support_ledger import problems, write
 
 from luactl import ledger
-from luactl.clock import SystemClock
+from luactl.clock import ShiftedClock, SystemClock
 from luactl.connect import connect
 from luactl.db import Session
 from luactl.errors import LuactlError
 
 TABLES = ("entry", "pending", "leaf", "subtree", "checkpoint", "origin")
 SIZE = 601
+MARCH = datetime(2026, 3, 9, tzinfo=UTC)
+"""When the log is written; that it was made, was told today, and lies in no month."""
 AT = " WHERE id = (SELECT id FROM ledger.leaf WHERE index = {})"
 SWAP_BODIES = """UPDATE ledger.entry e SET body = o.body
     FROM ledger.entry o, ledger.leaf a, ledger.leaf b
@@ -33,15 +37,19 @@ REHASH = """; UPDATE ledger.leaf l SET hash = sha256('\\x00'::bytea || e.body) F
 COPY = """INSERT INTO ledger.entry (id, at, actor, tenant_id, subject, touched, action, object, outcome, body)
     SELECT overlay(id::text PLACING 'ffff' FROM 20)::uuid, at, actor, tenant_id, subject, touched, action,
            object, outcome, body FROM ledger.entry"""
+AGAIN = """INSERT INTO ledger.entry (id, at, actor, tenant_id, subject, touched, action, object, outcome, body)
+    SELECT id, at + interval '1 month', actor, tenant_id, subject, touched, action, object, outcome, body FROM ledger.entry"""
 BACK = {
     "entry": "DELETE FROM ledger.entry e USING ledger.leaf l WHERE l.id = e.id AND l.index >= 301",
     "leaf": "DELETE FROM ledger.leaf WHERE index >= 301",
     "subtree": "DELETE FROM ledger.subtree WHERE index >= 1",
     "checkpoint": "DELETE FROM ledger.checkpoint WHERE size > 301",
 }
+MONTH = "ledger.entry_202603"
 OTHER = (
-    "CREATE TABLE ledger.other (LIKE ledger.entry INCLUDING ALL); INSERT INTO ledger.other SELECT * FROM ledger.entry{}; "
-    "ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_other; ALTER TABLE ledger.entry ATTACH PARTITION ledger.other DEFAULT"
+    "CREATE TABLE ledger.other (LIKE ledger.entry INCLUDING ALL); INSERT INTO ledger.other SELECT * FROM ledger.entry WHERE at < '2026-04-01Z'{}; "
+    f"ALTER TABLE ledger.entry DETACH PARTITION {MONTH}; "
+    "ALTER TABLE ledger.entry ATTACH PARTITION ledger.other FOR VALUES FROM ('2026-03-01Z') TO ('2026-04-01Z')"
 )
 LIES = {
     "body changed": "UPDATE ledger.entry SET body = body || ' '" + AT.format(7),
@@ -53,12 +61,19 @@ LIES = {
     "body truncated": "UPDATE ledger.entry SET body = substring(body FROM 1 FOR 40)" + AT.format(7),
     "bodies truncated": "TRUNCATE ledger.entry",
     "bodies rolled back": BACK["entry"],
-    "partition truncated": "TRUNCATE ledger.entry_other",
-    "partition dropped": "DROP TABLE ledger.entry_other",
-    "partition detached": "ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_other",
-    "partition swapped": OTHER.format(" WHERE id <> (SELECT id FROM ledger.leaf WHERE index = 7)"),
+    "body moved to another month": "UPDATE ledger.entry SET at = at + interval '1 month'" + AT.format(7),
+    "id again in another month": AGAIN + AT.format(7),
+    "partition truncated": f"TRUNCATE {MONTH}",
+    "partition dropped": f"DROP TABLE {MONTH}",
+    "partition detached": f"ALTER TABLE ledger.entry DETACH PARTITION {MONTH}",
+    "last partition truncated": "TRUNCATE ledger.entry_other",
+    "last partition dropped": "DROP TABLE ledger.entry_other",
+    "last partition detached": "ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_other",
+    "partition put aside for an empty one": f"ALTER TABLE ledger.entry DETACH PARTITION {MONTH}; "
+    "CREATE TABLE ledger.other PARTITION OF ledger.entry FOR VALUES FROM ('2026-03-01Z') TO ('2026-04-01Z')",
+    "partition swapped": OTHER.format(" AND id <> (SELECT id FROM ledger.leaf WHERE index = 7)"),
     "partition changed": OTHER.format("") + "; UPDATE ledger.entry SET body = body || ' '" + AT.format(7),
-    "partition rolled back": OTHER.format(" WHERE id IN (SELECT id FROM ledger.leaf WHERE index < 301)"),
+    "partition rolled back": OTHER.format(" AND id IN (SELECT id FROM ledger.leaf WHERE index < 301)"),
     "partition inserted": "CREATE TABLE ledger.other PARTITION OF ledger.entry FOR VALUES FROM ('2001-01-01Z') TO ('2001-02-01Z'); "
     "INSERT INTO ledger.entry (id, at, actor, tenant_id, action, outcome, body)"
     " SELECT gen_random_uuid(), '2001-01-05Z', actor, tenant_id, action, outcome, body FROM ledger.entry LIMIT 1",
@@ -125,21 +140,27 @@ def told(home: Home, admin: Connection, server: TestServer, database: str) -> Se
 
 @pytest.fixture
 def session(bare_home: Home, admin: Connection, server: TestServer, database: str) -> Iterator[Session]:
-    made = told(bare_home, admin, server, database)
+    made = replace(told(bare_home, admin, server, database), clock=ShiftedClock(MARCH - datetime.now(UTC)))
     yield made
     made.conn.close()
+
+
+def attached(admin: Connection, partition: str) -> bool:
+    return (
+        admin.execute("SELECT FROM pg_inherits WHERE inhrelid = to_regclass(%s)", [partition]).rowcount == 1
+    )
 
 
 def lay_back(admin: Connection) -> None:
     """Put every table back as it was copied aside; a partition that went comes again."""
     admin.execute("DROP TABLE IF EXISTS ledger.other")
-    if admin.execute("SELECT to_regclass('ledger.entry_other') IS NULL").fetchone() == (True,):
+    if not attached(admin, "ledger.entry_other"):
+        admin.execute("DROP TABLE IF EXISTS ledger.entry_other")
         admin.execute("CREATE TABLE ledger.entry_other PARTITION OF ledger.entry DEFAULT")
         admin.execute("ALTER TABLE ledger.entry_other OWNER TO lua_owner")
-    elif admin.execute(
-        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ledger.entry'::regclass"
-    ).fetchone() == (0,):
-        admin.execute("ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_other DEFAULT")
+    if not attached(admin, MONTH):
+        admin.execute(f"DROP TABLE IF EXISTS {MONTH}".encode())
+        admin.execute("SELECT ledger.make_months(ARRAY[%s::integer])", [MONTH[-6:]])
     admin.execute("TRUNCATE " + ", ".join(f"ledger.{name}" for name in TABLES))
     for name in TABLES:
         admin.execute(f"INSERT INTO ledger.{name} SELECT * FROM aside.{name}".encode())

@@ -43,11 +43,13 @@ class Explaining:
         return self._conn.execute(sql.SQL("EXPLAIN (VERBOSE) ") + statement, values, prepare=False)
 
 
-def read_by(session: Session, name: str, query: log.Query, **values: Any) -> list[str]:
-    """Return the partitions of lines that a statement reads."""
+def read_by(
+    session: Session, name: str, query: log.Query, table: str = r"lua\.log_line", **values: Any
+) -> list[str]:
+    """Return the partitions of a table that a statement reads."""
     asking = replace(session, conn=Explaining(session.conn))  # type: ignore[arg-type]
     plan = "\n".join(row[0] for row in ask(asking, name, query, **values))
-    return sorted(set(re.findall(r"(?<=on lua\.log_line_)\w+", plan)))
+    return sorted(set(re.findall(rf"(?<=on {table}_)\w+", plan)))
 
 
 @pytest.fixture

@@ -159,8 +159,11 @@ def _carry_out(target: Target, steps: list[Step], say: Say) -> None:
     if target.profile.signing_key.parent.is_dir():
         sweep(target.profile.signing_key)  # what a killed run left beside the key
     if "schema" in wanted:
+        from ..ledger.months import make_months
+
         say("bringing the schema up to date")
         schema.migrate(session.conn, session.clock, step=session.step)
+        make_months(session)
     if "keys" in wanted:
         say("making the keys")
         make_keys(session, _key_folder(target))

@@ -17,6 +17,7 @@ from ..errors import BusyError, RefusedError
 from ..exclusive import hold
 from .anchor import Anchor, AnchorError, reached
 from .merkle import CompactRange
+from .months import make_months
 from .note import Checkpoint, Signer, open_checkpoint
 from .origin import own_signer
 from .signed import holds
@@ -59,6 +60,7 @@ def integrate(session: Session, *, batch: int = BATCH) -> Checkpoint | None:
     checkpoint = None
     with _lock(session):
         failed = hand_over(session, signer, places)
+        make_months(session)
         while (extended := _extend(session, signer, batch)) is not None:
             checkpoint, taken = extended
             failed = hand_over(session, signer, places)

@@ -51,6 +51,17 @@ SELECT body FROM ledger.entry WHERE action = 'ledger.origin.fork' ORDER BY at, i
 -- The bodies of the entries that hold checkpoints which somebody cosigned.
 SELECT body FROM ledger.entry WHERE action = 'ledger.cosign' ORDER BY at, id;
 
+-- name: missing_months
+-- The month (yyyymm) of an instant and the two after it, unless they have a partition.
+SELECT w.month
+FROM (SELECT to_char(:at::timestamptz AT TIME ZONE 'UTC' + make_interval(months => n.ahead), 'YYYYMM')::integer
+      FROM generate_series(0, 2) AS n(ahead)) AS w(month)
+WHERE w.month BETWEEN 200001 AND 209912 AND to_regclass(format('ledger.entry_%%s', w.month)) IS NULL;
+
+-- name: make_months$
+-- Makes them.
+SELECT ledger.make_months(:months::integer[]);
+
 -- name: minimum^
 -- The largest minimum index, with the signed note about it.
 SELECT index, note FROM ledger.minimum ORDER BY index DESC LIMIT 1;
