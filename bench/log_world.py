@@ -28,6 +28,10 @@ def log_world(size: Size) -> Iterator[tuple[Session, Any]]:
     number = ENTRIES[size]
     step_ms = DAYS[size] * 86_400_000 // number
     with world() as (own, superuser):
+        days = [BEGIN + timedelta(days=n) for n in range(DAYS[size])]
+        superuser.execute(
+            "SELECT ledger.make_months(%s::integer[])", [sorted({d.year * 100 + d.month for d in days})]
+        )
         later = _set_aside(superuser)
         for first in range(0, number, BLOCK):
             superuser.execute(
