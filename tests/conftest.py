@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
+from support_fork import Nursery
 
 from luactl import embedded, schema
 from luactl.clock import SystemClock
@@ -376,16 +378,13 @@ def run_program(
     environ: dict[str, str], *arguments: str, stdin: str | None = None, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run the real program in a process of its own, without a terminal."""
-    program = Path(sys.executable).parent / "luactl"
-    return subprocess.run(
-        [program, *arguments],
-        env=environ,
-        input=stdin or "",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
+    return nursery().run(environ, arguments, stdin or "", timeout)
+
+
+@cache
+def nursery() -> Nursery:
+    """The process that runs of luactl are forked from; it begins with the first of them."""
+    return Nursery()
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Connection, TestServer, isolated, run_program
+from conftest import Connection, TestServer, isolated, run_program, running_server
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -81,40 +82,54 @@ class Place:
         lines = "".join(f"{name}={value}\n" for name, value in {**options, **changes}.items() if value)
         self.services.write_text(f"[lua]\n{lines}")
 
+    @property
+    def config(self) -> Path:
+        """The file of profiles."""
+        return next(Path(self.environ["LUACTL_HOME"]).rglob("config.toml"))
+
     def run(self, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
         return run_program({**self.environ, **more}, *args)
 
 
-@pytest.fixture
-def place(untouched: TestServer, tmp_path: Path) -> Place:
-    if not untouched.server.tls:
-        pytest.skip("this Postgres was built without TLS")
-    authority = Authority(tmp_path / "authority", "Test authority")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with running_server() as running:
+        if not running.server.tls:
+            pytest.skip("this Postgres was built without TLS")
+        yield build(running, tmp_path_factory.mktemp("login"))
+
+
+def build(running: TestServer, folder: Path) -> Place:
+    """Make the server admit by certificate, and a home that `init` and the service file lead there."""
+    authority = Authority(folder / "authority", "Test authority")
     for login in (WHO, "somebody"):
         authority.certify(login)
-    (untouched.server.data / "ca.crt").write_bytes(authority.file.read_bytes())
-    (untouched.server.data / "ca.crt").chmod(0o644)
-    with closing(untouched.admin()) as conn:
+    (running.server.data / "ca.crt").write_bytes(authority.file.read_bytes())
+    (running.server.data / "ca.crt").chmod(0o644)
+    with closing(running.admin()) as conn:
         conn.execute("CREATE DATABASE lua")
         conn.execute("ALTER SYSTEM SET ssl_ca_file = 'ca.crt'")
-        (untouched.server.data / "pg_hba.conf").write_text(ADMISSION)
-    reload(untouched)
-    environ = {**isolated(tmp_path / "home"), "PGSERVICEFILE": str(tmp_path / "services")}
-    made = Place(untouched, authority, environ, tmp_path / "services")
+        (running.server.data / "pg_hba.conf").write_text(ADMISSION)
+    reload(running)
+    environ = {**isolated(folder / "home"), "PGSERVICEFILE": str(folder / "services")}
+    made = Place(running, authority, environ, folder / "services")
     made.serve()
-    keys = (
-        "--holder",
-        f"file:{tmp_path}/holder",
-        "--book",
-        f"{tmp_path}/book",
-        "--anchor",
-        f"file:{tmp_path}/a",
-    )
+    keys = ("--holder", f"file:{folder}/holder", "--book", f"{folder}/book", "--anchor", f"file:{folder}/a")
     added = made.run("profile", "add", "live", "--dsn", "service=lua", *keys)
     assert added.returncode == 0, added.stderr
-    begun = made.run("init", "--dsn", untouched.admin_dsn("lua"), "--login", WHO, "--yes")
+    begun = made.run("init", "--dsn", running.admin_dsn("lua"), "--login", WHO, "--yes")
     assert begun.returncode == 0, begun.stderr
     return made
+
+
+@pytest.fixture
+def place(built: Place) -> Iterator[Place]:
+    """The place as it was built; what a test does to its files is taken back."""
+    config = built.config.read_text()
+    built.serve()
+    yield built
+    built.config.write_text(config)
+    (built.authority.folder / f"{WHO}.key").chmod(0o600)
 
 
 def admin(place: Place) -> Connection:
@@ -154,8 +169,7 @@ def test_origins_name_the_service_file_the_variable_and_the_profile(place: Place
 
 
 def test_the_service_may_come_from_the_environment(place: Place) -> None:
-    config = next(Path(place.environ["LUACTL_HOME"]).rglob("config.toml"))
-    config.write_text(config.read_text().replace("service=lua", ""))
+    place.config.write_text(place.config.read_text().replace("service=lua", ""))
     assert place.run("tenant", "list", PGSERVICE="lua").returncode == 0
     assert place.run("tenant", "list").returncode == 3
 

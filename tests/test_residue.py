@@ -115,6 +115,7 @@ def test_where_postgres_compresses_a_raw_search_is_blind(plain: Plain, dba: Conn
     assert has_lz4(dba) or os.environ.get("LUACTL_TEST_PG") == "18", "else LZ4 was not tried"
 
 
+@pytest.mark.long
 def test_every_place_is_found_and_cleaned(
     plain: Plain, dba: Connection, reach: Reach, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def admin_home(plain: Plain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         delete(conn)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("admin_home")
 def test_look_plan_clean_look_again() -> None:
     found = luactl(*RESIDUE, "--marker", "-", "-o", "json", stdin=VALUES)

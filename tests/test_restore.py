@@ -15,6 +15,7 @@ def practice(tmp_path: Path) -> Iterator[Practice]:
         yield made
 
 
+@pytest.mark.long
 def test_without_a_restore_there_is_nothing_to_do(practice: Practice) -> None:
     before = practice.query("SELECT count(*) FROM ledger.entry")
     plan = practice.data("restore", "check", "--dry-run")
