@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import importlib.resources
 import json
 import os
 import pkgutil
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 PROGRAM = Path(sys.executable).parent / "luactl"
-LEFT_OUT = ("luactl.tui",)
+LEFT_OUT = ("luactl.tui", "luactl.demo")
 OTHERS = (
     "aiosql",
     "psycopg",
@@ -156,18 +157,22 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
         os._exit(code)
 
 
-def _load() -> None:
+def load() -> None:
     """Load what commands load, so that no run has to."""
     import luactl
+    from luactl.db import queries
 
     for name in OTHERS:
         importlib.import_module(name)
     for module in pkgutil.walk_packages(luactl.__path__, "luactl.", onerror=lambda name: None):
-        if not module.name.startswith(LEFT_OUT) and not module.name.endswith("__main__"):
+        if not module.name.startswith(LEFT_OUT):
             importlib.import_module(module.name)
-    gc.freeze()  # so that collecting does not copy what all runs share
+    for file in importlib.resources.files("luactl.sql").joinpath("queries").iterdir():
+        queries(Path(file.name).stem)
+    gc.collect()
+    gc.freeze()  # so that no run copies all of it only to look through it
 
 
 if __name__ == "__main__":
-    _load()
+    load()
     _serve(socket.socket(fileno=int(sys.argv[1])))

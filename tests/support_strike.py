@@ -8,7 +8,6 @@ by name; by name, each statement on a key book is a step too. Run as a program i
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -256,22 +255,11 @@ def _become(order: dict[str, Any]) -> None:
 
 def _load() -> None:
     """Load now what the children would each load anew."""
-    from importlib import import_module, resources
-    from pkgutil import walk_packages
-
-    import luactl
-    from luactl.db import queries
-
-    for module in walk_packages(luactl.__path__, "luactl."):
-        if not module.name.startswith(("luactl.tui", "luactl.demo")):
-            import_module(module.name)
-    for file in resources.files("luactl.sql").joinpath("queries").iterdir():
-        queries(Path(file.name).stem)
+    from support_fork import load
     from support_whole import verbs
 
     verbs()
-    gc.collect()
-    gc.freeze()  # so that no child copies all of it only to look through it
+    load()
 
 
 def main(orders: Sequence[str] | IO[str]) -> None:
