@@ -60,6 +60,16 @@ STEPS = (
     ("problem", "PROBLEM"),
     ("statement", "A SUPERUSER RUNS"),
 )
+REMINDED = (
+    ("reviewer", "REVIEWER"),
+    ("waiting", "WAITING"),
+    ("seen", "SEEN"),
+    ("due_at", "DUE"),
+    ("told", "TOLD BY"),
+    ("problem", "PROBLEM"),
+)
+MOVED = (("item_no", "NO"), ("before", "FROM"), ("reviewer", "TO"))
+CHECKS = (("check", "CHECK"), ("state", "STATE"), ("what", "WHAT"))
 LIFTED = (
     ("login", "LOGIN"),
     ("outcome", "OUTCOME"),
@@ -246,6 +256,45 @@ def decide(
         show(done)
 
 
+@app.command("remind")
+def remind(of: ReviewId, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Remind reviewers of what waits: on the channels of alerts, if the profile names any.
+
+    Exit code 6 when somebody could not be reached. The answer lists who has how much to decide, until when.
+
+    Examples:
+        luactl access review remind ID
+    """
+    from luactl.access import review
+
+    with session("access review remind") as s:
+        done = review.remind(s, review_id(of), dry_run=dry_run)
+    if dry_run:
+        show_plan(done, REMINDED)
+        return
+    failed = any(one.problem for one in done)
+    show(done, REMINDED, outcome=Exit.FINDINGS if failed else Exit.DONE)
+
+
+@app.command("escalate")
+def escalate(of: ReviewId, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Hand what is undecided to whoever is above its reviewer; one step up each time.
+
+    Examples:
+        luactl access review escalate ID --dry-run
+    """
+    from luactl.access import review
+
+    with session("access review escalate") as s:
+        key = review_id(of)
+        plan = review.escalate(s, key, dry_run=True)
+        if dry_run:
+            show_plan(plan, MOVED)
+            return
+        confirm(f"Hand {len(plan):,} items to somebody else?", yes=yes)
+        show(review.escalate(s, key), MOVED)
+
+
 @app.command("close")
 def close(
     of: ReviewId,
@@ -289,6 +338,49 @@ def _notes(closed: Closed) -> list[str]:
     if closed.undo:
         notes.append(f"`luactl access review undo {closed.undo} --reason TEXT` lets them in again")
     return notes
+
+
+@app.command("report")
+def report(
+    of: ReviewId,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder to write it to.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Write the signed report of a closed review, which `luactl verify` checks offline.
+
+    It has the snapshot, all decisions and what became of them, how long each reviewer took, and what was
+    granted since. What looks waved through is said.
+
+    Examples:
+        luactl access review report ID autumn-review
+        luactl verify autumn-review
+    """
+    from luactl.access import review
+
+    with session("access review report") as s:
+        done = review.report(s, review_id(of), folder, dry_run=dry_run)
+    if dry_run:
+        show_plan(done)
+    else:
+        show(done)
+
+
+@app.command("verify")
+def verify(of: ReviewId) -> None:
+    """Recompute a review: snapshot, chain of decisions, ledger, and whether the catalog still agrees.
+
+    Exit code 6 when something does not hold: somebody has again what was taken from them, for one.
+
+    Examples:
+        luactl access review verify ID
+    """
+    from luactl.access import review
+
+    with session("access review verify") as s:
+        found = review.verify(s, review_id(of))
+    broken = any(one.state == "broken" for one in found)
+    show(found, CHECKS, outcome=Exit.FINDINGS if broken else Exit.DONE)
 
 
 @app.command("undo")

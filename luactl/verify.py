@@ -142,6 +142,7 @@ def verify_folder(
             _entry(check, found, verifier)
         _approval(check, found, trusted)
         _request(check)
+        _review(check, found)
         head = _lockbox(check, found, verifier, custody)
     return Verdict(
         folder=str(folder),
@@ -443,6 +444,16 @@ def _request(check: _Check) -> None:
     if stated.get("request") is not None:
         for what in problems(stated["request"], stated.get("completed_at")):
             check.wrong(man.CERTIFICATE, what)
+
+
+def _review(check: _Check, found: man.Manifest) -> None:
+    """The decisions of a review of access must lead from its snapshot to what is certified."""
+    from .access.review.chain import KIND, problems
+
+    if found.kind == KIND:
+        stated = _mapping(check.data.get(man.CERTIFICATE, b"").decode("utf-8", "replace"))
+        for file, what in problems(stated, check.data):
+            check.wrong(file, what)
 
 
 def _lockbox(check: _Check, found: man.Manifest, verifier: Verifier | None, head: str | None) -> str | None:

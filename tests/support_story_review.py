@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+from conftest import new_login
 from support_story import Case, Rule, World, covering, rows
 
 from luactl.access import review
 from luactl.connect import open_session
 
+INTEGRATED = rows("ledger.leaf", "ledger.subtree", "ledger.checkpoint") | {("ledger.pending", "delete")}
 ITEMS = rows("lua.review_item", how="update")
 
 
@@ -34,6 +36,20 @@ def hire(w: World) -> None:
 
 def remember(w: World, data: Any) -> None:
     w.seen["review"] = data["review_id"]
+
+
+def second(w: World) -> None:
+    """Have another review, of which a data protection officer is the next to decide."""
+    officer, passfile = uuid4(), w.folder / "officer.pgpass"
+    login = new_login(w.server, passfile, ("lua_dpo",))
+    w.admin.execute(
+        "SELECT lua.put_person(%s, 'officer', 'Ola', 'employee', NULL, '2026-01-01', '{}', now(), %s),"
+        " lua.add_person_login(%s, %s, now(), %s)",
+        (officer, uuid4(), login, officer, uuid4()),
+    )
+    with open_session(command="test") as s:
+        opened = review.open_(s, review.Ask("second", (w.seen["crew"],)))
+    w.seen["second"] = str(opened.review_id)
 
 
 def suspend(w: World) -> None:
@@ -67,6 +83,21 @@ REVIEWED: dict[str, tuple[Case, ...]] = {
             (Rule("lua.review_item", "update", "access.review.show"),),
         ),
     ),
+    "access review remind": (
+        Case(
+            lambda w: (w.seen["review"],),
+            (Rule("", "files", "access.review.remind"),),
+            empty=True,
+            anew=True,
+        ),
+    ),
+    "access review escalate": (
+        Case(
+            lambda w: (w.seen["second"],),
+            (Rule("lua.review_item", "update", "access.review.escalate"),),
+            prepare=second,
+        ),
+    ),
     "access review decide": (
         Case(
             lambda w: (w.seen["review"], "1", "keep"),
@@ -81,6 +112,16 @@ REVIEWED: dict[str, tuple[Case, ...]] = {
             covering(ITEMS),
         ),
     ),
+    "access review report": (
+        Case(
+            lambda w: (w.seen["review"], str(w.folder / "review")),
+            (Rule("", "files", "access.review.report"),),
+            covering(INTEGRATED),
+            empty=True,
+            anew=True,
+        ),
+    ),
+    "access review verify": (Case(lambda w: (w.seen["review"],)),),
     "access review undo": (
         Case(
             lambda w: (str(w.folder / "review.undo.json"), "--reason", "was ill"),

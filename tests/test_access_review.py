@@ -381,13 +381,15 @@ def test_only_the_office_opens_and_closes(house: House) -> None:
     opened = house.open()
     for statement in (
         "SELECT lua.close_review(%s, '\\x00', now(), gen_random_uuid())",
-        "SELECT lua.carry_out_review(%s, 1, now())",
+        "SELECT lua.carry_out_review(%s, 1, now(), gen_random_uuid())",
         "SELECT lua.escalate_review(%s, now())",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             house.sessions["mara"].conn.execute(statement, (opened.review_id,))
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
-        house.sessions["dora"].conn.execute("SELECT lua.carry_out_review(%s, 1, now())", (opened.review_id,))
+        house.sessions["dora"].conn.execute(
+            "SELECT lua.carry_out_review(%s, 1, now(), gen_random_uuid())", (opened.review_id,)
+        )
 
 
 def test_the_chain_of_decisions_is_in_the_database(house: House) -> None:

@@ -29,6 +29,7 @@ PROBES = {
     "staff": "duties",
     "erasures": "duties",
     "retention": "duties",
+    "reviews": "reviewing",
     "contact": "duties",
 }
 """Name of each probe, and the module beside this one whose function of that name it is."""

@@ -61,7 +61,7 @@ COMMENT ON FUNCTION lua.cut_review IS 'Takes grants on our objects back that a r
 RESET ROLE;
 
 -- Only what a reviewer decided, or what nobody answered for in time.
-CREATE FUNCTION lua.carry_out_review(p_review uuid, p_item integer, p_at timestamptz) RETURNS text
+CREATE FUNCTION lua.carry_out_review(p_review uuid, p_item integer, p_at timestamptz, p_entry uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
     one lua.review_item;
@@ -80,14 +80,27 @@ BEGIN
             EXECUTE format('REVOKE ADMIN OPTION FOR %I FROM %I', one.object, one.login);
         ELSIF one.kind = 'membership' AND wanted IN ('revoke', 'reduce') THEN
             EXECUTE format('REVOKE %I FROM %I', one.object, one.login);
-            -- Nobody without an undertaking in force is given anything; what they lose they lose all the same.
-            IF wanted = 'reduce' AND lua.is_bound(one.person_id, p_at) THEN
-                EXECUTE format('GRANT %I TO %I', target, one.login) || narrow;
-            END IF;
+            -- What was handed out is on record beside the catalog, and so is its end.
+            UPDATE lua.login_grant g SET ended_at = greatest(p_at, g.granted_at), ended_by = session_user, entry_id = p_entry
+            WHERE g.login = one.login::name AND g.role = one.object AND g.ended_at IS NULL
+              AND NOT lua.review_holds(one.login, one.kind, one.class, one.object_id, one.object, one.rights);
         END IF;
     EXCEPTION WHEN insufficient_privilege OR dependent_objects_still_exist OR undefined_object OR invalid_grant_operation THEN
         RETURN sqlerrm;
     END;
+    -- Nobody without an undertaking in force is given anything; what they lose they lose all the same.
+    IF one.kind = 'membership' AND wanted = 'reduce' AND target <> 'no-admin' AND lua.is_bound(one.person_id, p_at) THEN
+        BEGIN
+            PERFORM lua.check_duties(one.person_id, ARRAY[target], p_at);
+            EXECUTE format('GRANT %I TO %I', target, one.login) || narrow;
+            INSERT INTO lua.login_grant (login, role, granted_at, granted_by, entry_id)
+            SELECT l.login, target, p_at, session_user, p_entry FROM lua.login l
+            WHERE l.login = one.login::name
+              AND NOT EXISTS (SELECT FROM lua.login_grant g WHERE g.login = l.login AND g.role = target AND g.ended_at IS NULL);
+        EXCEPTION WHEN insufficient_privilege OR undefined_object OR invalid_grant_operation THEN
+            RETURN sqlerrm;
+        END;
+    END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION lua.carry_out_review IS 'Takes a membership, or suspends a login, as was decided; returns why not';
@@ -224,7 +237,7 @@ DO $owners$
 DECLARE
     f regprocedure;
 BEGIN
-    FOREACH f IN ARRAY ARRAY['lua.carry_out_review(uuid, integer, timestamptz)', 'lua.lift_review(uuid, text)']::regprocedure[] LOOP
+    FOREACH f IN ARRAY ARRAY['lua.carry_out_review(uuid, integer, timestamptz, uuid)', 'lua.lift_review(uuid, text)']::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO lua_rolekeeper', f);
     END LOOP;
     FOREACH f IN ARRAY ARRAY[
@@ -233,7 +246,7 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s OWNER TO lua_definer', f);
     END LOOP;
     FOREACH f IN ARRAY ARRAY[
-        'lua.carry_out_review(uuid, integer, timestamptz)', 'lua.cut_review(uuid, integer, timestamptz)', 'lua.lift_review(uuid, text)',
+        'lua.carry_out_review(uuid, integer, timestamptz, uuid)', 'lua.cut_review(uuid, integer, timestamptz)', 'lua.lift_review(uuid, text)',
         'lua.settle_review(uuid, integer, text, text, timestamptz)', 'lua.escalate_review(uuid, timestamptz)',
         'lua.close_review(uuid, bytea, timestamptz, uuid)', 'lua.undo_review(uuid, text, timestamptz)']::regprocedure[] LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
@@ -243,4 +256,6 @@ END
 $owners$;
 REVOKE ALL ON FUNCTION lua.review_wanted(uuid, integer, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lua.review_wanted(uuid, integer, timestamptz) TO lua_definer, lua_rolekeeper, lua_admin, lua_dpo;
+GRANT EXECUTE ON FUNCTION lua.review_acl(text, bigint), lua.review_rights(text, bigint, text),
+    lua.review_holds(text, text, text, bigint, text, text[]) TO lua_rolekeeper;
 GRANT EXECUTE ON FUNCTION lua.require_time(timestamptz), lua.is_bound(uuid, timestamptz), lua.person_of(name) TO lua_rolekeeper;

@@ -109,7 +109,7 @@ SELECT i.item_no, i.outcome FROM lua.review_item i WHERE i.review_id = :review_i
 
 -- name: carry_out$
 -- Takes a membership or suspends a login, as was decided; returns why not.
-SELECT lua.carry_out_review(:review_id::uuid, :item_no::integer, :at::timestamptz);
+SELECT lua.carry_out_review(:review_id::uuid, :item_no::integer, :at::timestamptz, :entry_id::uuid);
 
 -- name: cut$
 -- Takes grants on our objects, as was decided; returns why not.
@@ -134,3 +134,57 @@ SELECT lua.lift_review(:review_id::uuid, :login::text);
 -- name: undo$
 -- Keeps that a suspension was lifted; returns of how many items.
 SELECT lua.undo_review(:review_id::uuid, :login::text, :at::timestamptz);
+
+-- name: bodies
+-- The canonical bodies of all decisions, in their order.
+SELECT d.body FROM lua.review_decision d WHERE d.review_id = :review_id::uuid ORDER BY d.decision_no;
+
+-- name: outcome$
+-- What the close of a review came to, in its bytes.
+SELECT r.outcome FROM lua.review r WHERE r.review_id = :review_id::uuid;
+
+-- name: handles
+-- What commands call people, those who have left too.
+SELECT p.person_id, p.handle FROM lua.person p;
+
+-- name: chained^
+-- Beginning and end of the chain: entry of the opening, digest of the snapshot, head, number of decisions.
+SELECT r.entry_id, r.digest, r.head, r.decisions FROM lua.review r WHERE r.review_id = :review_id::uuid;
+
+-- name: decisions
+-- All decisions in their order, with what was hashed of them.
+SELECT d.decision_no, d.item_no, d.decision, d.person_id, d.decided_by, d.milliseconds, d.batch, d.body, d.hash, d.entry_id
+FROM lua.review_decision d WHERE d.review_id = :review_id::uuid ORDER BY d.decision_no;
+
+-- name: stored
+-- The items as they are on record, to be compared with the snapshot.
+SELECT i.item_no, i.login, i.person_id, i.kind, i.object, i.rights FROM lua.review_item i WHERE i.review_id = :review_id::uuid ORDER BY i.item_no;
+
+-- name: recorded
+-- Which entries the ledger has of a review's opening, with this snapshot, and of its decisions.
+SELECT e.id, e.action FROM (SELECT r.entry_id AS id FROM lua.review r WHERE r.review_id = :review_id::uuid
+      UNION SELECT d.entry_id FROM lua.review_decision d WHERE d.review_id = :review_id::uuid) AS w
+JOIN ledger.entry e ON e.id = w.id   -- the id tells the time, and so the partition
+     AND e.at = timestamptz 'epoch' + ('x' || left(translate(w.id::text, '-', ''), 12))::bit(48)::bigint * interval '1 millisecond'
+WHERE e.object = 'access-review:' || :review_id::uuid
+  AND (e.action = 'access.review.decide'
+       OR e.action = 'access.review.open' AND convert_from(e.body, 'UTF8')::jsonb -> 'detail' ->> 'snapshot' = :digest::text);
+
+-- name: back_again
+-- What was revoked, read back as gone, and is there again; and what failed and is still there.
+SELECT i.item_no, i.login, i.object
+FROM lua.review_item i JOIN lua.review r ON r.review_id = i.review_id
+LEFT JOIN lua.review_decision d ON d.review_id = i.review_id AND d.decision_no = i.decision_no
+WHERE i.review_id = :review_id::uuid AND r.closed_at IS NOT NULL AND coalesce(d.decision, 'revoke') IN ('revoke', 'reduce')
+  AND i.outcome IN ('done', 'failed') AND (d.decision IS NOT NULL OR i.outcome = 'done')
+  AND coalesce(lua.review_holds(
+      i.login, i.kind, i.class, i.object_id, i.object,
+      CASE WHEN d.target = 'no-admin' THEN ARRAY['ADMIN OPTION']
+           WHEN d.decision = 'reduce' AND i.kind = 'grant'
+           THEN ARRAY(SELECT u.name FROM unnest(i.rights) AS u (name) WHERE u.name <> ALL (string_to_array(d.target, ', ')))
+           ELSE i.rights END), true)
+ORDER BY i.item_no;
+
+-- name: escalate
+-- Hands what is undecided to whoever is above its reviewer; returns item, who had it, who has it.
+SELECT e.item_no, e.before, e.reviewer FROM lua.escalate_review(:review_id::uuid, :at::timestamptz) AS e;

@@ -10,42 +10,57 @@ from typing import TYPE_CHECKING
 from ...lazy import attributes
 
 if TYPE_CHECKING:
+    from .checking import Check, again_held, verify
     from .closing import Closed, close
     from .deciding import DECISIONS, Decided, decide, numbers, show_mine, shown
     from .opening import Ask, Opened, again, open_
     from .record import Item, Review, find, items, list_, my_person
+    from .reminding import Moved, Reminder, escalate, remind
+    from .reporting import Report, report
     from .undoing import Lifted, undo
 
 __all__ = [
     "DECISIONS",
     "Ask",
+    "Check",
     "Closed",
     "Decided",
     "Item",
     "Lifted",
+    "Moved",
     "Opened",
+    "Reminder",
+    "Report",
     "Review",
     "again",
+    "again_held",
     "close",
     "decide",
+    "escalate",
     "find",
     "items",
     "list_",
     "my_person",
     "numbers",
     "open_",
+    "remind",
+    "report",
     "show_mine",
     "shown",
     "undo",
+    "verify",
 ]
 
 __getattr__ = attributes(
     __name__,
     {
+        "checking": "Check again_held verify",
         "closing": "Closed close",
         "deciding": "DECISIONS Decided decide numbers show_mine shown",
         "opening": "Ask Opened again open_",
         "record": "Item Review find items list_ my_person",
+        "reminding": "Moved Reminder escalate remind",
+        "reporting": "Report report",
         "undoing": "Lifted undo",
     },
 )

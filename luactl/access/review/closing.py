@@ -88,6 +88,8 @@ def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_ru
     """
     if undo is not None and undo.exists():
         raise RefusedError(f"{undo} is there already", hint="name a file that does not exist yet")
+    from ...ledger.entry import new_id
+
     before = find(session, review_id)
     said, _bytes = snapshot_of(session, review_id)
     late = _taken(session, said)
@@ -95,9 +97,10 @@ def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_ru
     try:
         with transaction(session) as conn:
             known = dict(queries("access_review").outcomes(conn, review_id=review_id))
-            steps = _carry_out(session, conn, review_id, said, now)
+            entry_id = new_id(now)
+            steps = _carry_out(session, conn, review_id, said, now, entry_id)
             closed = _told(conn, review_id, now, steps, said, late, read(conn), undo)
-            _keep(session, conn, closed, first=before.closed_at is None)
+            _keep(session, conn, closed, entry_id, first=before.closed_at is None)
             if dry_run or known == {one.item_no: one.outcome for one in steps}:
                 raise psycopg.Rollback
             _write_undo(closed, undo)
@@ -128,15 +131,14 @@ def _taken(session: Session, said: dict[str, Any]) -> Taken:
     )
 
 
-def _carry_out(
-    session: Session, conn: Any, review_id: UUID, said: dict[str, Any], now: datetime
-) -> tuple[Step, ...]:
+def _carry_out(session: Session, conn: Any, review_id: UUID, said: dict[str, Any], now: datetime,
+               entry_id: UUID) -> tuple[Step, ...]:  # fmt: skip
     noun, steps = queries("access_review"), []
     frozen = {one["no"]: one for one in said["items"]}
     for number, login, object_, wanted, target in list(noun.wanted(conn, review_id=review_id, at=now)):
         problem = None
         if wanted not in ("keep", "nothing"):
-            problem = noun.carry_out(conn, review_id=review_id, item_no=number, at=now)
+            problem = noun.carry_out(conn, review_id=review_id, item_no=number, at=now, entry_id=entry_id)
             problem = problem or noun.cut(conn, review_id=review_id, item_no=number, at=now)
         text = _statement(frozen[number], login, wanted, target)
         why = problem or "it was granted by somebody whose grants only they or a superuser take back"
@@ -217,7 +219,7 @@ def _still(steps: Sequence[Step], said: dict[str, Any], after: Catalog) -> tuple
     return tuple(found)
 
 
-def _keep(session: Session, conn: Any, closed: Closed, *, first: bool) -> None:
+def _keep(session: Session, conn: Any, closed: Closed, entry_id: UUID, *, first: bool) -> None:
     from ...certificate.manifest import canonical
     from ...ledger import Entry, append
 
@@ -236,8 +238,10 @@ def _keep(session: Session, conn: Any, closed: Closed, *, first: bool) -> None:
         }
     )
     detail = {"outcomes": counts, "granted_since": len(closed.since), "first": first}
-    entry = Entry("access.review.close", object=f"access-review:{closed.review_id}", detail=detail)
-    entry_id = append(session, entry)
+    entry = Entry(
+        "access.review.close", object=f"access-review:{closed.review_id}", detail=detail, id=entry_id
+    )
+    append(session, entry)
     queries("access_review").close(
         conn, review_id=closed.review_id, outcome=document, at=closed.closed_at, entry_id=entry_id
     )

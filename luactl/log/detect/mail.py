@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 from hashlib import sha256
@@ -26,7 +26,12 @@ SECONDS = 30.0
 
 
 def send(session: Session, chosen: Settings, recipient: str, batch: Sequence[Alert]) -> None:
-    """Send one mail. Raises NotToldError, RefusedError for a password file that others read."""
+    """Send one mail. Raises what `post` raises."""
+    post(chosen, lambda mail: compose(session, mail, recipient, batch))
+
+
+def post(chosen: Settings, written: Callable[[Mail], EmailMessage]) -> None:
+    """Hand a mail to the profile's server. Raises NotToldError, RefusedError for an open password file."""
     from .alert import NotToldError
 
     mail = chosen.mail
@@ -40,7 +45,7 @@ def send(session: Session, chosen: Settings, recipient: str, batch: Sequence[Ale
     try:
         if mail.login is not None and password is not None:
             server.login(mail.login, password)
-        server.send_message(compose(session, mail, recipient, batch))
+        server.send_message(written(mail))
     except (OSError, smtplib.SMTPException) as error:
         raise NotToldError(f"{mail.host} did not take the mail: {_said(error)}") from None
     finally:

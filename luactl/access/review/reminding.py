@@ -1,0 +1,158 @@
+"""Reminding reviewers of what waits, and escalating what they leave: to whoever is above them.
+
+Reminders go out on the channels of alerts (`[profile.NAME.detect]`), to one place in the house that passes
+them on; where there is none, the list is what a person sends. Handles, counts and days go out, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from ...clock import instant
+from ...db import Session, queries, transaction
+from ...errors import LuactlError, RefusedError
+from ...log.detect.settings import COMMAND, MAIL, Mail, Settings, settings_of
+from .record import find, items
+
+SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Reminder:
+    """What waits for one reviewer."""
+
+    reviewer: str
+    """Handle."""
+    waiting: int
+    """Items that are not decided."""
+    seen: int
+    """Of these, how many were shown to them."""
+    due_at: datetime
+    told: str
+    """Channels on which it went out; empty: nobody was told."""
+    problem: str | None
+    """Why somebody was not reached."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One item that somebody else decides now."""
+
+    item_no: int
+    before: str
+    """Handle of the reviewer who did not answer."""
+    reviewer: str
+    """Handle."""
+
+
+def remind(session: Session, review_id: UUID, *, dry_run: bool = False) -> tuple[Reminder, ...]:
+    """Tell who has items that wait, on every channel of alerts, with a ledger entry.
+
+    Raises NotFoundError, RefusedError for a closed review, UsageError for settings that make no sense.
+    """
+    from ...ledger import Entry, append
+
+    review = find(session, review_id)
+    if review.closed_at is not None:
+        raise RefusedError("the review is closed", hint="`luactl access review list` shows what is open")
+    waiting: dict[str, list[bool]] = {}
+    for one in items(session, review_id, undecided=True):
+        waiting.setdefault(one.reviewer, []).append(one.shown_at is not None)
+    found = [
+        Reminder(name, len(seen), sum(seen), review.due_at, "", None)
+        for name, seen in sorted(waiting.items())
+    ]
+    chosen = settings_of(session.profile)
+    if dry_run or not found:
+        return tuple(found)
+    waits = sum(one.waiting for one in found)
+    detail = {"waiting": waits, "reviewers": len(found), "channels": len(chosen.alerts)}
+    with transaction(session):
+        append(session, Entry("access.review.remind", object=f"access-review:{review_id}", detail=detail))
+    told, problems = [], []
+    for channel in chosen.alerts:
+        try:
+            _tell(session, chosen, channel, review.title, review_id, found)
+            told.append(channel.partition(":")[0])
+        except LuactlError as error:
+            problems.append(error.what)
+    out, wrong = ", ".join(told), "; ".join(problems) or None
+    return tuple(Reminder(**{**asdict(one), "told": out, "problem": wrong}) for one in found)
+
+
+def _tell(session: Session, chosen: Settings, channel: str, title: str, review_id: UUID,
+          found: list[Reminder]) -> None:  # fmt: skip
+    if channel.startswith(MAIL):
+        _mail(session, chosen, channel.removeprefix(MAIL), title, review_id, found)
+    else:
+        _run(channel.removeprefix(COMMAND), title, review_id, found)
+
+
+def _run(command: str, title: str, review_id: UUID, found: list[Reminder]) -> None:
+    """Give a program a line of JSON a reviewer. Raises LuactlError when it fails."""
+    from ...program import plain, run, trouble
+
+    words = shlex.split(command)
+    lines = [
+        {"luactl-review": 1, "review": str(review_id), "title": title, "reviewer": one.reviewer,
+         "waiting": one.waiting, "due_at": instant(one.due_at)}
+        for one in found
+    ]  # fmt: skip
+    sent = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+    try:
+        answer = run(words, sent, SECONDS)
+    except FileNotFoundError:
+        raise LuactlError(f"there is no program {words[0]} on this host") from None
+    except (OSError, ValueError) as problem:
+        raise LuactlError(f"{words[0]} {trouble(problem, SECONDS)[0]}") from None
+    if answer.code:
+        raise LuactlError(f"{words[0]} failed with {answer.code}: {plain(answer.complaint)}")
+
+
+def _mail(session: Session, chosen: Settings, to: str, title: str, review_id: UUID,
+          found: list[Reminder]) -> None:  # fmt: skip
+    from email.message import EmailMessage
+
+    from ...ledger.entry import new_id
+    from ...log.detect.mail import post
+
+    def written(mail: Mail) -> EmailMessage:
+        letter, now = EmailMessage(), session.clock.now()
+        letter["From"], letter["To"], letter["Date"] = mail.sender, to, now
+        count = sum(one.waiting for one in found)
+        letter["Subject"] = f"luactl {session.profile.name}: review of access {title}: {count:,} items wait"
+        letter["Message-ID"] = f"<{new_id(now)}@luactl.invalid>"
+        letter["Auto-Submitted"] = "auto-generated"
+        lines = [f"{one.reviewer}: {one.waiting:,} items until {instant(one.due_at)}" for one in found]
+        letter.set_content("\n".join([*lines, "", f"luactl access review show {review_id} --mine"]))
+        return letter
+
+    post(chosen, written)
+
+
+def escalate(session: Session, review_id: UUID, *, dry_run: bool = False) -> tuple[Moved, ...]:
+    """Hand what is undecided to whoever is above its reviewer, with a ledger entry; one step each time.
+
+    Whom nobody independent is above, a data protection officer follows. Raises NotFoundError.
+    """
+    from ...ledger import Entry, append
+
+    find(session, review_id)
+    with transaction(session) as conn:
+        handles = dict(queries("access_review").handles(conn))
+        rows = queries("access_review").escalate(conn, review_id=review_id, at=session.clock.now())
+        moved = tuple(Moved(number, handles[before], handles[after]) for number, before, after in rows)
+        if moved:
+            detail = {"items": len(moved)}
+            append(
+                session, Entry("access.review.escalate", object=f"access-review:{review_id}", detail=detail)
+            )
+        if dry_run:
+            raise psycopg.Rollback
+    return moved

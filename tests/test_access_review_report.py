@@ -1,0 +1,181 @@
+"""Reports of reviews: signed, checked offline, and told from what somebody changed afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from conftest import Connection
+from support_review import House, build
+
+from luactl.access import review
+from luactl.access.review.chain import head_of, problems
+from luactl.access.review.pace import paces
+from luactl.db import Session
+from luactl.errors import RefusedError
+from luactl.promise import load, reviewing
+from luactl.promise.look import Look
+from luactl.verify import verify_folder
+
+
+@pytest.fixture
+def house(admin: Connection, login: Callable[..., Session]) -> House:
+    return build(admin, login)
+
+
+def closed(house: House) -> UUID:
+    """Review the crew: anna stays, bert goes, cleo goes after a change of mind."""
+    opened = house.open()
+    mara = house.sessions["mara"]
+    review.show_mine(mara, opened.review_id)
+    review.decide(mara, opened.review_id, [1, 3], "keep")
+    review.decide(mara, opened.review_id, [2, 3], "revoke", "left | the crew")
+    review.close(house.sessions["dora"], opened.review_id)
+    return opened.review_id
+
+
+def test_a_report_is_checked_offline(house: House, session: Session, tmp_path: Path) -> None:
+    open_ = house.open()
+    with pytest.raises(RefusedError, match="open yet"):
+        review.report(session, open_.review_id, tmp_path / "early")
+    id_, folder = closed(house), tmp_path / "report"
+    assert review.report(session, id_, folder, dry_run=True).state == "planned"
+    assert not folder.exists()
+    done = review.report(session, id_, folder)
+    assert (done.state, done.outcomes) == ("complete", {"kept": 1, "done": 2})
+    verdict = verify_folder(folder)
+    assert (verdict.ok, verdict.kind, verdict.findings) == (True, "access-review", ())
+    facts = json.loads((folder / "certificate.json").read_bytes())
+    assert facts["reviewers"][0]["reviewer"] == "mara"
+    assert facts["decisions"]["count"] == 4
+    assert "left \\| the crew" in (folder / "certificate.md").read_text()
+    assert review.report(session, id_, folder).state == "complete"  # again, in its place
+
+
+def test_what_is_not_one_review_is_found() -> None:
+    """A report whose files each are as the manifest says, but do not belong together."""
+    snapshot = {
+        "review": "r",
+        "population": [{"login": "anna", "left_out": None}],
+        "items": [{"no": 1, "login": "anna", "person": "p1"}],
+    }
+    made = {"no": 1, "review": "r", "item": 1, "decision": "keep", "person": "p2"}
+
+    def report(snapshot: object, decisions: list[object], head: str | None = None) -> list[tuple[str, str]]:
+        data = json.dumps(snapshot).encode()
+        bodies = [json.dumps(one).encode() for one in decisions]
+        facts = {
+            "snapshot": {"sha256": sha256(data).hexdigest()},
+            "decisions": {"head": head or head_of(data, bodies)},
+            "items": [{"item": 1, "decision": "keep"}],
+        }
+        return list(problems(facts, {"snapshot.json": data, "decisions.chain": b"\n".join(bodies)}))
+
+    assert report(snapshot, [made]) == []
+    assert "lead" in report(snapshot, [made], "00")[0][1]
+    assert "own access" in report(snapshot, [{**made, "person": "p1"}])[0][1]
+    assert "otherwise" in report(snapshot, [{**made, "decision": "revoke"}])[0][1]
+    assert "another review" in report(snapshot, [{**made, "review": "x"}])[0][1]
+    assert "gap" in report(snapshot, [{**made, "no": 2}])[0][1]
+    left_out = {**snapshot, "population": [{"login": "anna", "left_out": "outside"}]}
+    assert "leaves out" in report(left_out, [made])[0][1]
+    assert "malformed" in report([], [made])[0][1]
+    assert "missing" in next(problems({}, {}))[1]
+
+
+def test_verify_finds_what_was_changed(house: House, session: Session) -> None:
+    id_ = closed(house)
+    assert {one.check: one.state for one in review.verify(session, id_)} == dict.fromkeys(
+        ("snapshot", "decisions", "ledger", "catalog"), "holds"
+    )
+    changes = {
+        "decisions": "UPDATE lua.review_decision SET decision = 'keep', reason = NULL WHERE decision_no = 4",
+        "snapshot": "UPDATE lua.review_item SET object = 'lua_auditor' WHERE item_no = 1",
+        "ledger": "UPDATE lua.review_decision SET entry_id = gen_random_uuid() WHERE decision_no = 1",
+    }
+    for name, change in changes.items():
+        house.admin.execute(change)
+        broken = [one.check for one in review.verify(session, id_) if one.state == "broken"]
+        assert name in broken, (name, broken)
+    house.grant(house.crew, "bert")
+    assert review.verify(session, id_)[-1].what == f"item 2: bert_{house.tag} has {house.crew}"
+
+
+def test_waving_through_shows() -> None:
+    quick = [{"person": "p", "decision": "keep", "ms": 400, "batch": 1}] * 6
+    slow = [{"person": "q", "decision": "revoke", "ms": 9000, "batch": 3}] * 6
+    many = [{"person": "r", "decision": "keep", "ms": 5000, "batch": 40}] * 40
+    found = {
+        one.reviewer: one for one in paces([*quick, *slow, *many], {"p": "pia", "q": "quin", "r": "ria"})
+    }
+    assert found["pia"].waved_through == "6 of 6 decisions took less than 2 s"
+    assert found["quin"].waved_through is None
+    assert found["ria"].waved_through == "40 items were decided at once; everything was kept"
+    assert (found["quin"].median_ms, found["quin"].kept, found["ria"].largest_batch) == (9000, 0, 40)
+
+
+def probe(session: Session) -> Look:
+    look = Look()
+    reviewing.reviews(session, load(), look)
+    return look
+
+
+def test_the_promise_is_kept_while_reviews_come_and_revokes_hold(house: House) -> None:
+    dora, mara = house.sessions["dora"], house.sessions["mara"]
+    assert "comes again" in probe(dora).why
+    opened = house.open(months=3)
+    assert "first of its kind" in probe(dora).why
+    assert (probe(dora).state, probe(house.later("dora", 15)).state) == ("not observable", "broken")
+    review.show_mine(mara, opened.review_id)
+    review.decide(mara, opened.review_id, [1, 2], "keep")
+    review.decide(mara, opened.review_id, [3], "revoke", "left")
+    review.close(dora, opened.review_id)
+    assert (probe(dora).state, probe(house.later("dora", 80)).state) == ("kept", "kept")
+    assert "too long ago" in probe(house.later("dora", 95)).why
+    house.run("GRANT {} TO {}", house.crew, f"cleo_{house.tag}")  # a superuser, behind everybody's back
+    found = probe(dora)
+    assert (found.state, f"cleo_{house.tag} has {house.crew}" in found.why) == ("broken", True)
+
+
+def test_the_next_one_is_opened_in_time(house: House) -> None:
+    dora, mara = house.sessions["dora"], house.sessions["mara"]
+    opened = house.open(months=3, days=10, owners=(f"{house.crew}=mara",))
+    review.show_mine(mara, opened.review_id)
+    review.decide(mara, opened.review_id, [1, 2, 3], "keep")
+    review.close(dora, opened.review_id)
+    assert review.again(house.later("dora", 75)) == ()
+    late = house.later("dora", 83)
+    assert len(review.again(late, dry_run=True)) == 1
+    (second,) = review.again(late)
+    assert (second.title, second.items, second.months) == ("crew", 3, 3)
+    assert second.shares[0].assigned_as == "owner"
+    assert review.find(dora, second.review_id).series == opened.review_id
+    assert review.again(late) == ()
+
+
+def test_who_does_not_answer_is_reminded_and_passed_over(house: House, tmp_path: Path) -> None:
+    opened = house.open()
+    dora = house.sessions["dora"]
+    review.show_mine(house.sessions["mara"], opened.review_id)
+    (one,) = review.remind(dora, opened.review_id)
+    assert (one.reviewer, one.waiting, one.seen, one.told, one.problem) == ("mara", 3, 3, "", None)
+    script = tmp_path / "tell"
+    script.write_text(f"#!/bin/sh\ncat > {tmp_path}/told\n")
+    script.chmod(0o700)
+    profile = replace(dora.profile, detect={"alerts": [f"command:{script}", "command:/nowhere/x"]})
+    (one,) = review.remind(replace(dora, profile=profile), opened.review_id)
+    assert (one.told, one.problem) == ("command", "there is no program /nowhere/x on this host")
+    said = json.loads((tmp_path / "told").read_text())
+    assert (said["reviewer"], said["waiting"], said["title"]) == ("mara", 3, "crew")
+    assert len(review.escalate(dora, opened.review_id, dry_run=True)) == 3
+    moved = review.escalate(dora, opened.review_id)
+    assert {(one.before, one.reviewer) for one in moved} == {("mara", "dora")}
+    assert review.escalate(dora, opened.review_id) == ()
+    with pytest.raises(RefusedError, match="not for"):
+        review.decide(house.sessions["mara"], opened.review_id, [1], "keep")
+    assert len(review.show_mine(dora, opened.review_id)) == 3
