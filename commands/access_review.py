@@ -354,7 +354,6 @@ def report(
 
     Examples:
         luactl access review report ID autumn-review
-        luactl verify autumn-review
     """
     from luactl.access import review
 

@@ -88,6 +88,15 @@ class House:
         return Session(one.conn, one.actor, ShiftedClock(timedelta(days=days)), one.profile, one.command)
 
 
+def take_down(house: House) -> None:
+    """Leave the server's roles as others expect them."""
+    for handle in house.sessions:
+        house.run("ALTER ROLE {} NOSUPERUSER", f"{handle}_{house.tag}")
+        house.run("REVOKE {} FROM lua_rolekeeper CASCADE", f"{handle}_{house.tag}")
+    for name in ("crew", "other", "void"):
+        house.run("DROP ROLE IF EXISTS {}", f"{name}_{house.tag}")
+
+
 def build(admin: Connection, login: Callable[..., Session]) -> House:
     """Hire mara (manager), dora (data protection officer), and a crew of three whom mara manages."""
     house = House(admin, login)
@@ -97,7 +106,7 @@ def build(admin: Connection, login: Callable[..., Session]) -> House:
     house.hire("mara", "lua_auditor")
     house.hire("dora", "lua_dpo")
     for handle in ("anna", "bert", "cleo"):
-        house.hire(handle, "lua_auditor", manager="mara")
+        house.hire(handle, "lua_accounting", manager="mara")
         house.keep(handle)
     house.grant(house.crew, "anna", "bert", "cleo")
     return house

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
 from conftest import Connection
-from support_review import House, build
+from support_review import House, build, take_down
 
 from luactl.access import review
 from luactl.access.review.record import snapshot_of
@@ -19,8 +19,10 @@ from luactl.errors import RefusedError, UsageError
 
 
 @pytest.fixture
-def house(admin: Connection, login: Callable[..., Session]) -> House:
-    return build(admin, login)
+def house(admin: Connection, login: Callable[..., Session]) -> Iterator[House]:
+    made = build(admin, login)
+    yield made
+    take_down(made)
 
 
 def members(house: House) -> list[str]:
@@ -285,12 +287,12 @@ def test_a_role_is_reduced_to_a_smaller_one_for_who_is_bound(house: House) -> No
     review.decide(mara, opened.review_id, [3], "keep")
     with pytest.raises(UsageError, match="cannot be reduced"):
         review.decide(mara, opened.review_id, [1], "reduce", "more!", "lua_admin")
-    review.decide(mara, opened.review_id, [1, 2], "reduce", "books only", "lua_accounting")
+    review.decide(mara, opened.review_id, [1, 2], "reduce", "looks only", "lua_responder")
     steps = review.close(house.sessions["dora"], opened.review_id).steps
     assert [one.outcome for one in steps] == ["done", "done", "kept"]
     assert members(house) == ["cleo"]
     given = house.admin.execute(
-        "SELECT pg_has_role(%s, 'lua_accounting', 'USAGE'), pg_has_role(%s, 'lua_accounting', 'MEMBER')",
+        "SELECT pg_has_role(%s, 'lua_responder', 'USAGE'), pg_has_role(%s, 'lua_responder', 'MEMBER')",
         (f"anna_{house.tag}", f"bert_{house.tag}"),
     )
     assert given.fetchone() == (True, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from conftest import Connection
-from support_review import House, build
+from support_review import House, build, take_down
 
 from luactl.access import review
 from luactl.access.review.chain import head_of, problems
@@ -24,8 +24,10 @@ from luactl.verify import verify_folder
 
 
 @pytest.fixture
-def house(admin: Connection, login: Callable[..., Session]) -> House:
-    return build(admin, login)
+def house(admin: Connection, login: Callable[..., Session]) -> Iterator[House]:
+    made = build(admin, login)
+    yield made
+    take_down(made)
 
 
 def closed(house: House) -> UUID:
