@@ -8,6 +8,8 @@ import typer
 
 from . import access_login
 from .access_duty import app as duty_app
+from .access_elevation import app as elevation
+from .access_elevation import elevate
 from .access_review import app as review_app
 from .app import group
 from .context import session
@@ -20,6 +22,8 @@ app.add_typer(duty_app, name="duty")
 app.add_typer(review_app, name="review")
 app.add_typer(access_login.app, name="login")
 app.command("adopt")(access_login.adopt)
+app.add_typer(elevation, name="elevation")
+app.command("elevate")(elevate)
 
 COLUMNS = (
     ("login", "LOGIN"),

@@ -36,7 +36,7 @@ ADMISSION = "`luactl tenant admit SLUG LOGIN`, by an administrator, lets a login
 DUTY = "duty rule "
 """What a refusal of `lua.check_duties` begins with."""
 NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")
-OWN_LOGIN = re.compile(r"lua_t[0-9]+")
+OWN_LOGIN = re.compile(r"lua_t[0-9]+|lua_e[0-9]+_[0-9]+_[0-9a-f]{14}")
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -189,7 +189,7 @@ def admit(conn: Connection) -> str:
     actor, version, seen, pid, at = cursor.fetchall()[0]
     schema.check_version(version)
     _check_clock(at)
-    # The sentinel is no row of a dedicated tenant's own login, which sees nothing of anybody else.
+    # The sentinel is no row of a dedicated tenant's own login, nor of an elevated one: they see one tenant.
     if seen != ([] if OWN_LOGIN.fullmatch(actor) else [0]):
         raise RefusedError(
             f"row level security does not bind {actor!r}: tenants would not be kept apart",

@@ -44,6 +44,8 @@ MADE_ROLES = (
     " ON r.rolname IN ('lua_t' || d.tenant_id, 'lua_t' || d.tenant_id || '_staff')"
     " UNION ALL SELECT r.rolname FROM lua.login l JOIN pg_roles r ON r.rolname = l.login"
     " WHERE l.method <> 'unknown'"
+    " UNION ALL SELECT r.rolname FROM pg_roles r"
+    " WHERE r.rolname ~ ('^lua_e[0-9]+_[0-9]+_' || left(md5(current_database()), 6))"
 )
 # Nothing here has to survive a crash of this machine.
 FAST = (

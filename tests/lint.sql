@@ -66,6 +66,26 @@ WHERE (SELECT count(*) FROM pg_policy p WHERE p.polrelid = t AND p.polpermissive
                     AND p.polwithcheck IS NULL
                     AND pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(r.polqual, r.polrelid));
 
+-- name: elevation_policies
+-- Every table with row security has the two restrictive policies that end an elevation, and tables of tenants in the very
+-- words of the rule. lua.imitate('lua.tenant', …) gives them to a new one.
+SELECT t::text FROM lint_table JOIN pg_class c ON c.oid = t
+WHERE c.relrowsecurity AND NOT (c.relispartition AND c.relnamespace <> 'crm'::regnamespace)
+  AND (SELECT count(*) FROM pg_policy p JOIN pg_policy r ON r.polrelid = 'lint_rule'::regclass AND r.polname = p.polname
+       WHERE p.polrelid = t AND NOT r.polpermissive AND NOT p.polpermissive AND p.polcmd = '*' AND p.polroles = r.polroles AND p.polwithcheck IS NULL
+         AND CASE WHEN p.polname = 'elevation' OR t IN (SELECT l.t FROM lint_tenant_table l)
+                  THEN pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(r.polqual, r.polrelid)
+                  ELSE pg_get_expr(p.polqual, p.polrelid) ~ '^\(?\(clock_timestamp\(\) < to_timestamp' END) <> 2;
+
+-- name: elevation_functions
+-- A definer function that asks for rows of tenants, and that an elevated login may call, asks first whether its time is over.
+SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
+WHERE p.prosecdef AND p.proowner = 'lua_definer'::regrole
+  AND p.prosrc !~ 'lua\.(require_tenant|require_time|elevated_tenant)\('
+  AND EXISTS (SELECT FROM lint_tenant_table WHERE p.prosrc ~ ('\m' || replace(t::text, '.', '\.') || '\M'))
+  AND EXISTS (SELECT FROM aclexplode(p.proacl) AS x
+              WHERE x.grantee::regrole::text IN ('lua_operator', 'lua_responder', 'lua_auditor', 'lua_accounting'));
+
 -- name: policy_expressions
 -- No policy asks another table.
 SELECT p.polrelid::regclass || '.' || p.polname
@@ -88,9 +108,9 @@ WHERE c.relpersistence <> 'p' OR (i.inhrelid IS NOT NULL AND NOT c.relispartitio
 
 -- name: definer_functions
 -- What runs with its owner's rights is lua_definer's, pins an empty search_path and relies on no setting. What changes
--- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone, but for the months of
--- log and ledger, which serve those who bring lines in, integrate or purge, and what reviews of access decided, which
--- serves the data protection officer too.
+-- roles is lua_rolekeeper's, what makes partitions lua_owner's, and both serve administrators alone, but for elevated logins,
+-- which follow an elevation on record, for the months of log and ledger, which serve those who bring lines in, integrate or
+-- purge, and for what reviews of access decided, which serves the data protection officer too.
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE p.prosecdef
   AND ((p.proowner <> 'lua_definer'::regrole
@@ -99,6 +119,7 @@ WHERE p.prosecdef
         AND NOT (p.proowner IN ('lua_rolekeeper'::regrole, 'lua_owner'::regrole) AND p.proname ~ '_review$'
                  AND p.prosrc ~ 'PERFORM lua\.require_review_office\(\)'
                  AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) AS x WHERE x.grantee NOT IN (p.proowner, 'lua_admin'::regrole, 'lua_dpo'::regrole)))
+        AND NOT (p.proowner = 'lua_rolekeeper'::regrole AND p.proname ~ '_elevated_login$' AND p.prosrc ~ 'SELECT \* INTO \w+ FROM lua\.elevation e WHERE ')
         AND NOT (p.proowner = 'lua_owner'::regrole AND p.proname ~ '_(log_)?months?$' AND p.prosrc ~ 'PERFORM lua\.require_any\('))
        OR NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=""', 'search_path=']
        OR p.prosrc ~* 'lua\.tenant_id');
@@ -190,7 +211,7 @@ WHERE m.roleid IN ('lua_owner'::regrole, 'lua_definer'::regrole, 'lua_rolekeeper
    OR (m.member IN (SELECT r.oid FROM pg_roles r WHERE r.rolname ~ '^lua_(owner|definer|app|ai)$')
        AND (m.member, m.roleid) <> ('lua_definer'::regrole, 'pg_signal_backend'::regrole))
    OR (m.member = 'lua_rolekeeper'::regrole
-       AND (NOT (m.roleid::regrole::text ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|t[0-9]+(_staff)?)$'
+       AND (NOT (m.roleid::regrole::text ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|elevated|e[0-9]+_[0-9]+_[0-9a-f]{14}|t[0-9]+(_staff)?)$'
                  OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = m.roleid AND r.rolcanlogin AND r.rolname !~ '^lua_')) OR NOT m.admin_option
             OR coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, false) OR coalesce((to_jsonb(m) ->> 'set_option')::boolean, false)))
 UNION ALL

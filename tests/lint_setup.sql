@@ -23,5 +23,12 @@ CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua
                                                 to_regrole('lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint || '_staff'), 'MEMBER')
         END);
 
+CREATE POLICY elevation ON lint_rule AS RESTRICTIVE USING (CASE WHEN session_user ~ '^lua_e[0-9]'
+    THEN current_user = session_user AND statement_timestamp() < to_timestamp(split_part(session_user, '_', 3)::double precision)
+         AND left(split_part(session_user, '_', 4), 6) = left(md5(current_database()), 6) ELSE true END);
+CREATE POLICY elevated ON lint_rule AS RESTRICTIVE TO lua_elevated USING (
+    clock_timestamp() < to_timestamp(split_part(session_user, '_', 3)::double precision)
+    AND tenant_id = substr(split_part(session_user, '_', 2), 2)::bigint);
+
 -- The rules hold for a dedicated tenant's partitions and roles too.
 SELECT lua.make_tenant_roles(n), lua.make_tenant_partitions(n) FROM lua.next_dedicated() AS n;

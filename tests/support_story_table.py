@@ -13,6 +13,7 @@ from support_story import REFERENCE, Args, Case, Rule, T, World, covering, rows
 from support_story_ask import ASKED
 from support_story_cosign import COSIGNED
 from support_story_duty import DUTIES
+from support_story_elevation import ELEVATIONS
 from support_story_eyes import EYES
 from support_story_keys import KEYS, KEYS_DROPPED
 from support_story_login import LOGINS
@@ -304,6 +305,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     ),
     **DUTIES,
     **REVIEWED,
+    **ELEVATIONS,
     "retention list": (Case(lambda w: T),),
     "retention set": (
         Case(

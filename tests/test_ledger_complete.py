@@ -49,7 +49,8 @@ def expected(
             rows_of = [{"tenant_id": tenant_of(w, rule.tenant)} if rule.ours else {}]
         units = {str(one.get(rule.by)) if rule.by else str(one): one for one in rows_of}
         for row in units.values():
-            called.update((rule.action, out, row.get("tenant_id", 0), actor) for out in rule.outcomes)
+            about = row.get("tenant_id", row.get("of_tenant", 0))
+            called.update((rule.action, out, about, actor) for out in rule.outcomes)
     if case.opens is not None and shown:
         called[(READS, "done", tenant_of(w), actor)] += 1
     if command == "subject find":

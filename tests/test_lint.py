@@ -58,6 +58,14 @@ BREACHES = [
     ("row_security", "ALTER TABLE crm.contact NO FORCE ROW LEVEL SECURITY"),
     ("row_security", "ALTER TABLE ledger.entry DISABLE ROW LEVEL SECURITY"),
     ("the_one_policy", "DROP POLICY tenant ON crm.contact"),
+    ("elevation_policies", "DROP POLICY elevated ON crm.contact"),
+    ("elevation_policies", "ALTER POLICY elevation ON lua.log_line USING (true)"),
+    ("elevation_policies", "ALTER POLICY elevated ON lua.hold USING (clock_timestamp() < to_timestamp(0))"),
+    (
+        "elevation_functions",
+        f"CREATE FUNCTION lua.x() RETURNS bigint LANGUAGE sql {PINNED} AS 'SELECT count(*) FROM lua.hold';"
+        " ALTER FUNCTION lua.x() OWNER TO lua_definer; GRANT EXECUTE ON FUNCTION lua.x() TO lua_auditor",
+    ),
     ("the_one_policy", "CREATE POLICY x ON crm.contact USING (true)"),
     ("the_one_policy", "ALTER POLICY tenant ON crm.contact USING (true)"),
     ("the_one_policy", "ALTER POLICY tenant ON crm.contact TO lua_app"),

@@ -103,6 +103,20 @@ def approvals(session: Session) -> list[Deadline]:
     ]
 
 
+def elevations(session: Session) -> list[Deadline]:
+    """Tell when roles end that somebody has for a time."""
+    from luactl.access.elevation import list_
+
+    return [
+        Deadline(
+            f"{'GLASS BROKEN: ' if one.breaks_glass else ''}{one.person} {one.role} at {one.tenant} ends",
+            one.ends_at,
+            HOUR / 4,
+        )
+        for one in list_(session, open_only=True)
+    ]
+
+
 def unfinished(session: Session) -> list[Deadline]:
     """Tell since when erasures, purges and ends are cut short, one clock a kind."""
     from luactl.erasure import unfinished as cut_short
@@ -124,5 +138,5 @@ def ledger(session: Session) -> list[Deadline]:
 
 SOURCES: dict[str, Callable[[Session], list[Deadline]]] = {
     "unfinished": unfinished, "requests": requests, "retention": retention, "waivers": waivers,
-    "approvals": approvals, "ledger": ledger,
+    "approvals": approvals, "elevations": elevations, "ledger": ledger,
 }  # fmt: skip

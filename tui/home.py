@@ -22,6 +22,7 @@ from .matter import JOBS, Matter
 from .place import (
     GoAccess,
     GoApprovals,
+    GoElevations,
     GoErasures,
     GoKeys,
     GoLedger,
@@ -48,13 +49,15 @@ class Looked(Message, bubble=False):
 
 
 LEADS: dict[str, type[Place]] = {
-    "tenants": GoTenants, "approvals": GoApprovals, "erasures": GoErasures, "unfinished": GoUnfinished,
+    "tenants": GoTenants, "approvals": GoApprovals, "elevations": GoElevations, "erasures": GoErasures,
+    "unfinished": GoUnfinished,
     "retention": GoRetention, "requests": GoRequests, "promises": GoPromises,
     "waivers": GoPromises, "findings": GoLog, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess,
     "log": GoLog,
 }  # fmt: skip
 COMMANDS = {
-    "tenants": "tenant list", "approvals": "approval list --mine", "erasures": "erasure queue --open",
+    "tenants": "tenant list", "approvals": "approval list --mine",
+    "elevations": "access elevation list", "erasures": "erasure queue --open",
     "unfinished": "key status", "retention": "retention purge --all --dry-run", "requests": "request list",
     "promises": "promise status", "waivers": "promise status",
     "findings": "log finding list --since -7d", "ledger": "ledger status",

@@ -70,6 +70,23 @@ def approvals(session: Session) -> Matter:
     return Matter("approvals", f"{text}: {what}", "warn")
 
 
+def elevations(session: Session) -> Matter:
+    """Count roles that somebody has for a time, broken glass first, and those that nobody looked at."""
+    from luactl.access.elevation import list_
+
+    found = list_(session, unsigned=True)
+    if not found:
+        return Matter("elevations", "none is open, all are signed off", "good")
+    broken = [f"{one.person} at {one.tenant}" for one in found if one.breaks_glass]
+    counts = Counter(one.state for one in found)
+    text = ", ".join(
+        f"{counts[state]:,} {state}" for state in ("open", "over", "ending", "ended") if counts[state]
+    )
+    if broken:
+        return Matter("elevations", f"GLASS BROKEN by {_named(broken)}; {text}", "bad")
+    return Matter("elevations", text, "warn")
+
+
 def erasures(session: Session) -> Matter:
     """Count the erasures that are not done, by state; one that was approved can be run."""
     from luactl.erasure import OPEN, queue
@@ -225,7 +242,8 @@ def keys(session: Session) -> Matter:
 
 
 JOBS: dict[str, Callable[[Session], Matter]] = {
-    "tenants": tenants, "approvals": approvals, "erasures": erasures, "unfinished": unfinished,
+    "tenants": tenants, "approvals": approvals, "elevations": elevations, "erasures": erasures,
+    "unfinished": unfinished,
     "retention": retention, "requests": requests, "promises": promises,
     "waivers": waivers, "findings": findings, "ledger": ledger, "keys": keys,
 }  # fmt: skip

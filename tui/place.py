@@ -91,6 +91,12 @@ class GoAccess(Place):
     screen = "access:Access"
 
 
+class GoElevations(Place):
+    """Elevations: roles that somebody has, or asks for, for a time."""
+
+    screen = "elevation:Elevations"
+
+
 class GoLog(Place):
     """Log: who did what, and what happens right now."""
 
@@ -111,5 +117,5 @@ class GoKeys(Place):
 
 PLACES: tuple[type[Place], ...] = (
     GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoRequests, GoPromises, GoAccess,
-    GoLog, GoLedger, GoKeys, GoReleases,
+    GoElevations, GoLog, GoLedger, GoKeys, GoReleases,
 )  # fmt: skip

@@ -112,7 +112,28 @@ def tell(
     return tuple(done)
 
 
+def tell_now(session: Session, chosen: Settings, alerts: Sequence[Alert]) -> tuple[Told, ...]:
+    """Tell of what no run has seen yet, by any login: the ledger has it, and no register of findings.
+
+    A later run of the rules finds it by itself. A channel that cannot be reached is no error.
+    """
+    done = []
+    for one in alerts:
+        problem = _attempt(session, chosen, one.channel, [one])
+        with transaction(session):
+            append(session, _entry(one.channel, [one], "failed" if problem else "done"))
+        done.append(Told(one.channel, 1, "not told" if problem else "told", problem))
+    return tuple(done)
+
+
 def _tell(session: Session, chosen: Settings, channel: str, batch: Sequence[Alert]) -> Told:
+    problem = _attempt(session, chosen, channel, batch)
+    _write_down(session, channel, batch, problem and problem[:LONGEST_PROBLEM])
+    return Told(channel, len(batch), "not told" if problem else "told", problem)
+
+
+def _attempt(session: Session, chosen: Settings, channel: str, batch: Sequence[Alert]) -> str | None:
+    """Record that somebody is about to be told, and tell them; returns why nobody was."""
     with transaction(session):
         append(session, _entry(channel, batch, "intent"))
     try:
@@ -123,10 +144,8 @@ def _tell(session: Session, chosen: Settings, channel: str, batch: Sequence[Aler
         else:
             _run(channel.removeprefix(COMMAND), batch)
     except LuactlError as error:
-        _write_down(session, channel, batch, error.what[:LONGEST_PROBLEM])
-        return Told(channel, len(batch), "not told", error.what)
-    _write_down(session, channel, batch, None)
-    return Told(channel, len(batch), "told", None)
+        return error.what
+    return None
 
 
 def _write_down(session: Session, channel: str, batch: Sequence[Alert], problem: str | None) -> None:

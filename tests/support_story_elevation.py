@@ -1,0 +1,100 @@
+"""The part of the story of all commands about elevations (see support_story_table.py)."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from conftest import new_login
+from support_story import Case, Rule, World, covering, rows
+
+from luactl import approval
+from luactl.access import elevation
+from luactl.connect import dial, open_session
+
+ORDER = ("--role", "operator", "--tenant", "smile", "--for", "2h", "--reason", "ticket 4711")
+SIGNED = """
+    INSERT INTO lua.undertaking (undertaking_id, person_id, basis, text_version, signed_on, entry_id)
+    SELECT gen_random_uuid(), p.person_id, b.basis, '2026-01', '2026-01-01', gen_random_uuid()
+    FROM lua.person p, lua.undertaking_basis b WHERE p.handle = 'boss.lang'"""
+# As if somebody else had had it, and had ended it or left it.
+ANNAS = """
+    INSERT INTO lua.elevation (elevation_id, login, person_id, asked_by, role, of_tenant, reason, begun_at,
+                               ends_at, entry_id, ended_at, ended_by, cleared_at)
+    SELECT %(id)s, 'lua_e1_' || %(end)s || '_000000' || left(%(id)s::text, 8), p.person_id, 'anna',
+           'lua_auditor', 1, 'ticket', to_timestamp(%(end)s - 60), to_timestamp(%(end)s), gen_random_uuid(),
+           CASE WHEN %(ended)s THEN to_timestamp(%(end)s) END, CASE WHEN %(ended)s THEN 'anna' END,
+           CASE WHEN %(ended)s THEN now() END
+    FROM lua.person p WHERE p.handle = 'anna.berger'"""
+
+
+def ask_and_approve(w: World) -> None:
+    """Have the login's person bound, ask for an elevation, and have a colleague approve it."""
+    w.admin.execute(SIGNED)
+    passfile = w.folder / "eyes.pgpass"
+    colleague = new_login(w.server, passfile, ("lua_dpo",))
+    made = approval.make(w.folder / "eyes.key", "eyes")
+    dsn = w.server.dsn(w.database, colleague, passfile)
+    with (
+        open_session(command="test") as own,
+        closing(dial(dsn, passfile=passfile, profile="test", command="test")) as conn,
+    ):
+        with suppress(approval.ApprovalNeededError):
+            elevation.elevate(own, elevation.prepare("operator", "smile", 120, "ticket 4711"))
+        approval.register(own, made.vkey, "eyes", [colleague])
+        (asked,) = (one for one in approval.list_(own) if one.action == "access.elevate")
+        theirs = replace(own, conn=conn, actor=colleague)
+        approval.answer(theirs, asked.approval_id, approval.load(w.folder / "eyes.key"), granted=True)
+
+
+def leave(w: World, *, ended: bool) -> None:
+    made = uuid4()
+    w.admin.execute(ANNAS, {"id": made, "end": 1_700_000_000 + ended, "ended": ended})
+    w.seen["theirs"] = str(made)
+
+
+def remember(w: World, data: Any) -> None:
+    w.seen["elevation"] = data["elevation_id"]
+
+
+ELEVATIONS: dict[str, tuple[Case, ...]] = {
+    "access elevation rules": (Case(),),
+    "access elevate": (
+        Case(
+            lambda w: ORDER,
+            (
+                Rule("lua.elevation", "insert", "access.elevate"),
+                Rule("lua.approval", "update", "approval.use"),
+            ),
+            covering(rows("lua.person_login")),
+            prepare=ask_and_approve,
+            keep=remember,
+        ),
+    ),
+    "access elevation list": (Case(),),
+    "access elevation show": (Case(lambda w: (w.seen["elevation"],)),),
+    "access elevation end": (
+        Case(
+            lambda w: (w.seen["elevation"],),
+            (Rule("lua.elevation", "update", "access.elevation.end"),),
+            covering(rows("lua.person_login", how="update")),
+        ),
+    ),
+    "access elevation review": (Case(lambda w: (w.seen["elevation"],)),),
+    "access elevation sweep": (
+        Case(
+            rules=(Rule("lua.elevation", "update", "access.elevation.end"),),
+            prepare=lambda w: leave(w, ended=False),
+        ),
+    ),
+    "access elevation sign-off": (
+        Case(
+            lambda w: (w.seen["theirs"], "--reason", "as the ticket asked"),
+            (Rule("lua.elevation", "update", "access.elevation.sign-off"),),
+            prepare=lambda w: leave(w, ended=True),
+            again=5,
+        ),
+    ),
+}
