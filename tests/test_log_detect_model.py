@@ -240,6 +240,7 @@ COUNTS = st.fixed_dictionaries(
         "span": st.sampled_from([4, 5, 10, 15, 30, 60]),
         "least": st.integers(1, 6),
         "since": st.integers(-200, -1),
+        "begin": st.sampled_from([-300, -120, -60, -20]),
         "lookback": st.sampled_from([5, 10, 20, 60, 100]),
         "history": st.booleans(),
         "is_grouped": st.booleans(),
@@ -267,6 +268,20 @@ def test_a_count_finds_what_it_says(said: dict[str, Any], logged: Session) -> No
     assert _asked(logged, said, {**HEAD, "correlation": correlation}) == _counted(said, is_new)
 
 
+NEW_PEOPLE = {"type": "luactl_new_values", "field": "subject", "history": False}
+
+
+@settings(SLOW, max_examples=40)
+@given(said=COUNTS, since=st.integers(-60, -1), lookback=st.sampled_from([20, 60, 100]))
+def test_people_are_known_from_before_what_is_counted(
+    said: dict[str, Any], since: int, lookback: int, logged: Session
+) -> None:
+    """Those are looked up one by one."""
+    test_a_count_finds_what_it_says.hypothesis.inner_test(  # type: ignore[attr-defined]
+        {**said, **NEW_PEOPLE, "since": since, "begin": -20, "lookback": lookback}, logged
+    )
+
+
 def _counted(said: dict[str, Any], is_new: bool) -> list[tuple[Any, ...]]:
     span, found = said["span"], []
     for group in ACTORS if said["is_grouped"] else [None]:
@@ -278,6 +293,8 @@ def _counted(said: dict[str, Any], is_new: bool) -> list[tuple[Any, ...]]:
         ]
         if is_new:
             rows = _first_seen(rows, said)
+        begin = min(said["begin"], said["since"] - span)
+        rows = [row for row in rows if row[0] >= begin]
         hits = [at for at, _v in rows if len({v for t, v in rows if at - span <= t <= at}) >= said["least"]]
         inside = [(at, v) for at, v in rows if any(at <= hit <= at + span for hit in hits)]
         for episode in _episodes(inside, span):
@@ -394,7 +411,7 @@ def _asked(
     plain = _plain(said, "plain", "5408e677-32a8-4c61-8c15-d671c408aff6", action)
     (rule,) = resolve([written(one, "x.yml", "0" * 64) for one in (*documents, plain)])
     since = NOW + timedelta(minutes=said["since"])
-    begin = NOW - timedelta(minutes=300)
+    begin = NOW + timedelta(minutes=said.get("begin", -300))
     found = episodes(session, rule, Asked(since, NOW, begin, "UTC", {}))
     return sorted(
         ((one.group.get("actor"), _minute(one.first_at), _minute(one.last_at), one.count) for one in found),

@@ -1,9 +1,28 @@
 -- name: counted_rows
 -- Rows that a rule counts: when, which, by what they are told apart and what is counted; {relation}, {groups}, {value},
--- {people} and {condition} are written by luactl.log.detect.episode.
+-- {people}, {condition} and {from} are written by luactl.log.detect.episode.
 SELECT a.at, a.id, ARRAY[{groups}]::text[] AS g, {value}::text AS v
 FROM {relation} a CROSS JOIN LATERAL unnest({people}::uuid[]) AS p(person)
-WHERE a.at >= :earliest::timestamptz AND a.at < :until::timestamptz AND {condition}
+WHERE a.at >= {from}::timestamptz AND a.at < :until::timestamptz AND {condition}
+
+-- name: rows_of_people
+-- The same where a group's people are counted that it did not touch for :lookback: rows from :begin on, and of each person
+-- among them one row before, if there is any in that time, by the indexes that go by people. So the cost is that of what is
+-- counted, however much lies before.
+WITH recent AS MATERIALIZED (
+    {recent}
+)
+SELECT * FROM recent
+UNION ALL
+SELECT o.at, o.id, n.g, n.v
+FROM (SELECT r.g, r.v, min(r.at) - make_interval(secs => :lookback::double precision) AS after
+      FROM recent r WHERE r.v IS NOT NULL GROUP BY r.g, r.v) AS n
+CROSS JOIN LATERAL ({earlier} LIMIT 1) AS o
+
+-- name: rows_before
+-- Rows of a group about a person that lie before those which are counted; {about} is written as the rest.
+SELECT a.at, a.id FROM {relation} a
+WHERE a.at >= n.after AND a.at >= :earliest::timestamptz AND a.at < :begin::timestamptz AND {about} AND ARRAY[{groups}]::text[] = n.g AND {condition}
 
 -- name: episodes
 -- Stretches of time in which a window of :span that ends at a row holds at least :least different values, by group.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from psycopg.sql import SQL, Composable, Identifier
+from psycopg.sql import SQL, Composable, Identifier, Placeholder
 
 from ...db import Session, queries
 from ..query import Condition, Every
@@ -20,6 +20,7 @@ STATE_BACK = timedelta(days=1)
 """How far back is looked for what is wrong now, whatever span is asked: it may have come to be since."""
 _PEOPLE = SQL("array_remove(touched || subject, NULL)")
 _NOBODY = SQL("ARRAY[NULL]")
+_ABOUT = (SQL("a.subject = n.v::uuid"), SQL("a.touched @> ARRAY[n.v::uuid]"))
 
 
 @dataclass(frozen=True)
@@ -90,23 +91,40 @@ def _sizes(count: Count) -> dict[str, Any]:
 
 def _rows(session: Session, count: Count, asked: Asked, name: str, values: dict[str, Any]) -> Composable:
     """Write the rows that are counted, and keep the values that go with them."""
-    pieces = []
+    is_looked_up = (
+        count.field == "subject"
+        and "subject" not in count.group_by
+        and count.lookback is not None
+        and not count.needs_history
+    )
+    pieces, earlier = [], []
     for number, events in enumerate(count.events):
         service = SERVICES[events.service]
         where = Every((rows_of(service, asked.sources), events.where))
         condition = Condition(looked_up(session, where), zone=asked.zone, prefix=f"{name}{number}_")
         is_about_people = "subject" in (count.field, *count.group_by)
+        parts = {
+            "groups": SQL(", ").join([_column(condition, one) for one in count.group_by]),
+            "relation": Identifier("lua", "trouble" if service.kind == TROUBLE else "activity"),
+            "condition": condition.write(where),
+        }
         pieces.append(
             SQL(queries("log_detect").counted_rows.sql).format(
-                groups=SQL(", ").join([_column(condition, one) for one in count.group_by]),
                 value=Identifier("id") if count.field is None else _column(condition, count.field),
-                relation=Identifier("lua", "trouble" if service.kind == TROUBLE else "activity"),
                 people=_PEOPLE if is_about_people else _NOBODY,
-                condition=condition.write(where),
+                **{"from": Placeholder("begin" if is_looked_up else "earliest")},
+                **parts,
             )
         )
+        text = SQL(queries("log_detect").rows_before.sql)
+        earlier += [text.format(about=about, **parts) for about in _ABOUT]
         values |= condition.values
-    return SQL(" UNION ALL ").join(pieces)
+    rows = SQL(" UNION ALL ").join(pieces)
+    if not is_looked_up:
+        return rows
+    return SQL(queries("log_detect").rows_of_people.sql).format(
+        recent=rows, earlier=SQL(" UNION ALL ").join(earlier)
+    )
 
 
 def _column(condition: Condition, name: str) -> Composable:
