@@ -32,6 +32,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Outcome = Literal["done", "intent", "failed", "refused"]
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
 # What a connection is to the server never changes while it lives, so it is asked once.
 _connections: WeakKeyDictionary[psycopg.Connection[Any], str] = WeakKeyDictionary()
 
@@ -70,8 +72,9 @@ class Stamp:
 
 def new_id(at: datetime) -> UUID:
     """Make a UUIDv7 for an instant, ordered to the microsecond (RFC 9562, 6.2, method 3)."""
-    milliseconds, rest = divmod(at - _EPOCH, MILLISECOND)
-    fraction = rest.microseconds * 4096 // 1000
+    since = at - _EPOCH
+    milliseconds, rest = divmod((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds, 1_000)
+    fraction = rest * 4096 // 1_000
     return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
 
 
@@ -113,7 +116,7 @@ def _dumps(document: Mapping[str, Any]) -> str:
     """Return the canonical form of RFC 8785. Raises UsageError for what an entry cannot hold."""
     try:
         if _is_plain(document):
-            text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+            text = _encode(document)
         else:
             import rfc8785
 

@@ -1,6 +1,8 @@
 -- Months of the ledger: each has a partition of its own, made before its first entry and gone as a whole once it was pruned.
 -- The key stays (at, id): an id tells its own time (entry_time), so equal ids lie in one partition, where they cannot both be.
 SET LOCAL ROLE lua_owner;
+-- Whoever writes meanwhile waits here, not where it would find that its row belongs to another partition by now.
+LOCK TABLE ONLY ledger.entry IN SHARE ROW EXCLUSIVE MODE;
 COMMENT ON TABLE ledger.entry_other IS 'Entries of months that have no partition: of a clock that is years off, say';
 ALTER TABLE ledger.entry_other ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
@@ -37,8 +39,13 @@ BEGIN
             RAISE EXCEPTION '% is no month that gets a partition', m USING ERRCODE = 'invalid_parameter_value';
         END IF;
         CONTINUE WHEN to_regclass(format('ledger.entry_%s', m)) IS NOT NULL;
-        -- Whoever makes the same month waits here, and finds it made.
-        LOCK TABLE ONLY ledger.entry IN SHARE UPDATE EXCLUSIVE MODE;
+        -- Whoever makes the same month waits here, and finds it made. So does whoever writes, if the month is one that has
+        -- begun: a row that was on its way into the default partition would be refused there.
+        IF lua.month_begins(m) <= now() THEN
+            LOCK TABLE ONLY ledger.entry IN SHARE ROW EXCLUSIVE MODE;
+        ELSE
+            LOCK TABLE ONLY ledger.entry IN SHARE UPDATE EXCLUSIVE MODE;
+        END IF;
         CONTINUE WHEN to_regclass(format('ledger.entry_%s', m)) IS NOT NULL;
         PERFORM ledger.add_month(m);
         made := made + 1;
@@ -58,11 +65,14 @@ REVOKE ALL ON FUNCTION ledger.add_month(integer), ledger.make_months(integer[]),
 GRANT EXECUTE ON FUNCTION ledger.make_months(integer[]) TO lua_admin, lua_operator, lua_dpo;
 GRANT EXECUTE ON FUNCTION ledger.drop_month(integer) TO lua_definer;
 
--- Entries that are there already.
+-- Where there are entries already, their months, this one and the two ahead.
 ALTER TABLE ledger.entry_other NO FORCE ROW LEVEL SECURITY;
 SELECT ledger.add_month(m.month)
 FROM (SELECT DISTINCT to_char(e.at AT TIME ZONE 'UTC', 'YYYYMM')::integer FROM ledger.entry_other e
-      WHERE e.at >= '2000-01-01Z' AND e.at < '2100-01-01Z') AS m(month);
+      WHERE e.at >= '2000-01-01Z' AND e.at < '2100-01-01Z'
+      UNION
+      SELECT to_char(now() AT TIME ZONE 'UTC' + make_interval(months => n.ahead), 'YYYYMM')::integer FROM generate_series(0, 2) AS n(ahead)
+      WHERE EXISTS (SELECT FROM ledger.entry_other)) AS m(month);
 ALTER TABLE ledger.entry_other FORCE ROW LEVEL SECURITY;
 RESET ROLE;
 
