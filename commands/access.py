@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import access_login
+from . import access_login, access_state
 from .access_duty import app as duty_app
 from .access_elevation import app as elevation
 from .access_elevation import elevate
@@ -24,6 +24,8 @@ app.add_typer(access_login.app, name="login")
 app.command("adopt")(access_login.adopt)
 app.add_typer(elevation, name="elevation")
 app.command("elevate")(elevate)
+app.command("drift")(access_state.drift)
+app.command("reconcile")(access_state.reconcile)
 
 COLUMNS = (
     ("login", "LOGIN"),

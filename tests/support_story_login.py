@@ -18,6 +18,11 @@ def made(w: World, statement: str) -> None:
     w.admin.execute(statement.format(f"stranger_{w.database}").encode())
 
 
+def changed(w: World, statement: str) -> None:
+    """Change behind luactl's back what it made."""
+    w.admin.execute(statement.format(name(w)).encode())
+
+
 def name(w: World) -> str:
     return f"anna_{w.database}"
 
@@ -52,6 +57,19 @@ LOGINS: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "access login list": (Case(),),
+    "access drift": (
+        Case(
+            lambda w: ("--login", name(w)),
+            findings=lambda w: True,
+            prepare=lambda w: changed(w, "ALTER ROLE {} CONNECTION LIMIT 40"),
+        ),
+    ),
+    "access reconcile": (
+        Case(
+            lambda w: ("--login", name(w)),
+            (Rule("", "files", "access.reconcile"),),
+        ),
+    ),
     "access login end": (
         Case(
             lambda w: (name(w),),

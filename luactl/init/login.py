@@ -15,6 +15,10 @@ from ..passfile import new_password, password_in, with_password
 GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 """What the first person of a home may do: everything but be the CRM or its AI."""
 LONGEST_NAME = 63
+CONNECTIONS = 50
+"""How many connections a new login may have at once."""
+PER_GRANTOR = 160000
+"""The first server version in which a role is changed only by who has ADMIN on it."""
 
 
 def is_login_name(login: str) -> bool:
@@ -74,11 +78,16 @@ def ensure_login(conn: Connection, login: str, passfile: Path | None) -> None:
     if passfile is not None:
         password = _store_password(passfile, login)  # before the role, so that it cannot be lost in between
         verifier = conn.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
-        verb = sql.SQL("CREATE" if known is None else "ALTER")
+        verb = sql.SQL("CREATE ROLE {} CONNECTION LIMIT {}" if known is None else "ALTER ROLE {}")
         conn.execute("SET LOCAL log_statement = 'none'")
-        conn.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, name, sql.Literal(verifier)))
+        made = verb.format(name, sql.Literal(CONNECTIONS))
+        conn.execute(sql.SQL("{} LOGIN PASSWORD {}").format(made, sql.Literal(verifier)))
     elif known is not None and not known[0]:
         raise RefusedError(f"role {login!r} may not log in", hint="name another login, or let it log in")
     if known is None or not known[2]:
         groups = sql.SQL(", ").join(map(sql.Identifier, GROUPS))
-        conn.execute(sql.SQL("GRANT {} TO {}").format(groups, name))
+        # As if by luactl's own functions: so they can change it, and it is no grant behind their back.
+        conn.execute(sql.SQL("GRANT {} TO {} GRANTED BY lua_rolekeeper").format(groups, name))
+    if known is None and conn.info.server_version >= PER_GRANTOR:
+        handed = sql.SQL("GRANT {} TO lua_rolekeeper WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+        conn.execute(handed.format(name))

@@ -61,7 +61,7 @@ BEGIN
     END LOOP;
 END
 $logins$;
-GRANT {groups} TO {login};
+GRANT {groups} TO {login} GRANTED BY lua_rolekeeper;
 ALTER DATABASE {database} OWNER TO {migrator};
 GRANT CREATE ON DATABASE {database} TO lua_owner;
 GRANT lua_owner, lua_definer, lua_rolekeeper TO {migrator};

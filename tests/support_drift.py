@@ -1,0 +1,144 @@
+"""Drift to plant: what a superuser does behind luactl's back, and where it must show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conftest import Connection
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Statements of a superuser; `{anna}`, `{bert}`: logins of luactl's, `{helper}`: a role of nobody's."""
+
+    statements: tuple[str, ...]
+    shows: tuple[tuple[str, str], ...]
+    """Whose, and how the object of the finding begins."""
+    cleared: tuple[str, ...] = ()
+    """What takes away what the test made, once it is nobody's any more."""
+
+
+def plant(*statements: str, shows: Sequence[tuple[str, str]], cleared: Sequence[str] = ()) -> Plant:
+    return Plant(statements, tuple(shows), tuple(cleared))
+
+
+def as_(role: str, statement: str) -> str:
+    """Let a role do something itself, so that it is the grantor."""
+    return f"SET ROLE {role}; {statement}; RESET ROLE"
+
+
+PLANTS = (
+    plant("GRANT lua_dpo TO {anna}", shows=[("{anna}", "lua_dpo")]),
+    plant("GRANT lua_admin TO {anna} WITH ADMIN OPTION", shows=[("{anna}", "lua_admin")]),
+    plant("GRANT lua_operator TO {anna} WITH ADMIN OPTION", shows=[("{anna}", "lua_operator")]),
+    plant("GRANT pg_read_all_data TO {bert}", shows=[("{bert}", "pg_read_all_data")]),
+    plant(
+        "GRANT lua_accounting TO {helper}",
+        "GRANT {helper} TO {bert}",
+        shows=[("{helper}", "lua_accounting"), ("{bert}", "{helper}")],
+    ),
+    plant(
+        "GRANT lua_responder TO {anna} WITH ADMIN OPTION",
+        as_("{anna}", "GRANT lua_responder TO {bert}"),
+        shows=[("{anna}", "lua_responder"), ("{bert}", "lua_responder")],
+    ),
+    plant(
+        "ALTER ROLE {helper} LOGIN",
+        "GRANT CONNECT ON DATABASE {database} TO {helper}",
+        shows=[("{helper}", "LOGIN"), ("{helper}", "DATABASE")],
+    ),
+    plant("GRANT SELECT ON crm.contact TO {anna}", shows=[("{anna}", "TABLE crm.contact")]),
+    plant("GRANT UPDATE (name) ON lua.tenant TO {anna}", shows=[("{anna}", "TABLE lua.tenant")]),
+    plant(
+        "GRANT SELECT ON lua.tenant TO {anna} WITH GRANT OPTION",
+        as_("{anna}", "GRANT SELECT ON lua.tenant TO {bert}"),
+        shows=[("{anna}", "TABLE lua.tenant"), ("{bert}", "TABLE lua.tenant")],
+    ),
+    plant(
+        "GRANT SELECT ON lua.person TO {anna} WITH GRANT OPTION",
+        as_("{anna}", "GRANT SELECT (name) ON lua.person TO {helper}"),
+        shows=[("{anna}", "TABLE lua.person"), ("{helper}", "TABLE lua.person")],
+    ),
+    plant(
+        "GRANT SELECT ON lua.hold TO lua_dpo WITH GRANT OPTION",
+        as_("lua_dpo", "GRANT SELECT ON lua.hold TO {bert}"),
+        shows=[("lua_dpo", "TABLE lua.hold"), ("{bert}", "TABLE lua.hold")],
+    ),
+    plant(
+        "GRANT USAGE ON SEQUENCE lua.pooled_tenant TO {helper}", shows=[("{helper}", "SEQUENCE lua.pooled")]
+    ),
+    plant("GRANT USAGE, CREATE ON SCHEMA vault TO {helper}", shows=[("{helper}", "SCHEMA vault")]),
+    plant(
+        "GRANT EXECUTE ON FUNCTION lua.person_of(name) TO {helper}",
+        shows=[("{helper}", "ROUTINE lua.person_of")],
+    ),
+    plant(
+        "GRANT EXECUTE ON FUNCTION lua.end_login(name, timestamptz, uuid) TO {helper}",
+        shows=[("{helper}", "ROUTINE lua.end_login")],
+    ),
+    plant("GRANT SELECT ON lua.person TO PUBLIC", shows=[("PUBLIC", "TABLE lua.person")]),
+    plant("GRANT SELECT (body) ON ledger.entry TO PUBLIC", shows=[("PUBLIC", "TABLE ledger.entry")]),
+    plant("GRANT EXECUTE ON FUNCTION lua.keeps(name) TO PUBLIC", shows=[("PUBLIC", "ROUTINE lua.keeps")]),
+    plant("GRANT USAGE ON SCHEMA public TO PUBLIC", shows=[("PUBLIC", "SCHEMA public")]),
+    plant("GRANT TEMPORARY ON DATABASE {database} TO PUBLIC", shows=[("PUBLIC", "DATABASE")]),
+    plant("GRANT SET ON PARAMETER work_mem TO {anna}", shows=[("{anna}", "PARAMETER work_mem")]),
+    plant("GRANT SELECT ON pg_authid TO {anna}", shows=[("{anna}", "TABLE pg_catalog.pg_authid")]),
+    plant(
+        "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO {anna}",
+        shows=[("{anna}", "ROUTINE pg_catalog.pg_read_file")],
+    ),
+    plant(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE lua_owner IN SCHEMA crm GRANT SELECT ON TABLES TO {anna}",
+        shows=[("{anna}", "default for tables in schema crm")],
+    ),
+    plant(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE lua_definer GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
+        shows=[("PUBLIC", "default for functions")],
+    ),
+    plant(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {anna} GRANT SELECT ON TABLES TO {bert}",
+        shows=[("{bert}", "default for tables")],
+    ),
+    plant("ALTER ROLE {anna} CREATEDB", shows=[("{anna}", "CREATEDB")]),
+    plant(
+        "ALTER ROLE {bert} BYPASSRLS REPLICATION", shows=[("{bert}", "BYPASSRLS"), ("{bert}", "REPLICATION")]
+    ),
+    plant("ALTER ROLE {anna} CONNECTION LIMIT 77", shows=[("{anna}", "CONNECTION LIMIT")]),
+    plant("ALTER ROLE {bert} VALID UNTIL '2031-01-01'", shows=[("{bert}", "VALID UNTIL")]),
+    plant("GRANT pg_read_server_files TO lua_dpo", shows=[("lua_dpo", "pg_read_server_files")]),
+    plant("GRANT lua_dpo TO lua_accounting", shows=[("lua_accounting", "lua_dpo")]),
+    plant("ALTER ROLE lua_responder CREATEDB", shows=[("lua_responder", "CREATEDB")]),
+    plant(
+        "CREATE TABLE crm.copied AS SELECT 1 AS a",
+        "ALTER TABLE crm.copied OWNER TO {anna}",
+        "GRANT SELECT ON crm.copied TO {bert}",
+        shows=[("{anna}", "TABLE crm.copied"), ("{bert}", "TABLE crm.copied")],
+        cleared=["DROP TABLE crm.copied"],
+    ),
+    plant(
+        "CREATE SCHEMA scratch AUTHORIZATION {anna}",
+        "CREATE TYPE scratch.mood AS ENUM ('good')",
+        "ALTER TYPE scratch.mood OWNER TO {anna}",
+        shows=[("{anna}", "SCHEMA scratch"), ("{anna}", "TYPE scratch.mood")],
+        cleared=["DROP SCHEMA scratch CASCADE"],
+    ),
+    plant(
+        "CREATE FUNCTION crm.leak() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER FUNCTION crm.leak() OWNER TO {bert}",
+        shows=[("{bert}", "ROUTINE crm.leak"), ("PUBLIC", "ROUTINE crm.leak")],
+        cleared=["DROP FUNCTION crm.leak()"],
+    ),
+    plant("REVOKE lua_operator FROM {anna}{by_keeper}", shows=[("{anna}", "lua_operator")]),
+)
+"""In the order in which they can be planted: without her role anna no longer acts in our schemas."""
+
+
+def run(admin: Connection, statements: Sequence[str], names: dict[str, str]) -> None:
+    """Run statements of a superuser, each of whose parts may act as somebody else."""
+    for statement in statements:
+        try:
+            for part in statement.format(**names).split("; "):
+                admin.execute(part.encode())
+        finally:
+            admin.execute("RESET ROLE")
