@@ -30,3 +30,13 @@ def publish(session: Session, name: str, by: date) -> policy.Policy:
     """Put a policy in force."""
     text = policy.prepare(name, name.title(), f"The text of {name}.\n".encode())
     return policy.publish(session, policy.add(session, text), by)
+
+
+def know_everybody(session: Session, manager: str) -> None:
+    """Make every other login of this server, which earlier tests may have left, one of a job's."""
+    found = session.conn.execute(
+        "SELECT rolname::text FROM pg_roles r WHERE rolcanlogin AND rolname !~ '^lua_'"
+        " AND NOT EXISTS (SELECT FROM lua.person_login l WHERE l.login = r.rolname)"
+    )
+    names = tuple(row[0] for row in found.fetchall())
+    hire(session, "others", kind="job", manager=manager, logins=names)

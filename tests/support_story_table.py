@@ -356,7 +356,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case(
             lambda w: ("--all",),
             (Rule("", "files", "promise.prove"),),
-            findings=lambda w: not w.server.server.tls,
+            findings=lambda w: True,  # the server has logins that are nobody's
             empty=True,
             anew=True,
         ),
@@ -368,7 +368,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
             again=1,
         ),
     ),
-    "promise status": (Case(findings=lambda w: not w.server.server.tls),),
+    "promise status": (Case(findings=lambda w: True),),
     "promise unwaive": (
         Case(lambda w: ("10.1",), (Rule("lua.waiver", "update", "promise.unwaive"),), again=1),
     ),

@@ -44,21 +44,9 @@ def test_our_page_names_every_clause_and_only_probes_that_exist() -> None:
     assert (len(page.clauses), sections) == (48, {str(number) for number in range(1, 13)})
     assert {clause.probe for clause in page.clauses if clause.probe} <= PROBES.keys()
     proven = [
-        "1.1",
-        "1.4",
-        "1.6",
-        "3.1",
-        "3.2",
-        "3.3",
-        "3.5",
-        "3.6",
-        "4.1",
-        "4.4",
-        "5.4",
-        "9.3",
-        "10.1",
+        "1.1", "1.4", "1.6", "3.1", "3.2", "3.3", "3.5", "3.6", "4.1", "4.2", "4.3", "4.4", "5.4", "9.3", "10.1",
         "12.1",
-    ]
+    ]  # fmt: skip
     assert [clause.id for clause in page.clauses if clause.probe] == proven
 
 
@@ -132,7 +120,7 @@ def test_list_and_show_need_no_database(tmp_path: Path) -> None:
     data = json.loads(listed.stdout)["data"]
     assert [one["id"] for one in data][:2] == ["1.1", "1.2"]
     assert set(data[0]) == {"id", "promise", "means", "attempt", "probe", "beyond"}
-    assert "34 of 48 promises have no probe yet" in listed.stderr
+    assert "32 of 48 promises have no probe yet" in listed.stderr
     shown = json.loads(run(tmp_path, "show", "3.5", "-o", "json").stdout)["data"]
     assert (shown["id"], shown["probe"]) == ("3.5", "isolation")
     assert run(tmp_path, "show", "3.50").returncode == 1

@@ -1,4 +1,4 @@
-"""Probes of registers and duties: instructions, staff, erasures, retention, the contact."""
+"""Probes of registers and duties: instructions, erasures, retention, the contact."""
 
 from __future__ import annotations
 
@@ -25,15 +25,6 @@ def instructions(session: Session, page: Page, look: Look) -> None:
             look.breaks(f"{tenant.slug} is active without an instruction in force")
     look.evidence["in_force"] = held
     look.saw = f"{look.attempts:,} active tenants, each with an instruction in force"
-
-
-def staff(session: Session, page: Page, look: Look) -> None:
-    """Say who can log in: there is no register of staff yet that they could be compared with."""
-    with undone(session) as conn:
-        found = list(statements("duties").logins(conn))
-    look.evidence["logins"] = [name for name, _superuser in found]
-    look.evidence["superusers"] = [name for name, superuser in found if superuser]
-    look.misses(f"there is no register of staff yet that {len(found):,} logins could be compared with")
 
 
 def erasures(session: Session, page: Page, look: Look) -> None:

@@ -1,10 +1,3 @@
--- name: logins
--- Every role that can log in, and whether it is a superuser.
-SELECT rolname, rolsuper
-FROM pg_catalog.pg_roles
-WHERE rolcanlogin
-ORDER BY rolname;
-
 -- name: erasures
 -- The erasures of one tenant and their state, oldest first.
 SELECT erasure_id, state
