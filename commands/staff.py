@@ -11,6 +11,7 @@ from luactl.errors import UsageError
 from . import staff_undertaking
 from .app import group
 from .context import session
+from .diagnostics import confirm
 from .options import DryRun, Yes, day, secret
 from .output import show, show_plan
 
@@ -187,3 +188,46 @@ def change(
             show_plan(staff.change(s, before, after, dry_run=True), CHANGE)
         else:
             show(staff.change(s, before, after), CHANGE)
+
+
+@app.command("offboard")
+def offboard(
+    handle: Handle,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; no personal data.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="HANDLE", help="Who takes over; default their manager.", show_default=False
+        ),
+    ] = None,
+    keep_tokens: Annotated[
+        bool, typer.Option("--keep-tokens", help="API tokens that they issued go on working.")
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """See somebody out: logins, grants, sessions, released keys and tokens end; what is open goes on.
+
+    Run it again when it was cut short, or when steps were left to others: it does what remains. Ends with
+    exit code 6 while something is left.
+
+    Examples:
+        luactl staff offboard anna.berger --reason "contract ended" --dry-run
+        luactl staff offboard anna.berger --reason "contract ended" --to ida.brandt --yes
+    """
+    from luactl import staff
+    from luactl.errors import Exit
+
+    with session("staff offboard") as s:
+        leaving = staff.prepare_leaving(s, staff.find(s, handle), reason, to, keep_tokens=keep_tokens)
+        plan = staff.plan_offboarding(s, leaving)
+        if dry_run:
+            show_plan(plan)
+            return
+        if plan.steps:
+            confirm(f"See {handle} out, in {len(plan.steps)} steps?", yes=yes, retype=handle, name=handle)
+        done = staff.offboard(s, leaving)
+    notes = [] if done.steps else [f"nothing of {handle}'s is left"]
+    if done.left:
+        notes.append(f"{len(done.left)} steps are left to others; run it again when they are done")
+    show(done, notes=notes, outcome=Exit.FINDINGS if done.left else Exit.DONE)

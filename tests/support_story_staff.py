@@ -79,3 +79,11 @@ POLICIES: dict[str, tuple[Case, ...]] = {
     "policy show": (Case(lambda w: ("desks",)),),
     "policy retire": (Case(lambda w: ("desks",), (Rule("lua.policy", "update", "policy.retire"),)),),
 }
+LEAVING: dict[str, tuple[Case, ...]] = {
+    "staff offboard": (
+        Case(
+            lambda w: ("anna.berger", "--reason", "contract ended"),
+            (Rule("lua.person", "update", "staff.offboard"),),
+        ),
+    ),
+}

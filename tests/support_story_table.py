@@ -22,7 +22,7 @@ from support_story_processor import NOTICES, REGISTER
 from support_story_prune import PRUNED
 from support_story_request import ANSWERED, BOUND, REQUESTS
 from support_story_review import REVIEWED
-from support_story_staff import POLICIES, STAFF
+from support_story_staff import LEAVING, POLICIES, STAFF
 
 from luactl import embedded
 
@@ -380,6 +380,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     "ledger show": (Case(lambda w: (w.seen["entry"],)),),
     "ledger verify": (Case(),),
     "verify": (Case(lambda w: (w.seen["folder"],)),),
+    **LEAVING,
     **PRUNED,
 }
 # What needs an embedded server is run in a test of its own; the demo makes and ends a home of its own.

@@ -12,6 +12,8 @@ from ..lazy import attributes
 
 if TYPE_CHECKING:
     from .dossier import Dossier, gather
+    from .offboarding import Offboarding, offboard, plan_offboarding, prepare_leaving
+    from .part import Leaving, Step
     from .person import KINDS, Login, Person, find, list_, logins, me
     from .registering import NewPerson, StaffChange, add, change, checked_handle
     from .undertaking import (
@@ -35,11 +37,14 @@ __all__ = [
     "Basis",
     "BasisChange",
     "Dossier",
+    "Leaving",
     "Login",
     "NewPerson",
     "NewUndertaking",
+    "Offboarding",
     "Person",
     "StaffChange",
+    "Step",
     "Undertaking",
     "add",
     "bases",
@@ -51,7 +56,10 @@ __all__ = [
     "list_",
     "logins",
     "me",
+    "offboard",
+    "plan_offboarding",
     "prepare",
+    "prepare_leaving",
     "record",
     "require",
     "undertakings",
@@ -62,6 +70,8 @@ __getattr__ = attributes(
     __name__,
     {
         "dossier": "Dossier gather",
+        "offboarding": "Offboarding offboard plan_offboarding prepare_leaving",
+        "part": "Leaving Step",
         "person": "KINDS Login Person find list_ logins me",
         "registering": "NewPerson StaffChange add change checked_handle",
         "undertaking": "BASES Basis BasisChange NewUndertaking Undertaking bases find_undertaking prepare"

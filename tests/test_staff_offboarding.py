@@ -1,0 +1,192 @@
+"""Offboarding: everything somebody has ends at once, what is open goes on, a second run ends the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from conftest import Connection, Home, TestServer, test_profile
+from support_erasure import practice
+from support_staff import hire
+
+from luactl import approval, secret, staff
+from luactl.access import login as logins
+from luactl.connect import dial
+from luactl.db import Session
+from luactl.errors import RefusedError, UsageError
+from luactl.key import person as key_person
+from luactl.key import release
+
+PASSWORD = "correct horse battery"
+WITHIN = ["reports", "reports", "approvals", "approver keys", "logins", "person"]
+AFTER = ["sessions", "releases", "tokens"]
+
+
+@dataclass
+class House:
+    """Somebody who leaves: with reports, a login, an open session, a request, a key, a release, a token."""
+
+    session: Session
+    """The administrator's who sees them out."""
+    conn: Connection
+    """Their open session."""
+    dsn: str
+
+    @property
+    def anna(self) -> staff.Person:
+        return staff.find(self.session, "anna")
+
+    def leaving(self, **said: object) -> staff.Leaving:
+        return staff.prepare_leaving(self.session, self.anna, "contract ended", **said)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def house(
+    session: Session, home: Home, server: TestServer, database: str, admin: Connection, tmp_path: Path
+) -> Iterator[House]:
+    tenant = practice(session)
+    hire(session, "boss")
+    hire(session, "anna", manager="boss")
+    hire(session, "bert", manager="anna")
+    hire(session, "nightly", kind="job", manager="anna")
+    name, passfile = f"anna_{database}", tmp_path / "passfile"
+    wanted = logins.Wanted(name, "anna", ("lua_operator",), -1, None, logins.Password(PASSWORD))
+    logins.add(session, wanted)
+    passfile.write_text(f"*:*:*:{name}:{PASSWORD}\n")
+    passfile.chmod(0o600)
+    dsn = test_profile(home.path, server, database, name, passfile).dsn
+    with closing(dial(dsn, passfile=passfile, profile="test", command="test")) as conn:
+        own = replace(session, conn=conn, actor=name)
+        want = approval.Want("erasure.run", "erasure of all", "Erase 12 people", {}, {}, "smile", 12)
+        with suppress(approval.ApprovalNeededError):
+            approval.demand(own, want)
+        made = approval.make(tmp_path / "anna.key", "anna")
+        admin.execute(
+            "INSERT INTO lua.approver_key VALUES (%s, 'Anna', %s, 'x', now(), gen_random_uuid())",
+            (made.vkey, [name]),
+        )
+        public = key_person.make(tmp_path / "anna.x25519").public
+        release.give(
+            session, release.NewRelease(tenant.tenant_id, name, public, timedelta(hours=1), "ticket")
+        )
+        secret.issue(session, tenant, secret.plan_issue(session, tenant, "api", ["contact.read"]))
+        admin.execute("UPDATE lua.secret SET created_by = %s", (name,))
+        yield House(session, conn, dsn)
+    admin.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
+
+
+def parts(found: staff.Offboarding) -> list[str]:
+    return [one.part for one in found.steps]
+
+
+def test_everything_ends_at_once_and_what_is_open_goes_on(house: House, admin: Connection) -> None:
+    leaving = house.leaving()
+    plan = staff.plan_offboarding(house.session, leaving)
+    assert parts(plan) == [*WITHIN, *AFTER]
+    assert {one.state for one in plan.steps} == {"planned"}
+    assert house.anna.ended_at is None
+    assert house.conn.execute("SELECT 1").fetchone() == (1,), "a plan ends nothing"
+    done = staff.offboard(house.session, leaving)
+    assert [(one.part, one.what) for one in done.steps] == [(one.part, one.what) for one in plan.steps]
+    assert ({one.state for one in done.steps}, done.left) == ({"done"}, ())
+    login = plan.steps[4].what
+    gone = house.anna
+    assert (gone.ended_at is not None, gone.logins, gone.bound) == (True, (), False)
+    assert {one.manager for one in staff.list_(house.session) if one.handle != "boss"} == {"boss"}
+    with pytest.raises(psycopg.OperationalError):
+        house.conn.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(house.dsn)
+    held = admin.execute(
+        "SELECT rolcanlogin, rolpassword IS NULL, EXISTS (SELECT FROM pg_auth_members WHERE member = a.oid)"
+        " FROM pg_authid a WHERE rolname = %s",
+        (login,),
+    ).fetchone()
+    assert held == (False, True, False)
+    assert [one.state for one in release.list_(house.session)] == ["ended"]
+    left = admin.execute(
+        "SELECT (SELECT count(*) FROM lua.approval WHERE void_at IS NULL),"
+        " (SELECT count(*) FROM lua.approver_key WHERE revoked_at IS NULL),"
+        " (SELECT count(*) FROM lua.secret WHERE revoked_at IS NULL)"
+    ).fetchone()
+    assert left == (0, 0, 0)
+    entries = admin.execute(
+        "SELECT object, convert_from(body, 'UTF8')::jsonb #> '{detail,parts}' FROM ledger.entry"
+        " WHERE action = 'staff.offboard'"
+    ).fetchall()
+    assert entries == [(gone.object, {name: WITHIN.count(name) for name in WITHIN})]
+    again = staff.offboard(house.session, house.leaving())
+    assert again.steps == (), "there is nothing left to do"
+
+
+def test_a_run_that_was_cut_short_is_finished_by_another(house: House) -> None:
+    def stop(step: str) -> None:
+        if step == "offboarding committed":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        staff.offboard(replace(house.session, step=stop), house.leaving())
+    assert house.anna.ended_at is not None
+    assert house.conn.execute("SELECT 1").fetchone() == (1,), "the session is still open"
+    assert parts(staff.plan_offboarding(house.session, house.leaving())) == AFTER
+    done = staff.offboard(house.session, house.leaving())
+    assert (parts(done), {one.state for one in done.steps}) == (AFTER, {"done"})
+
+
+def test_what_fails_undoes_all_of_it(house: House, admin: Connection) -> None:
+    admin.execute("REVOKE EXECUTE ON FUNCTION lua.end_person(uuid, timestamptz, uuid) FROM lua_admin")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        staff.offboard(house.session, house.leaving())
+    assert parts(staff.plan_offboarding(house.session, house.leaving())) == [*WITHIN, *AFTER]
+
+
+def test_what_others_granted_a_superuser_takes(house: House, admin: Connection) -> None:
+    login = house.anna.logins[0]
+    admin.execute(f"GRANT lua_auditor TO {login}".encode())
+    done = staff.offboard(house.session, house.leaving())
+    assert [(one.part, one.state) for one in done.left] == [("superuser", "left")]
+    admin.execute(done.left[0].what.encode())
+    assert staff.offboard(house.session, house.leaving()).steps == ()
+
+
+def test_off_a_key_host_the_releases_are_left(house: House) -> None:
+    away = replace(house.session, profile=replace(house.session.profile, holders=(), books=()))
+    leaving = house.leaving(keep_tokens=True)
+    done = staff.offboard(away, leaving)
+    assert [one.part for one in done.left] == ["releases"]
+    assert "not done: " in done.left[0].then
+    assert "tokens" not in parts(done)
+    again = staff.offboard(house.session, house.leaving(keep_tokens=True))
+    assert [one.part for one in again.steps] == ["releases"]
+
+
+def test_nobody_sees_themselves_out_and_somebody_takes_over(house: House) -> None:
+    session = house.session
+    boss = staff.change(
+        session, staff.find(session, "boss"), replace(staff.find(session, "boss"), logins=(session.actor,))
+    ).after
+    with pytest.raises(RefusedError, match="themselves"):
+        staff.prepare_leaving(session, boss, "tired")
+    for nobody in ("nightly", "anna"):
+        with pytest.raises(UsageError, match="cannot take over"):
+            house.leaving(to=nobody)
+    hire(session, "cleo", manager="bert")
+    with pytest.raises(UsageError, match="cleo reports to bert"):
+        house.leaving(to="cleo")
+    with pytest.raises(UsageError, match="1 to 200"):
+        staff.prepare_leaving(session, house.anna, " ")
+    staff.offboard(session, house.leaving(to="bert"))
+    people = {one.handle: one.manager for one in staff.list_(session)}
+    assert (people["bert"], people["nightly"]) == ("boss", "bert")
+
+
+def test_only_an_administrator_sees_somebody_out(house: House, login: Callable[..., Session]) -> None:
+    for role in ("lua_operator", "lua_dpo"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            staff.offboard(login(role), house.leaving())
+    assert house.anna.ended_at is None
