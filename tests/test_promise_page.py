@@ -44,9 +44,22 @@ def test_our_page_names_every_clause_and_only_probes_that_exist() -> None:
     assert (len(page.clauses), sections) == (48, {str(number) for number in range(1, 13)})
     assert {clause.probe for clause in page.clauses if clause.probe} <= PROBES.keys()
     proven = [
-        "1.1", "1.4", "1.6", "3.1", "3.2", "3.3", "3.5", "3.6", "4.1", "4.2", "4.3", "4.4", "5.4", "9.3", "10.1",
-        "12.1",
-    ]  # fmt: skip
+        "1.1",
+        "1.4",
+        "1.6",
+        "3.1",
+        "3.2",
+        "3.3",
+        "3.5",
+        "3.6",
+        "4.1",
+        "4.2",
+        "4.3",
+        "4.4",
+        "5.4",
+        "9.3",
+    ]
+    proven += ["10.1", "12.1"]
     assert [clause.id for clause in page.clauses if clause.probe] == proven
 
 

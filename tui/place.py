@@ -85,6 +85,12 @@ class GoPromises(Place):
     screen = "promise:Wall"
 
 
+class GoStaff(Place):
+    """Staff: who works here, what they signed, which policies they know."""
+
+    screen = "staff:Staff"
+
+
 class GoAccess(Place):
     """Access: who can reach what, and how."""
 
@@ -116,6 +122,6 @@ class GoKeys(Place):
 
 
 PLACES: tuple[type[Place], ...] = (
-    GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoRequests, GoPromises, GoAccess,
-    GoElevations, GoLog, GoLedger, GoKeys, GoReleases,
+    GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoRequests, GoPromises, GoStaff,
+    GoAccess, GoElevations, GoLog, GoLedger, GoKeys, GoReleases,
 )  # fmt: skip

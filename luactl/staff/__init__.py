@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..lazy import attributes
 
 if TYPE_CHECKING:
-    from .dossier import Dossier, gather
+    from .dossier import SOON, Dossier, Standing, gather, standings
     from .offboarding import Offboarding, offboard, plan_offboarding, prepare_leaving
     from .part import Leaving, Step
     from .person import KINDS, Login, Person, find, list_, logins, me
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BASES",
     "KINDS",
+    "SOON",
     "Basis",
     "BasisChange",
     "Dossier",
@@ -44,6 +45,7 @@ __all__ = [
     "Offboarding",
     "Person",
     "StaffChange",
+    "Standing",
     "Step",
     "Undertaking",
     "add",
@@ -62,6 +64,7 @@ __all__ = [
     "prepare_leaving",
     "record",
     "require",
+    "standings",
     "undertakings",
     "withdraw",
 ]
@@ -69,7 +72,7 @@ __all__ = [
 __getattr__ = attributes(
     __name__,
     {
-        "dossier": "Dossier gather",
+        "dossier": "SOON Dossier Standing gather standings",
         "offboarding": "Offboarding offboard plan_offboarding prepare_leaving",
         "part": "Leaving Step",
         "person": "KINDS Login Person find list_ logins me",
