@@ -11,9 +11,11 @@ from support_staff import hire, publish, sign
 from support_tui import NOW, at_noon, compare, drive, go, keys, new_console, text
 from textual.pilot import Pilot
 
+from luactl import staff
 from luactl.clock import FixedClock
 from luactl.db import Session
 from luactl.ledger import integrate
+from luactl.tui.matter import JOBS
 from luactl.tui.staff import Member, Staff
 
 SIZES = [(80, 24), (140, 40)]
@@ -74,3 +76,15 @@ def test_an_empty_register_says_what_to_do(session: Session) -> None:
         assert "luactl staff add" in text(console)
 
     drive(script, console=console)
+
+
+def test_home_tells_who_must_sign(noon: Session) -> None:
+    def matter() -> tuple[str, str]:
+        found = JOBS["staff"](noon)
+        return found.state, found.style
+
+    assert matter() == ("4 people and jobs; 1 not bound: leo.hofer; first anna.berger, 12 days more", "bad")
+    sign(noon, staff.find(noon, "leo.hofer"))
+    assert matter() == ("4 people and jobs; first anna.berger, 12 days more", "warn")
+    sign(noon, staff.find(noon, "anna.berger"))
+    assert matter() == ("4 people and jobs, all bound", "good")

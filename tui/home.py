@@ -30,6 +30,7 @@ from .place import (
     GoPromises,
     GoRequests,
     GoRetention,
+    GoStaff,
     GoTenants,
     GoUnfinished,
     Place,
@@ -52,8 +53,8 @@ LEADS: dict[str, type[Place]] = {
     "tenants": GoTenants, "approvals": GoApprovals, "elevations": GoElevations, "erasures": GoErasures,
     "unfinished": GoUnfinished,
     "retention": GoRetention, "requests": GoRequests, "promises": GoPromises,
-    "waivers": GoPromises, "findings": GoLog, "ledger": GoLedger, "keys": GoKeys, "access": GoAccess,
-    "log": GoLog,
+    "waivers": GoPromises, "findings": GoLog, "ledger": GoLedger, "keys": GoKeys, "staff": GoStaff,
+    "access": GoAccess, "log": GoLog,
 }  # fmt: skip
 COMMANDS = {
     "tenants": "tenant list", "approvals": "approval list --mine",
@@ -61,7 +62,7 @@ COMMANDS = {
     "unfinished": "key status", "retention": "retention purge --all --dry-run", "requests": "request list",
     "promises": "promise status", "waivers": "promise status",
     "findings": "log finding list --since -7d", "ledger": "ledger status",
-    "keys": "key status", "access": "access list", "log": "log tail",
+    "keys": "key status", "staff": "staff list", "access": "access list", "log": "log tail",
 }  # fmt: skip
 LONGEST_SECONDS = 5.0
 """How long one matter may ask the database."""

@@ -225,6 +225,24 @@ def findings(session: Session) -> Matter:
     return Matter("findings", text, "bad" if first.level in ("high", "critical") else "warn")
 
 
+def staff(session: Session) -> Matter:
+    """Tell who is not bound to confidentiality, and who ceases to be first."""
+    from luactl.staff import standings
+
+    found = standings(session)
+    if not found:
+        return Matter("staff", "nobody is registered yet: `luactl staff add`", "warn")
+    text = f"{len(found):,} people and jobs"
+    unbound = [one.person.handle for one in found if not one.person.bound]
+    ending = sorted((one.days_left or 0, one.person.handle) for one in found if one.is_ending)
+    if not unbound and not ending:
+        return Matter("staff", f"{text}, all bound", "good")
+    parts = [text]
+    parts += [f"{len(unbound):,} not bound: {_named(unbound)}"] if unbound else []
+    parts += [f"first {ending[0][1]}, {ending[0][0]:,} days more"] if ending else []
+    return Matter("staff", "; ".join(parts), "bad" if unbound else "warn")
+
+
 def keys(session: Session) -> Matter:
     """Tell whether tree, holders and key books agree."""
     from luactl.key import status
@@ -245,5 +263,5 @@ JOBS: dict[str, Callable[[Session], Matter]] = {
     "tenants": tenants, "approvals": approvals, "elevations": elevations, "erasures": erasures,
     "unfinished": unfinished,
     "retention": retention, "requests": requests, "promises": promises,
-    "waivers": waivers, "findings": findings, "ledger": ledger, "keys": keys,
+    "waivers": waivers, "findings": findings, "ledger": ledger, "keys": keys, "staff": staff,
 }  # fmt: skip
