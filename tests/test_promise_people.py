@@ -106,6 +106,13 @@ def test_a_gate_that_lets_everybody_through_is_found(office: Session, admin: Con
     assert run(office, "undertakings").broken == [said]
 
 
+def test_a_law_that_nobody_signed_for_is_found(office: Session) -> None:
+    staff.require(office, "stgb-203", True)
+    assert [one for one in run(office, "undertakings").broken if one.startswith("boss, by ")]
+    sign(office, staff.find(office, "boss"), "stgb-203")
+    assert run(office, "undertakings").state == "kept"
+
+
 def test_only_an_administrator_can_try_to_grant(office: Session, login: object) -> None:
     assert callable(login)
     auditor: Session = login("lua_auditor")

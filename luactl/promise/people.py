@@ -94,6 +94,8 @@ def undertakings(session: Session, page: Page, look: Look) -> None:
 
 def _grant(conn: Connection, session: Session, look: Look) -> None:
     """Make somebody and a login for them: refused, and admitted once they have signed; undone in any case."""
+    from ..staff import BASES
+
     who, at = uuid4(), session.clock.now()
     values = {
         "who": Value(who),
@@ -107,12 +109,10 @@ def _grant(conn: Connection, session: Session, look: Look) -> None:
     given = SQL(
         "SELECT lua.add_login({login}, {who}, '{{lua_operator}}', 'certificate', NULL, 1, NULL, {at}, {who})"
     )
-    signs = SQL(
-        "SELECT lua.add_undertaking({who}, {who}, b.basis, 'probe', '2020-01-01', NULL, {at}, {who})"
-        " FROM lua.undertaking_basis b WHERE b.required"
-    )
+    sign = SQL("SELECT lua.add_undertaking({id}, {who}, {basis}, 'probe', '2020-01-01', NULL, {at}, {who})")
+    signed = [sign.format(**values, id=Value(uuid4()), basis=Value(basis)) for basis in BASES]
     unbound = attempt(conn, SQL("; ").join([made.format(**values), given.format(**values)]))
-    bound = attempt(conn, SQL("; ").join(one.format(**values) for one in (made, signs, given)))
+    bound = attempt(conn, SQL("; ").join([made.format(**values), *signed, given.format(**values)]))
     if unbound.no_right:
         look.misses(f"granting to somebody unbound was not tried: {session.actor} is no administrator")
         return
