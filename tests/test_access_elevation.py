@@ -57,7 +57,7 @@ def test_it_is_asked_for_approved_and_begun_by_the_same_command(
 
 def test_the_fresh_login_has_one_role_one_mark_and_nothing_else(who: Cast, admin: Connection) -> None:
     login = approved(who).login
-    roles = "SELECT array_agg(roleid::regrole::text ORDER BY 1)"
+    roles = "SELECT array_agg(roleid::regrole::text ORDER BY roleid::regrole::text)"
     roles += " FROM pg_auth_members WHERE member = to_regrole(%s)"
     assert value(admin, roles, login) == ["lua_elevated", "lua_operator"]
     assert value(
