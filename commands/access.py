@@ -11,6 +11,8 @@ from .access_duty import app as duty_app
 from .access_elevation import app as elevation
 from .access_elevation import elevate
 from .access_review import app as review_app
+from .access_user import app as user_app
+from .access_user import permission_app
 from .app import group
 from .context import session
 from .options import AnyTenant
@@ -26,6 +28,8 @@ app.add_typer(elevation, name="elevation")
 app.command("elevate")(elevate)
 app.command("drift")(access_state.drift)
 app.command("reconcile")(access_state.reconcile)
+app.add_typer(user_app, name="user")
+app.add_typer(permission_app, name="permission")
 
 COLUMNS = (
     ("login", "LOGIN"),

@@ -11,7 +11,7 @@ import typer
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Purpose, TenantSlug, Yes, hidden_value, secret
+from .options import DryRun, Purpose, TenantSlug, Yes, hidden_value, identifier, secret
 from .output import show, show_plan, show_text
 from .terminal import is_terminal, neutral
 
@@ -81,6 +81,10 @@ def issue(
         list[str], typer.Option("--scope", metavar="THING.VERB", help="What it allows; may be repeated.")
     ],
     days: Days = 90,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="ID", help="Whose own it is: it ends with that user of the CRM."),
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -88,13 +92,15 @@ def issue(
 
     Examples:
         luactl secret issue reporting --tenant smile --scope contact.read --days 30
+        luactl secret issue nele-export --tenant smile --scope contact.export --user ID
     """
     from luactl import secret as engine
     from luactl.tenant import active
 
     with session("secret issue") as s:
         found = active(s, tenant)
-        plan = engine.plan_issue(s, found, name, scope, days)
+        owner = None if user is None else identifier(user, "user", "access user list")
+        plan = engine.plan_issue(s, found, name, scope, days, owner)
         if dry_run:
             show_plan(plan, ISSUED)
         else:

@@ -15,6 +15,12 @@ INSERT INTO lua.secret (tenant_id, secret_id, kind, name, token_id, prefix, scop
 INSERT INTO crm.role VALUES (%(tenant)s, 'manager', '{all}');
 INSERT INTO crm.subject VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, 'active', '\x01', gen_random_uuid(), now(), now(), NULL);
 INSERT INTO crm.contact VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, sha256('c'), 3, 1, '{1}', '{2}', gen_random_uuid(), now(), now());
+INSERT INTO crm.app_user (tenant_id, user_id, subject_id, state, personal, login_digest, index_version, name_index, entry_id, created_at, updated_at)
+    VALUES (%(tenant)s, md5('u' || %(tenant)s)::uuid, md5(%(tenant)s::text)::uuid, 'active', '\x01', sha256('u'), 0, '{}', gen_random_uuid(), now(), now());
+INSERT INTO crm.user_role VALUES (%(tenant)s, md5('u' || %(tenant)s)::uuid, 'manager', now(), gen_random_uuid());
+INSERT INTO crm.user_session (tenant_id, session_id, user_id, hash, network, since, seen_at, ends_at)
+    VALUES (%(tenant)s, md5('s' || %(tenant)s)::uuid, md5('u' || %(tenant)s)::uuid, sha256('s'), '203.0.113.0/24', now(), now(), now() + interval '1 hour');
+INSERT INTO crm.user_token VALUES (%(tenant)s, md5('t' || %(tenant)s)::uuid, md5('u' || %(tenant)s)::uuid, gen_random_uuid());
 INSERT INTO crm.contact_key VALUES (%(tenant)s, sha256(%(tenant)s::text::bytea), md5(%(tenant)s::text)::uuid);
 INSERT INTO crm.interaction VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, 'call', now(), 202401, '\x01', gen_random_uuid(), now());
 INSERT INTO crm.invoice VALUES (%(tenant)s, md5(%(tenant)s::text)::uuid, md5(%(tenant)s::text)::uuid, 'R-1', '2009-05-01', 'EUR', 10, 2009, '\x01', NULL, gen_random_uuid(), now());

@@ -132,8 +132,8 @@ KEYS: dict[str, tuple[Case, ...]] = {
         Case(
             lambda w: (
                 *T,
-                "--to",
-                w.login,
+                "--to",  # not to the boss of the story, who lets others in
+                w.admin.info.user,
                 "--public-key",
                 str(w.folder / "me.pub"),
                 "--for",

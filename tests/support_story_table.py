@@ -23,6 +23,7 @@ from support_story_prune import PRUNED
 from support_story_request import ANSWERED, BOUND, REQUESTS
 from support_story_review import REVIEWED
 from support_story_staff import LEAVING, POLICIES, STAFF
+from support_story_user import USERS
 
 from luactl import embedded
 
@@ -306,6 +307,7 @@ TABLE: dict[str, tuple[Case, ...]] = {
     **DUTIES,
     **REVIEWED,
     **ELEVATIONS,
+    **USERS,
     "retention list": (Case(lambda w: T),),
     "retention set": (
         Case(

@@ -21,6 +21,7 @@ from conftest import Connection, Home, TestServer, new_login, test_profile
 from support_crm import new_tenant
 
 from luactl import erasure, key, ledger
+from luactl.client import open_client
 from luactl.config import save_profile
 from luactl.connect import open_session
 from luactl.db import Session
@@ -28,7 +29,8 @@ from luactl.key.rotate import plan_rotation, rotate
 from luactl.tenant import Tenant
 
 SAMPLE = Path(__file__).parents[1] / "docs" / "reference" / "sample_service.py"
-HEADERS = {"X-Purpose": "appointment", "X-User": "user:17"}
+HEADERS = {"X-Purpose": "appointment"}
+WHO = {"purpose": "rota", "on_behalf": "user:1"}
 THREADS, PEOPLE = 4, 24
 
 
@@ -38,6 +40,8 @@ class Caller:
 
     port: int
     tenant_id: int
+    token: str
+    """Of the session of whoever asks."""
     entries: list[str] = field(default_factory=list)
     changed: int = 0
     missed: int = 0
@@ -46,7 +50,12 @@ class Caller:
     def ask(self, method: str, path: str = "", body: object = None, **headers: str) -> tuple[int, Any]:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as conn:
             where = f"/tenants/{self.tenant_id}/contacts{path}"
-            conn.request(method, where, json.dumps(body), {**HEADERS, **headers})
+            conn.request(
+                method,
+                where,
+                json.dumps(body),
+                {**HEADERS, "Authorization": f"Bearer {self.token}", **headers},
+            )
             answer = conn.getresponse()
             told = json.loads(answer.read())
         if answer.status == 200:
@@ -84,8 +93,20 @@ def port(home: Home, server: TestServer, database: str) -> Iterator[int]:
             running.RequestHandlerClass.pool.close()
 
 
-def test_it_answers_and_refuses(port: int, tenant: Tenant, admin: Connection) -> None:
-    caller = Caller(port, tenant.tenant_id)
+def signed_in(tenant: Tenant, *roles: str) -> str:
+    """Make a user, sign them in, and return the token of the session."""
+    with open_client("crm", service="sign in") as crm:
+        made = crm.add_user(tenant.tenant_id, {"login": f"nele.{len(roles)}"}, roles, **WHO)
+        return crm.start_session(tenant.tenant_id, made.user_id)
+
+
+@pytest.fixture
+def token(port: int, tenant: Tenant) -> str:
+    return signed_in(tenant, "manager")
+
+
+def test_it_answers_and_refuses(port: int, tenant: Tenant, token: str, admin: Connection) -> None:
+    caller = Caller(port, tenant.tenant_id, token)
     status, made = caller.ask("POST", body={"name": "Nele Ångström", "email": "nele@praxis.example"})
     assert status == 200
     changed = caller.ask("PATCH", f"/{made['contact_id']}", {"city": "Köln"})
@@ -94,7 +115,7 @@ def test_it_answers_and_refuses(port: int, tenant: Tenant, admin: Connection) ->
     assert told["contacts"][0]["fields"]["city"] == "Köln"
     for status, method, path, body, headers in (
         (400, "GET", "", None, {"X-Purpose": ""}),
-        (400, "GET", "", None, {"X-User": ""}),
+        (401, "GET", "", None, {"Authorization": "Bearer x"}),
         (400, "GET", "?limit=0", None, {}),
         (400, "GET", "/not-an-id", None, {}),
         (400, "POST", "", ["no", "object"], {}),
@@ -103,8 +124,9 @@ def test_it_answers_and_refuses(port: int, tenant: Tenant, admin: Connection) ->
     ):
         found, told = caller.ask(method, path, body, **headers)
         assert (found, list(told)) == (status, ["error"]), told
-    other = Caller(port, tenant.tenant_id + 1)
-    assert other.ask("GET")[1] == {"contacts": [], "entries": [], "more": False}
+    assert Caller(port, tenant.tenant_id + 1, token).ask("GET")[0] == 401
+    reader = Caller(port, tenant.tenant_id, signed_in(tenant, "reader", "accountant"))
+    assert [reader.ask(*one)[0] for one in (("GET",), ("POST", "", {"name": "x"}))] == [200, 403]
     admin.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger FROM lua_app")
     status, told = caller.ask("GET")
     assert (status, list(told)) == (503, ["error"])
@@ -153,12 +175,12 @@ def use(caller: Caller, seed: int, ids: list[str], done: Event) -> int:
 
 @pytest.mark.parametrize("erased", [1, pytest.param(8, marks=pytest.mark.long)])
 def test_under_load_each_reading_has_its_entry(
-    erased: int, port: int, tenant: Tenant, session: Session, admin: Connection, tmp_path: Path
+    erased: int, port: int, tenant: Tenant, token: str, session: Session, admin: Connection, tmp_path: Path
 ) -> None:
     """Nothing is served that is not recorded, nobody erased is served, and what was written opens."""
-    first = Caller(port, tenant.tenant_id)
+    first = Caller(port, tenant.tenant_id, token)
     made = [first.ask("POST", body={"name": f"Person {n}", "notes": "-"})[1] for n in range(PEOPLE)]
-    callers = [Caller(port, tenant.tenant_id) for _ in range(THREADS)]
+    callers = [Caller(port, tenant.tenant_id, token) for _ in range(THREADS)]
     ids, gone = [one["contact_id"] for one in made], [UUID(one["subject_id"]) for one in made[:erased]]
 
     def integrate() -> None:

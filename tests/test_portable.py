@@ -27,7 +27,7 @@ from luactl.portable.bundle import FaultyError
 from luactl.tenant import find
 from luactl.verify import verify_folder
 
-DATA = ("contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "subjects.jsonl")
+DATA = ("contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl", "subjects.jsonl")
 
 
 def rows(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -372,3 +372,30 @@ def test_by_the_commands(session: Session, cli: Callable[..., CompletedProcess[s
     assert taken.returncode == 0, taken.stderr
     assert json.loads(taken.stdout)["data"]["written"]["invoices.jsonl"] == 4
     assert "nele@" not in done.stdout + done.stderr + taken.stdout + taken.stderr
+
+
+def test_users_come_along_with_roles_and_past_sessions(
+    session: Session, login: Callable[..., Session], tmp_path: Path
+) -> None:
+    from luactl.access import user
+    from luactl.client import Client
+
+    smile, crm_ = practice(session), Client(login("lua_app"))
+    who = {"purpose": "rota", "on_behalf": "user:1"}
+    nele = crm_.add_user(smile.tenant_id, {"login": "nele", "name": "Nele Berg"}, ["owner", "agent"], **who)
+    bruno = crm_.add_user(smile.tenant_id, {"login": "bruno", "email": "b@praxis.example"}, [], **who)
+    token = crm_.start_session(smile.tenant_id, nele.user_id, "203.0.113.77")
+    crm_.change_user(smile.tenant_id, nele.user_id, mfa="totp", **who)
+    crm_.change_user(smile.tenant_id, bruno.user_id, state="ended", **who)
+    portable.export(session, smile, tmp_path / "one")
+    assert {one["fields"]["login"] for one in rows(tmp_path / "one", "users.jsonl")} == {"nele", "bruno"}
+    done = took(session, tmp_path / "one", "twin")
+    assert done.written["users.jsonl"] == 2
+    twin = find(session, "twin")
+    portable.export(session, twin, tmp_path / "two")
+    assert rows(tmp_path / "two", "users.jsonl") == rows(tmp_path / "one", "users.jsonl")
+    assert took(session, tmp_path / "one", "twin").written["users.jsonl"] == 0
+    assert crm_.user_of(twin.tenant_id, "NELE") == nele.user_id
+    assert (crm_.seen(twin.tenant_id, token), crm_.seen(smile.tenant_id, token)) == (None, nele.user_id)
+    (found,) = user.list_(session, twin)
+    assert (found.roles, found.mfa, found.sessions) == (("agent", "owner"), "totp", 0)

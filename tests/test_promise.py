@@ -393,6 +393,7 @@ def keeper_of_nothing(login: Login, admin: Connection) -> Session:
 
 
 UNWRITTEN = (
+    "crm.app_user", "crm.user_role", "crm.user_session", "crm.user_token",
     "lua.erasure", "lua.erasure_batch", "lua.erasure_plan", "lua.erasure_subject", "lua.hold",
     "lua.processor_notice", "lua.processor_tenant", "lua.purge", "lua.request", "lua.secret",
     "lua.termination", "vault.release", "vault.release_key",

@@ -266,7 +266,7 @@ def test_a_dedicated_tenant_leaves_no_table_and_no_role(
     other = practice(session, "other")
     alone = castle(session)
     own = its_own(admin, alone.tenant_id)
-    assert len(own) == 9
+    assert len(own) == 13
     done = ended(session, alone, tmp_path)
     assert its_own(admin, alone.tenant_id) == []
     assert set(rows_of(admin, alone.tenant_id)) <= KEPT
@@ -326,7 +326,7 @@ def test_what_hangs_on_a_role_stops_the_end_until_it_is_gone(
         ended(session, alone, tmp_path)
     assert "REASSIGN OWNED" in str(told.value.hint)
     assert [one.kind for one in unfinished(session)] == ["termination"]
-    assert len(its_own(admin, alone.tenant_id)) == 9
+    assert len(its_own(admin, alone.tenant_id)) == 13
     admin.execute(f"DROP OWNED BY {own}".encode())
     moved = after(session)
     done = termination.run(moved, alone, termination.plan(moved, alone), tmp_path)
@@ -345,7 +345,7 @@ def test_the_database_drops_nothing_of_who_lives_or_has_rows(
     admin.execute(f"UPDATE lua.termination SET {begun}".encode())
     with pytest.raises(psycopg.errors.CheckViolation, match="still has rows"):
         session.conn.execute("SELECT lua.drop_tenant_partitions(%s)", [alone.tenant_id])
-    assert len(its_own(admin, alone.tenant_id)) == 9
+    assert len(its_own(admin, alone.tenant_id)) == 13
 
 
 def test_only_an_administrator_ends_a_dedicated_tenant(

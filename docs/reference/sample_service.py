@@ -5,8 +5,9 @@
     POST  /tenants/5/contacts                      a new one: a JSON object of fields
     PATCH /tenants/5/contacts/ID                   fields to set; null takes one away
 
-Who asks stands in X-User, why in X-Purpose: a gateway that knows its users has put them there. Run it as
-`python sample_service.py PROFILE PORT`, on a key host, as a login that is a member of lua_app.
+Who asks is whose session the token in Authorization is (`Client.start_session` makes it), why stands in
+X-Purpose. What the user may the database decides at each request. Run it as `python sample_service.py PROFILE
+PORT`, on a key host, as a login that is a member of lua_app.
 """
 
 import json
@@ -23,9 +24,24 @@ import psycopg
 
 from luactl.client import Client, open_client
 from luactl.connect import explain
-from luactl.errors import BusyError, LuactlError, NoConnectionError, NotFoundError, UsageError
+from luactl.errors import (
+    BusyError,
+    LuactlError,
+    NoConnectionError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
+
+NEEDED = {"GET": "read", "POST": "write", "PATCH": "write"}
+
+
+class NobodyError(LuactlError):
+    """There is no session that is good now."""
+
 
 STATUS = (
+    (NobodyError, 401),
     (UsageError, 400),
     (NotFoundError, 404),
     (BusyError, 503),
@@ -103,7 +119,14 @@ class Handler(BaseHTTPRequestHandler):
         _, tenants, tenant, contacts, *rest = url.path.split("/")
         if (tenants, contacts) != ("tenants", "contacts"):
             raise NotFoundError("there is nothing under that address")
-        who = {"purpose": self.headers.get("X-Purpose", ""), "on_behalf": self.headers.get("X-User", "")}
+        user = client.seen(int(tenant), self.headers.get("Authorization", "").removeprefix("Bearer "))
+        if user is None:
+            raise NobodyError("sign in again", hint="the session is over, or was ended")
+        if not client.may(int(tenant), user, NEEDED[self.command], "contact"):
+            raise RefusedError(
+                "this user may not do that", hint="`luactl access permission explain` says why"
+            )
+        who = {"purpose": self.headers.get("X-Purpose", ""), "on_behalf": f"user:{user}"}
         ids = [UUID(one) for one in rest]
         if self.command == "POST":
             made = client.create(int(tenant), [dict(given)], **who)

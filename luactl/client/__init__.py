@@ -5,6 +5,7 @@ done a second time: rows are sealed and opened, and entries written, by the engi
 """
 
 from .client import Client, Reading, open_client
+from .user import AppUser
 from .writing import Contact
 
-__all__ = ["Client", "Contact", "Reading", "open_client"]
+__all__ = ["AppUser", "Client", "Contact", "Reading", "open_client"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import psycopg
 from ..connect import open_session
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
+from . import user
 from .writing import Contact, Fields, change, check, gone, insert
 
 if TYPE_CHECKING:
@@ -167,6 +169,85 @@ class Client:
             raise gone(contact_id)
         with transaction(session, tenant_id):
             return change(session, tenant, keys, (contact_id, rows[0][1], reference), changes, purpose)
+
+    def add_user(
+        self, tenant_id: int, fields: Mapping[str, str], roles: Sequence[str], purpose: str, on_behalf: str
+    ) -> user.AppUser:
+        """Make a user with a `login` and perhaps `name` and `email`, who is a new person, with these roles.
+
+        Raises UsageError for a role that the tenant has not, RefusedError for a login that is taken, or for a
+        tenant that is suspended.
+        """
+        from ..key import KeyClass, RetentionClass
+        from ..key.blind import version_for
+
+        given = user.checked(fields)
+        session, tenant, keys = self._for(purpose, on_behalf), self._active(tenant_id), self.keys(tenant_id)
+        keys.reserve(KeyClass.MAIN, 1)
+        keys.period(RetentionClass.CONTACT, 0)
+        with user.told(), transaction(session, tenant_id) as conn:
+            width = version_for(int(queries("client").user_count(conn, tenant_id=tenant_id)) + 1)
+            return user.add(session, tenant, keys, width, given, roles, purpose)
+
+    def change_user(
+        self, tenant_id: int, user_id: UUID, purpose: str, on_behalf: str, *,
+        roles: Sequence[str] | None = None, state: str | None = None, mfa: str | None = None,
+    ) -> None:  # fmt: skip
+        """Give a user other roles, another state (active, locked, ended) or factor (none, totp, webauthn).
+
+        Who is locked or ended is signed out at once. Raises NotFoundError for a user that is not there or has
+        ended, UsageError for a role that the tenant has not.
+        """
+        user.change(self._for(purpose, on_behalf), tenant_id, user_id, roles, state, mfa, purpose)
+
+    def rename_user(
+        self, tenant_id: int, user_id: UUID, fields: Mapping[str, str], purpose: str, on_behalf: str
+    ) -> None:
+        """Set what a user is called: all of `login`, `name` and `email`. Raises as `add_user`."""
+        given = user.checked(fields)
+        session, tenant, keys = self._for(purpose, on_behalf), self._active(tenant_id), self.keys(tenant_id)
+        with transaction(session, tenant_id) as conn:
+            row = queries("client").lock_user(conn, tenant_id=tenant_id, user_id=user_id)
+        known = {} if row is None else self.references(tenant_id, [row[0]])
+        reference = None if row is None else known.get(row[0])
+        with user.told(), transaction(session, tenant_id):
+            user.rename(session, tenant, keys, (user_id, reference), given, purpose)
+
+    def user_of(self, tenant_id: int, login: str) -> UUID | None:
+        """Return the user of a login, for signing in; None for nobody. Opens nothing, so records nothing."""
+        from ..key.blind import login_digest
+
+        digest = login_digest(self.keys(tenant_id).unique_key, login)
+        with transaction(self.session, tenant_id) as conn:
+            found: UUID | None = queries("client").user_by_login(conn, tenant_id=tenant_id, digest=digest)
+        return found
+
+    def may(self, tenant_id: int, user_id: UUID, action: str, object_: str) -> bool:
+        """Say whether a user may do something now, such as `read` `contact`; the database alone decides."""
+        with transaction(self.session, tenant_id) as conn:
+            asked = {"tenant_id": tenant_id, "user_id": user_id, "action": action, "object": object_}
+            return bool(queries("client").may(conn, **asked))
+
+    def start_session(
+        self,
+        tenant_id: int,
+        user_id: UUID,
+        address: str | None = None,
+        lasts: timedelta = timedelta(hours=12),
+    ) -> str:
+        """Sign a user in, whom the CRM has authenticated, and return the session's token, told this once.
+
+        The address is cut to its network by the database. Raises RefusedError for a user who is not active.
+        """
+        return user.new_session(self.session, tenant_id, user_id, address, lasts)
+
+    def seen(self, tenant_id: int, token: str) -> UUID | None:
+        """Return whose session a token is, if it is good now; None: sign in again. Asked at each request."""
+        return user.seen(self.session, tenant_id, token)
+
+    def end_session(self, tenant_id: int, token: str) -> UUID | None:
+        """Sign out; returns whose session it was, None when it was over already."""
+        return user.end_session(self.session, tenant_id, token)
 
     def _read(
         self, tenant_id: int, purpose: str, on_behalf: str, query: str, asked: dict[str, Any], limit: int

@@ -21,6 +21,7 @@ __all__ = [
     "Indexer",
     "Widths",
     "external_digest",
+    "login_digest",
     "name_tokens",
     "normalise_email",
     "normalise_external",
@@ -145,6 +146,11 @@ def external_digest(unique_key: bytes, value: str) -> bytes | None:
     if normalised is None:
         return None
     return digest(unique_key, NORMALISER + b"external-id" + normalised.encode(), "sha256")
+
+
+def login_digest(unique_key: bytes, value: str) -> bytes:
+    """Return the 32 bytes that stand for a login of the CRM in `crm.app_user`: as it is, but for case."""
+    return digest(unique_key, NORMALISER + b"login" + _fold(value).encode(), "sha256")
 
 
 class Indexer:

@@ -87,7 +87,7 @@ def read_bundle(folder: Path) -> Bundle:
     tenant = _tenant(folder)
     subjects: dict[UUID, bool] = {}
     rows = {}
-    for name in ("subjects.jsonl", "contacts.jsonl", "interactions.jsonl", "invoices.jsonl"):
+    for name in ("subjects.jsonl", "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl"):
         rows[name] = _check_file(folder, name, subjects, faults)
     sealed = _secrets(folder, faults) if secrets.FILE in found.files else ()
     if faults:
@@ -196,6 +196,8 @@ def _misplaced(
         )
     if row["subject_id"] not in subjects:
         return "subject_id names nobody in subjects.jsonl"
+    if name == "users.jsonl" and not isinstance(row["fields"].get("login"), str):
+        return "fields have no login"
     if name != "invoices.jsonl":
         return "its person is erased" if subjects[row["subject_id"]] else None
     if row["number"] in numbers:

@@ -29,7 +29,9 @@ Source = Callable[[], Iterable[dict[str, Any]]]
 KIND = "export"
 PURPOSE = "return of the tenant's data"
 NEEDED = (("contacts", "lua_operator"), ("interactions", "lua_operator"), ("invoices", "lua_accounting"))
-FILES = ("contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "subjects.jsonl", "tenant.json")
+FILES = (
+    "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl", "subjects.jsonl", "tenant.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,8 @@ def _demand_rights(may: tuple[bool, ...]) -> None:
 
 
 def _planned(counts: tuple[int, ...]) -> tuple[File, ...]:
-    people, contacts, interactions, invoices, _lines = counts
-    rows = (contacts, interactions, invoices, people, 1)
+    people, contacts, interactions, invoices, _lines, users = counts
+    rows = (contacts, interactions, invoices, users, people, 1)
     return tuple(File(name, count, 0, "") for name, count in zip(FILES, rows, strict=True))
 
 
@@ -142,6 +144,7 @@ def _sources(session: Session, tenant: Tenant, purpose: str) -> dict[str, Source
         lambda: pages.contacts(session, tenant, purpose),
         lambda: pages.interactions(session, tenant, purpose),
         lambda: pages.invoices(session, tenant, purpose),
+        lambda: pages.users(session, tenant, purpose),
         lambda: pages.subjects(session, tenant),
         lambda: [receipt.register(session, tenant)],
     )

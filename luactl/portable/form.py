@@ -104,6 +104,30 @@ def lines(value: Any) -> list[Row]:
     return found
 
 
+def texts(value: Any) -> list[str]:
+    """Return a list of texts."""
+    if not isinstance(value, list):
+        raise ValueError("is no list")
+    return [text(one) for one in value]
+
+
+def sessions(value: Any) -> list[Row]:
+    """Return the sessions of a user."""
+    if not isinstance(value, list):
+        raise ValueError("is no list")
+    return [row(SESSION, one) for one in value]
+
+
+def network(value: Any) -> str:
+    """Return a network as the database keeps it: a /24 or a /48."""
+    from ipaddress import ip_network
+
+    found = ip_network(text(value))
+    if found.prefixlen != (24 if found.version == 4 else 48):
+        raise ValueError("is no /24 and no /48")
+    return str(found)
+
+
 CONTACT: Mapping[str, Read] = {
     "contact_id": uuid,
     "subject_id": uuid,
@@ -132,6 +156,24 @@ INVOICE: Mapping[str, Read] = {
     "fields": fields,
     "lines": lines,
 }
+SESSION: Mapping[str, Read] = {
+    "session_id": uuid,
+    "since": moment,
+    "seen_at": moment,
+    "ended_at": moment,
+    "network": maybe(network),
+}
+USER: Mapping[str, Read] = {
+    "user_id": uuid,
+    "subject_id": uuid,
+    "state": one_of(frozenset({"active", "locked", "ended"})),
+    "mfa": one_of(frozenset({"none", "totp", "webauthn"})),
+    "created_at": moment,
+    "ended_at": maybe(moment),
+    "roles": texts,
+    "fields": fields,
+    "sessions": sessions,
+}
 SUBJECT: Mapping[str, Read] = {
     "subject_id": uuid,
     "status": one_of(frozenset({"active", "erased"})),
@@ -143,6 +185,7 @@ FORMS: Mapping[str, Mapping[str, Read]] = {
     "interactions.jsonl": INTERACTION,
     "invoices.jsonl": INVOICE,
     "subjects.jsonl": SUBJECT,
+    "users.jsonl": USER,
 }
 """The form of a line, by file of data; an export may have one of secrets too."""
 

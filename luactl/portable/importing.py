@@ -22,7 +22,7 @@ from ..key.seal import Sealer
 from ..ledger import Entry, append
 from ..ledger.entry import new_id
 from ..table import Progress, nothing
-from . import secrets
+from . import secrets, users
 from .bundle import Bundle
 from .form import Row
 from .setting import Setting, plan_setting, set_up
@@ -120,6 +120,7 @@ def import_data(
         "contacts.jsonl": lambda rows: _contacts(job, indexer, rows),
         "interactions.jsonl": lambda rows: _interactions(job, rows),
         "invoices.jsonl": lambda rows: _invoices(job, rows),
+        "users.jsonl": lambda rows: _users(job, rows),
     }
     written, seen = dict.fromkeys(steps, 0), 0
     for name, step in steps.items():
@@ -259,6 +260,19 @@ def _external_ids(job: _Job, rows: Sequence[Row]) -> None:
         digests=list(marks),
         subject_ids=list(marks.values()),
     )
+
+
+def _users(job: _Job, rows: Sequence[Row]) -> int:
+    job.keys.period(RetentionClass.CONTACT, 0)
+    common = _common(job)
+    width = version_for(max(job.bundle.rows["users.jsonl"], 1))
+    indexer = Indexer(job.keys.index_key, width, job.tenant.country)
+    with transaction(job.session, job.tenant.tenant_id):
+        fresh = job.of(rows, "user_id", "known_users")
+        if fresh:
+            users.write(job.session, job.tenant, job.keys, indexer, fresh, common["entry_id"])
+            _record(job, common["entry_id"], "users.jsonl", len(fresh))
+    return len(fresh)
 
 
 def _month(at: datetime) -> int:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..crm.opening import Sealed, record_and_open
 from ..db import Session, queries, transaction
-from ..subject.sealed import CONTACT, INTERACTION, INVOICE, INVOICE_LINE, Table
+from ..subject.sealed import CONTACT, INTERACTION, INVOICE, INVOICE_LINE, USER, Table
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
@@ -112,4 +112,33 @@ def _lines(session: Session, tenant: Tenant, page: Sequence[Any], purpose: str) 
         if fields is not None:
             line = {"line_no": row[1], "quantity": row[2], "unit_price": row[3], "fields": fields}
             found.setdefault(row[0], []).append(line)
+    return found
+
+
+def users(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
+    """Yield the CRM's users, opened, with their roles and what is kept of their sessions; no token of any."""
+    for page in _pages(session, tenant, "users_after"):
+        sessions = _sessions(session, tenant, [row[0] for row in page])
+        for row, fields in _opened(session, tenant, page, USER, purpose):
+            yield {
+                "user_id": row[0],
+                "subject_id": row[1],
+                "state": row[3],
+                "mfa": row[4],
+                "created_at": row[5],
+                "ended_at": row[6],
+                "roles": row[7],
+                "fields": fields,
+                "sessions": sessions.get(row[0], []),
+            }
+
+
+def _sessions(session: Session, tenant: Tenant, ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    """Return the sessions of a page of users, by user."""
+    found: dict[UUID, list[Row]] = {}
+    with transaction(session, tenant.tenant_id) as conn:
+        rows = list(queries("portable").sessions_of(conn, tenant_id=tenant.tenant_id, users=list(ids)))
+    names = ("session_id", "since", "seen_at", "ended_at", "network")
+    for user_id, *rest in rows:
+        found.setdefault(user_id, []).append(dict(zip(names, rest, strict=True)))
     return found

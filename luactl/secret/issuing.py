@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import psycopg
+
 from ..db import Session, queries, transaction
-from ..errors import UsageError
+from ..errors import RefusedError, UsageError
 from ..tenant.register import Tenant
 from .change import check_free, record, told
 from .register import Secret, checked_name, of_kind
@@ -41,6 +43,8 @@ class Issued:
     """The token whose successor it is."""
     old_until: datetime | None
     """Until when that one works on."""
+    user_id: UUID | None = None
+    """The user of the CRM whose own it is, and with whom it ends; None: the tenant's."""
     token: str | None = field(default=None, repr=False)
     """The token itself, told this once; None in a plan."""
 
@@ -55,13 +59,19 @@ def checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
 
 
 def plan_issue(
-    session: Session, tenant: Tenant, name: str, scopes: Sequence[str], days: int = DAYS
+    session: Session,
+    tenant: Tenant,
+    name: str,
+    scopes: Sequence[str],
+    days: int = DAYS,
+    user_id: UUID | None = None,
 ) -> Issued:
-    """Return what a new token would be.
+    """Return what a new token would be; with a user it is that user's own.
 
     Raises UsageError for a malformed name or scope, LuactlError when there is a secret of that name.
     """
-    return _plan(session, tenant, checked_name(name), checked_scopes(scopes), days)
+    plan = _plan(session, tenant, checked_name(name), checked_scopes(scopes), days)
+    return replace(plan, user_id=user_id)
 
 
 def plan_successor(
@@ -104,6 +114,7 @@ def issue(session: Session, tenant: Tenant, plan: Issued) -> Issued:
     token, verb = new_token(), "rotate" if plan.replaces else "issue"
     detail = {"kind": "token", "secret": plan.secret_id, "prefix": token.prefix, "scopes": plan.scopes}
     more = {"expires_at": plan.expires_at, "replaces": plan.replaces, "old_until": plan.old_until}
+    more |= {"user": plan.user_id}
     with told(tenant, plan.name), transaction(session, tenant.tenant_id) as conn:
         check_free(session, tenant, plan.name, plan.replaces)
         entry_id = record(session, tenant, verb, plan.name, {**detail, **more})
@@ -121,4 +132,23 @@ def issue(session: Session, tenant: Tenant, plan: Issued) -> Issued:
             replaces=plan.replaces,
             until=plan.old_until,
         )
+        _own(session, tenant, plan, entry_id)
     return replace(plan, token=token.text)
+
+
+def _own(session: Session, tenant: Tenant, plan: Issued, entry_id: UUID) -> None:
+    """Write whose own a token is; the successor of a user's token is that user's. Part of the transaction."""
+    noun, user_id = queries("secret"), plan.user_id
+    if plan.replaces is not None:
+        user_id = noun.user_of_token(session.conn, tenant_id=tenant.tenant_id, secret_id=plan.replaces)
+    if user_id is None:
+        return
+    try:
+        noun.own_token(
+            session.conn, tenant_id=tenant.tenant_id, secret_id=plan.secret_id, user_id=user_id,
+            entry_id=entry_id,
+        )  # fmt: skip
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        raise RefusedError(
+            f"user {user_id} is not active at {tenant.slug}", hint="`luactl access user list` shows who is"
+        ) from error

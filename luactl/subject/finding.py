@@ -303,6 +303,7 @@ _KINDS = {
     "crm.contact_key": (None, "contact"),
     "crm.interaction": ("main", "interaction"),
     "lua.request": ("main", "contact"),
+    "crm.app_user": ("main", "contact"),
     "crm.invoice": ("accounting", "invoice"),
     "crm.invoice_line": ("accounting", "invoice"),
 }

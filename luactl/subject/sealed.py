@@ -35,9 +35,10 @@ SUBJECT = Table("crm.subject", "personal", KeyClass.MAIN)
 CONTACT = Table("crm.contact", "personal", KeyClass.MAIN)
 INTERACTION = Table("crm.interaction", "personal", KeyClass.MAIN)
 REQUEST = Table("lua.request", "personal", KeyClass.MAIN)
+USER = Table("crm.app_user", "personal", KeyClass.MAIN)
 INVOICE = Table("crm.invoice", "accounting", KeyClass.ACCOUNTING)
 INVOICE_LINE = Table("crm.invoice_line", "accounting", KeyClass.ACCOUNTING)
-TABLES = (SUBJECT, CONTACT, INTERACTION, REQUEST, INVOICE, INVOICE_LINE)
+TABLES = (SUBJECT, CONTACT, INTERACTION, REQUEST, USER, INVOICE, INVOICE_LINE)
 
 
 def tables_of(key_class: KeyClass) -> list[Table]:

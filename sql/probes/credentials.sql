@@ -11,7 +11,7 @@ SELECT c.oid::regclass::text, a.attname::text
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE (c.relnamespace = 'crm'::regnamespace OR c.oid = 'lua.secret'::regclass) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND a.atttypid = 'bytea'::regtype AND a.attname <> 'digest'
+  AND a.atttypid = 'bytea'::regtype AND a.attname !~ '^(login_)?digest$|^hash$'
 ORDER BY 1, 2;
 
 -- name: tokens_in_clear

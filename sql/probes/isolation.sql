@@ -100,6 +100,20 @@ SELECT lua.put_processor(:id::uuid, :slug::text, 'Probe', 'cloud', 'DE', 'nobody
 SELECT lua.notify_processors(:tenant_id::bigint, 'erasure', :id::uuid,
                              ARRAY(SELECT gen_random_uuid() FROM lua.processors_of(:tenant_id::bigint, now())), now());
 
+-- name: plant_user$
+-- A user, whom only functions write, with a role, a session that is over, and a token.
+SELECT crm.add_user(:tenant_id::bigint, :id::uuid, :id::uuid, '\x01', sha256('probe'), 0::smallint, NULL, '{}', '{reader}', now(), :id::uuid),
+       crm.keep_past_session(:tenant_id::bigint, :id::uuid, :id::uuid, '203.0.113.0/24', now(), now(), now());
+
+-- name: plant_token$
+-- A token of the API, by a hash of which nobody knows the token.
+SELECT lua.put_token(:tenant_id::bigint, :token::uuid, 'probe-token', :prefix::text, sha256(uuid_send(:token::uuid)),
+                     '{contact.read}', now(), now(), :id::uuid, NULL, NULL);
+
+-- name: plant_user_token$
+-- That token is the user's own.
+SELECT crm.own_token(:tenant_id::bigint, :token::uuid, :id::uuid, :id::uuid);
+
 -- name: plant_release!
 -- Keys released to somebody, of whom nothing is known.
 WITH release AS (

@@ -36,3 +36,50 @@ SELECT :tenant_id::bigint, w.contact_id, w.subject_id, w.personal, :index_versio
        w.phones::integer[], w.names::integer[], w.entry_id, :at::timestamptz, :at::timestamptz
 FROM unnest(:contact_ids::uuid[], :subject_ids::uuid[], :entry_ids::uuid[], :seals::bytea[], :emails::integer[],
             :phones::text[], :names::text[]) AS w (contact_id, subject_id, entry_id, personal, email, phones, names);
+
+-- name: user_count$
+-- How many users a tenant has; the width of new blind indexes follows from it.
+SELECT count(*) FROM crm.app_user WHERE tenant_id = :tenant_id::bigint;
+
+-- name: add_user$
+-- A new user with roles.
+SELECT crm.add_user(:tenant_id::bigint, :user_id::uuid, :subject_id::uuid, :personal::bytea, :login_digest::bytea,
+                    :index_version::smallint, :email_index::integer, :name_index::integer[], :roles::text[], :at::timestamptz,
+                    :entry_id::uuid);
+
+-- name: change_user$
+-- Other roles, another state or second factor; null leaves it as it is.
+SELECT crm.change_user(:tenant_id::bigint, :user_id::uuid, :roles::text[], :state::text, :mfa::text, :at::timestamptz,
+                       :entry_id::uuid);
+
+-- name: lock_user^
+-- The person of a user, whom nobody erases until the transaction ends, and the width of the user's indexes.
+SELECT u.subject_id, u.index_version
+FROM crm.app_user u JOIN crm.subject s ON s.tenant_id = :tenant_id::bigint AND s.subject_id = u.subject_id AND s.status = 'active'
+WHERE u.tenant_id = :tenant_id::bigint AND u.user_id = :user_id::uuid FOR SHARE OF s;
+
+-- name: rename_user$
+-- Another sealed value of a user, with the indexes of what it holds.
+SELECT crm.rename_user(:tenant_id::bigint, :user_id::uuid, :personal::bytea, :login_digest::bytea, :index_version::smallint,
+                       :email_index::integer, :name_index::integer[], :at::timestamptz);
+
+-- name: start_session$
+-- A session begins; its address is cut to a network by the function.
+SELECT crm.start_session(:tenant_id::bigint, :session_id::uuid, :user_id::uuid, :hash::bytea, :address::text, :ends_at::timestamptz,
+                         :at::timestamptz);
+
+-- name: see_session$
+-- Whose session that is, if it is good now.
+SELECT crm.see_session(:tenant_id::bigint, :hash::bytea, :at::timestamptz);
+
+-- name: end_session$
+-- The end of a session, and whose it was.
+SELECT crm.end_session(:tenant_id::bigint, :hash::bytea, 'logout', :at::timestamptz);
+
+-- name: may$
+-- Whether a user may do something now.
+SELECT crm.may(:tenant_id::bigint, :user_id::uuid, :action::text, :object::text);
+
+-- name: user_by_login$
+-- The user of a login, by its digest.
+SELECT user_id FROM crm.app_user WHERE tenant_id = :tenant_id::bigint AND login_digest = :digest::bytea;

@@ -16,7 +16,8 @@ SELECT (SELECT count(*) FROM crm.subject WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.contact WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.invoice WHERE tenant_id = :tenant_id::bigint),
-       (SELECT count(*) FROM crm.invoice_line WHERE tenant_id = :tenant_id::bigint);
+       (SELECT count(*) FROM crm.invoice_line WHERE tenant_id = :tenant_id::bigint),
+       (SELECT count(*) FROM crm.app_user WHERE tenant_id = :tenant_id::bigint);
 
 -- name: subjects_after
 -- The next people after one of them.
@@ -46,6 +47,21 @@ FROM crm.invoice
 WHERE tenant_id = :tenant_id::bigint AND invoice_id > :after::uuid
 ORDER BY tenant_id, invoice_id LIMIT :limit::bigint;
 
+-- name: users_after
+-- The next users after one of them, sealed, with their roles.
+SELECT u.user_id, u.subject_id, u.personal, u.state, u.mfa, u.created_at, u.ended_at,
+       ARRAY(SELECT r.role FROM crm.user_role r WHERE r.tenant_id = :tenant_id::bigint AND r.user_id = u.user_id ORDER BY r.role)
+FROM crm.app_user u
+WHERE u.tenant_id = :tenant_id::bigint AND u.user_id > :after::uuid
+ORDER BY u.tenant_id, u.user_id LIMIT :limit::bigint;
+
+-- name: sessions_of
+-- Sessions of some users; of one that is open it ends when it was last used.
+SELECT s.user_id, s.session_id, s.since, s.seen_at, coalesce(s.ended_at, s.seen_at), host(s.network) || '/' || masklen(s.network)
+FROM crm.user_session s
+WHERE s.tenant_id = :tenant_id::bigint AND s.user_id = ANY (:users::uuid[])
+ORDER BY s.user_id, s.since, s.session_id;
+
 -- name: lines_of
 -- The lines of some invoices, sealed.
 SELECT l.invoice_id, l.line_no, l.quantity, l.unit_price, l.accounting
@@ -70,6 +86,19 @@ WHERE tenant_id = :tenant_id::bigint AND interaction_id = ANY (:ids::uuid[]);
 -- name: known_invoices
 -- Which of these invoices are there already.
 SELECT invoice_id FROM crm.invoice WHERE tenant_id = :tenant_id::bigint AND invoice_id = ANY (:ids::uuid[]);
+
+-- name: known_users
+-- Which of these users are there already.
+SELECT user_id FROM crm.app_user WHERE tenant_id = :tenant_id::bigint AND user_id = ANY (:ids::uuid[]);
+
+-- name: roles
+-- Roles that the tenant has.
+SELECT role FROM crm.role WHERE tenant_id = :tenant_id::bigint ORDER BY role;
+
+-- name: keep_session$
+-- A session of the past, which nobody can use.
+SELECT crm.keep_past_session(:tenant_id::bigint, :session_id::uuid, :user_id::uuid, :network::text, :since::timestamptz,
+                             :seen_at::timestamptz, :ended_at::timestamptz);
 
 -- name: insert_subjects!
 -- People as they were handed over, the erased ones among them.

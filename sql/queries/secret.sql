@@ -30,3 +30,11 @@ SELECT lua.revoke_secrets(:tenant_id::bigint, :secrets::uuid[], :at::timestamptz
 -- name: find_token^
 -- Whose a token is, by its hash or its prefix.
 SELECT tenant, secret_id FROM lua.find_token(:hash::bytea, :prefix::text);
+
+-- name: own_token$
+-- A token is a user's own from now on, and ends with the user.
+SELECT crm.own_token(:tenant_id::bigint, :secret_id::uuid, :user_id::uuid, :entry_id::uuid);
+
+-- name: user_of_token$
+-- The user whose own a token is.
+SELECT user_id FROM crm.user_token WHERE tenant_id = :tenant_id::bigint AND secret_id = :secret_id::uuid;

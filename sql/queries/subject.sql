@@ -87,6 +87,11 @@ FROM lua.request
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
 HAVING count(*) > 0
 UNION ALL
+SELECT 'crm.app_user', count(*), NULL, false
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
+HAVING count(*) > 0
+UNION ALL
 SELECT t.name, t.rows, i.retention_period, i.retained
 FROM crm.invoices_of(:tenant_id::bigint, :subject_id::uuid) AS i
 CROSS JOIN LATERAL (VALUES ('crm.invoice', i.invoices), ('crm.invoice_line', i.lines)) AS t (name, rows)
@@ -201,6 +206,23 @@ WITH changed AS (
     SET personal = w.sealed
     FROM unnest(:row_ids::text[], :seals::bytea[]) AS w(row_id, sealed)
     WHERE t.tenant_id = :tenant_id::bigint AND t.request_id = w.row_id::uuid
+    RETURNING 1
+)
+SELECT count(*) FROM changed;
+
+-- name: sealed_app_user
+-- Row id and sealed value of the user that a subject is.
+SELECT user_id::text, personal
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+
+-- name: reseal_app_user$
+-- Other sealed values of users; returns how many rows took them.
+WITH changed AS (
+    UPDATE crm.app_user t
+    SET personal = w.sealed, updated_at = :at::timestamptz
+    FROM unnest(:row_ids::text[], :seals::bytea[]) AS w(row_id, sealed)
+    WHERE t.tenant_id = :tenant_id::bigint AND t.user_id = w.row_id::uuid
     RETURNING 1
 )
 SELECT count(*) FROM changed;

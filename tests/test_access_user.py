@@ -1,0 +1,418 @@
+"""The CRM's users: kept sealed, signed in and out, taken from at once; one function decides what they may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from conftest import Connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support_crm import new_tenant
+from support_erasure import erase, later
+from support_hold import put as place_hold
+
+from luactl import secret, subject
+from luactl.access import user
+from luactl.client import Client
+from luactl.db import Session
+from luactl.errors import LuactlError, NotFoundError, RefusedError, UsageError
+from luactl.tenant import Tenant, create, find
+
+WHO = {"purpose": "rota", "on_behalf": "user:1"}
+NELE = {"login": "Nele.Angstrom", "name": "Nele Ångström", "email": "nele@praxis.example"}
+BRUNO = {"login": "bruno", "name": "Bruno Oliveira"}
+
+
+@pytest.fixture
+def smile(session: Session) -> Tenant:
+    return new_tenant(session)
+
+
+@pytest.fixture
+def crm(login: Callable[..., Session]) -> Client:
+    return Client(login("lua_app"))
+
+
+def made(crm: Client, tenant: Tenant, *roles: str, fields: Mapping[str, str] = NELE) -> UUID:
+    return crm.add_user(tenant.tenant_id, fields, roles or ("agent",), **WHO).user_id
+
+
+def everything(admin: Connection) -> str:
+    """Return every row of users and every entry, as text."""
+    tables = ("crm.app_user", "crm.user_role", "crm.user_session", "crm.user_token")
+    parts = " UNION ALL ".join(f"SELECT to_jsonb(t)::text FROM {one} t" for one in tables)
+    rows = admin.execute(f"{parts} UNION ALL SELECT convert_from(body, 'UTF8') FROM ledger.entry").fetchall()
+    return " ".join(row[0] for row in rows)
+
+
+def test_a_user_is_sealed_found_again_and_named_nowhere(
+    session: Session, crm: Client, smile: Tenant, admin: Connection
+) -> None:
+    one, _other = made(crm, smile, "owner", "agent"), made(crm, smile, fields=BRUNO)
+    (first, second) = user.list_(session, smile)
+    assert (first.user_id, first.roles, first.state, first.mfa) == (one, ("agent", "owner"), "active", "none")
+    assert (first.login, first.name, first.email) == (None, None, None)
+    opened = user.list_(session, smile, purpose="ticket 81")
+    assert [(who.login, who.name, who.email) for who in opened] == [
+        (NELE["login"], NELE["name"], NELE["email"]), ("bruno", "Bruno Oliveira", None),
+    ]  # fmt: skip
+    assert [
+        who.user_id for who in user.list_(session, smile, purpose="x", sought=("email", NELE["email"]))
+    ] == [one]
+    assert [who.user_id for who in user.list_(session, smile, purpose="x", sought=("name", "oliveira"))] == [
+        second.user_id
+    ]
+    with pytest.raises(UsageError, match="a purpose is needed"):
+        user.list_(session, smile, sought=("name", "oliveira"))
+    assert crm.user_of(smile.tenant_id, " nele.ANGSTROM ") == one
+    assert user.of_login(session, smile, "nele.angstrom").user_id == one
+    with pytest.raises(NotFoundError):
+        user.of_login(session, smile, "nobody")
+    text = everything(admin)
+    assert not [value for value in (*NELE.values(), *BRUNO.values()) if value in text]
+    said = admin.execute(
+        "SELECT convert_from(body, 'UTF8')::jsonb ->> 'action' FROM ledger.entry"
+        " WHERE convert_from(body, 'UTF8') LIKE '%crm.app_user%' ORDER BY at, id"
+    ).fetchall()
+    assert [row[0] for row in said].count("read") == 3
+    assert [row[0] for row in said].count("crm.user.create") == 2
+
+
+def test_many_users_are_found_by_their_indexes(
+    session: Session, crm: Client, smile: Tenant, admin: Connection
+) -> None:
+    for n in range(20):
+        made(crm, smile, fields={"login": f"u{n}", "email": f"u{n}@praxis.example"})
+    assert {row[0] for row in admin.execute("SELECT index_version FROM crm.app_user")} == {0, 4}
+    for n in (0, 19):
+        (found,) = user.list_(session, smile, purpose="x", sought=("email", f"u{n}@praxis.example"))
+        assert found.login == f"u{n}"
+
+
+def test_a_login_is_one_users_and_a_role_is_the_tenants(crm: Client, smile: Tenant, session: Session) -> None:
+    made(crm, smile)
+    with pytest.raises(RefusedError, match="that login is taken"):
+        made(crm, smile, fields={"login": "NELE.angstrom"})
+    with pytest.raises(UsageError, match="no such role"):
+        made(crm, smile, "emperor", fields=BRUNO)
+    for wrong in ({"name": "x"}, {"login": ""}, {"login": "x", "city": "y"}, {"login": "x\ny"}):
+        with pytest.raises(UsageError):
+            made(crm, smile, fields=wrong)
+    made(crm, new_tenant(session, "other"))
+    assert len(user.list_(session, smile)) == 1
+
+
+def test_state_roles_factor_and_name_change(session: Session, crm: Client, smile: Tenant) -> None:
+    who = made(crm, smile)
+    crm.change_user(smile.tenant_id, who, roles=["reader"], mfa="webauthn", **WHO)
+    found = user.find(session, smile, who)
+    assert (found.roles, found.mfa, found.state) == (("reader",), "webauthn", "active")
+    assert found.mfa_since is not None
+    crm.rename_user(smile.tenant_id, who, {"login": "nele", "name": "Nele Berg"}, **WHO)
+    (opened,) = user.list_(session, smile, purpose="x", sought=("name", "Berg"))
+    assert (opened.login, opened.email) == ("nele", None)
+    assert crm.user_of(smile.tenant_id, NELE["login"]) is None
+    crm.change_user(smile.tenant_id, who, state="ended", **WHO)
+    with pytest.raises(NotFoundError, match="there is no user"):
+        crm.change_user(smile.tenant_id, who, state="active", **WHO)
+    assert user.list_(session, smile) == ()
+    assert [one.state for one in user.list_(session, smile, ended=True)] == ["ended"]
+    for wrong in ({"state": "asleep"}, {"mfa": "sms"}):
+        with pytest.raises(UsageError):
+            crm.change_user(smile.tenant_id, who, **WHO, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(NotFoundError):
+        crm.rename_user(smile.tenant_id, uuid4(), BRUNO, **WHO)
+
+
+def test_a_session_is_known_by_its_hash_and_ends(
+    session: Session, crm: Client, smile: Tenant, admin: Connection
+) -> None:
+    who = made(crm, smile)
+    token = crm.start_session(smile.tenant_id, who, "203.0.113.77")
+    assert crm.seen(smile.tenant_id, token) == who
+    assert crm.seen(smile.tenant_id, token + "x") is None
+    assert crm.seen(new_tenant(session, "other").tenant_id, token) is None
+    shown = user.show(session, smile, user.find(session, smile, who))
+    assert [one.network for one in shown.sessions] == ["203.0.113.0/24"]
+    crm.start_session(smile.tenant_id, who, "2001:db8:1234:5678::1")
+    assert admin.execute(
+        "SELECT network::text FROM crm.user_session WHERE family(network) = 6"
+    ).fetchone() == ("2001:db8:1234::/48",)
+    text = everything(admin)
+    assert "203.0.113.77" not in text
+    assert token not in text
+    assert user.find(session, smile, who).sessions == 2
+    assert crm.end_session(smile.tenant_id, token) == who
+    assert crm.end_session(smile.tenant_id, token) is None
+    assert crm.seen(smile.tenant_id, token) is None
+    short = crm.start_session(smile.tenant_id, who, lasts=timedelta(minutes=5))
+    assert Client(later(crm.session, 10 / 525_960)).seen(smile.tenant_id, short) is None
+    assert crm.seen(smile.tenant_id, short) == who
+    crm.change_user(smile.tenant_id, who, state="locked", **WHO)
+    assert crm.seen(smile.tenant_id, short) is None
+    with pytest.raises(RefusedError, match="is not active"):
+        crm.start_session(smile.tenant_id, who)
+    with pytest.raises(UsageError):
+        crm.start_session(smile.tenant_id, who, lasts=timedelta(days=32))
+
+
+def test_only_the_crm_itself_signs_anybody_in(
+    login: Callable[..., Session], crm: Client, smile: Tenant
+) -> None:
+    who = made(crm, smile)
+    for role in ("lua_admin", "lua_operator", "lua_responder", "lua_dpo", "lua_auditor"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            Client(login(role)).start_session(smile.tenant_id, who)
+
+
+def owned_token(session: Session, tenant: Tenant, who: UUID, name: str = "own") -> str:
+    plan = secret.plan_issue(session, tenant, name, ["contact.read"], user_id=who)
+    token = secret.issue(session, tenant, plan).token
+    assert token is not None
+    return token
+
+
+def admitted(crm: Client, token: str) -> bool:
+    asked = "SELECT count(*) FROM lua.check_token(%s, now())"
+    return crm.session.conn.execute(asked, [secret.hash_of(token)]).fetchone() == (1,)
+
+
+def test_a_token_of_ones_own_is_good_as_long_as_the_user_is(
+    session: Session, crm: Client, smile: Tenant
+) -> None:
+    who = made(crm, smile)
+    token = owned_token(session, smile, who)
+    assert admitted(crm, token)
+    assert user.find(session, smile, who).tokens == 1
+    crm.change_user(smile.tenant_id, who, state="locked", **WHO)
+    assert not admitted(crm, token)
+    with pytest.raises(RefusedError, match="not active"):
+        owned_token(session, smile, who, "second")
+    crm.change_user(smile.tenant_id, who, state="active", **WHO)
+    assert admitted(crm, token)
+    old = secret.present(session, smile, "own")
+    successor = secret.issue(session, smile, secret.plan_successor(session, smile, old, timedelta()))
+    assert successor.token is not None
+    user.revoke(session, smile, user.find(session, smile, who), ["tokens"], "ticket 81")
+    assert not admitted(crm, successor.token)
+
+
+@pytest.mark.parametrize("what", ["sessions", "tokens", "roles", "all"])
+def test_what_is_taken_is_gone_at_once_and_the_rest_stays(
+    session: Session, crm: Client, smile: Tenant, admin: Connection, what: str
+) -> None:
+    who, other = made(crm, smile, "owner"), made(crm, smile, fields=BRUNO)
+    token, apart = crm.start_session(smile.tenant_id, who), crm.start_session(smile.tenant_id, other)
+    api = owned_token(session, smile, who)
+    there = user.find(session, smile, who)
+    plan = user.revoke(session, smile, there, [what], "laptop stolen", dry_run=True)
+    assert (crm.seen(smile.tenant_id, token), admitted(crm, api)) == (who, True)
+    done = user.revoke(session, smile, there, [what], "laptop stolen")
+    assert done == plan
+    taken = {"sessions", "tokens", "roles"} if what == "all" else {what}
+    assert (crm.seen(smile.tenant_id, token) is None) == ("sessions" in taken)
+    assert (not admitted(crm, api)) == (bool({"tokens"} & taken) or what == "all")
+    assert crm.may(smile.tenant_id, who, "read", "contact") == ("roles" not in taken)
+    assert (user.find(session, smile, who).state == "ended") == (what == "all")
+    assert crm.seen(smile.tenant_id, apart) == other
+    assert crm.may(smile.tenant_id, other, "read", "contact")
+    said = admin.execute(
+        "SELECT convert_from(body, 'UTF8')::jsonb FROM ledger.entry"
+        " WHERE convert_from(body, 'UTF8') LIKE '%user-revoke%'"
+    ).fetchall()
+    assert [(row[0]["object"], row[0]["detail"]["reason"]) for row in said] == [
+        (f"user:{who}", "laptop stolen")
+    ]
+    again = user.revoke(session, smile, there, [what], "again")
+    assert (again.sessions, again.tokens, again.roles, again.ended) == (0, 0, 0, False)
+    assert "again" not in everything(admin)
+
+
+def test_what_cannot_be_taken(session: Session, crm: Client, smile: Tenant) -> None:
+    there = user.find(session, smile, made(crm, smile))
+    for what, reason in (([], "x"), (["everything"], "x"), (["roles"], " ")):
+        with pytest.raises(UsageError):
+            user.revoke(session, smile, there, what, reason)
+    with pytest.raises(NotFoundError):
+        user.find(session, smile, uuid4())
+
+
+def test_who_is_erased_is_no_user_any_more(
+    session: Session, crm: Client, smile: Tenant, admin: Connection, tmp_path: Path
+) -> None:
+    added = crm.add_user(smile.tenant_id, NELE, ["agent"], **WHO)
+    made(crm, smile, fields=BRUNO)
+    token, api = crm.start_session(smile.tenant_id, added.user_id), owned_token(session, smile, added.user_id)
+    held = {one.table for one in subject.show(session, smile, added.subject_id).holdings}
+    assert held == {"crm.subject", "crm.app_user"}
+    erase(session, smile, added.subject_id, tmp_path)
+    assert (crm.seen(smile.tenant_id, token), admitted(crm, api)) == (None, False)
+    assert crm.user_of(smile.tenant_id, NELE["login"]) is None
+    for table, left in (("app_user", 1), ("user_role", 1), ("user_session", 0), ("user_token", 0)):
+        assert admin.execute(f"SELECT count(*) FROM crm.{table}").fetchone() == (left,), table
+    made(crm, smile)
+
+
+def test_a_new_key_leaves_a_user_as_it_was(session: Session, crm: Client, smile: Tenant) -> None:
+    added = crm.add_user(smile.tenant_id, NELE, ["agent"], **WHO)
+    done = subject.rekey(session, smile, added.subject_id, purpose="ticket 81")
+    assert done.rows["crm.app_user"] == 1
+    (opened,) = user.list_(session, smile, purpose="x")
+    assert opened.name == NELE["name"]
+
+
+def test_sessions_that_are_over_for_90_days_go_but_for_a_hold(
+    session: Session, crm: Client, smile: Tenant
+) -> None:
+    first, second = (
+        crm.add_user(smile.tenant_id, NELE, [], **WHO),
+        crm.add_user(smile.tenant_id, BRUNO, [], **WHO),
+    )
+    for one in (first, second):
+        crm.end_session(smile.tenant_id, crm.start_session(smile.tenant_id, one.user_id))
+        crm.start_session(smile.tenant_id, one.user_id, lasts=timedelta(days=31))
+    place_hold(session, smile, second.subject_id)
+    for days, gone in ((89, 0), (91, 1), (122, 1)):
+        after = later(session, days / 365.25)
+        planned = user.purge(after, [smile], dry_run=True)
+        assert [one.sessions for one in planned] == ([gone] if gone else [])
+        assert user.purge(after, [smile]) == planned
+    assert len(user.show(session, smile, user.find(session, smile, second.user_id)).sessions) == 2
+
+
+def test_who_may_read_no_names_is_refused_them(
+    login: Callable[..., Session], crm: Client, smile: Tenant
+) -> None:
+    made(crm, smile)
+    for role in ("lua_admin", "lua_responder", "lua_auditor"):
+        looking = login(role)
+        assert len(user.list_(looking, smile)) == 1
+        with pytest.raises((psycopg.errors.InsufficientPrivilege, LuactlError)):
+            user.list_(looking, smile, purpose="curiosity")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        user.revoke(login("lua_auditor"), smile, user.list_(login("lua_auditor"), smile)[0], ["all"], "x")
+
+
+def test_a_dedicated_tenants_users_are_its_own(
+    session: Session, login: Callable[..., Session], crm: Client, smile: Tenant, admin: Connection
+) -> None:
+    from luactl.tenant import NewTenant
+
+    create(session, NewTenant("castle", "Castle", "DE", "office", isolation="dedicated"))
+    castle = find(session, "castle")
+    own = Client(login("lua_app", name=f"crm_{uuid4().hex[:8]}"))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        own.may(castle.tenant_id, uuid4(), "read", "contact")
+    count = admin.execute(f"SELECT count(*) FROM crm.app_user_t{castle.tenant_id}").fetchone()
+    assert count == (0,)
+
+
+# What a permission gives, said once more and by other means: sets instead of matching, no SQL.
+CATALOGUE = {
+    "contact": ({"read", "write", "delete", "export"}, False),
+    "invoice": ({"read", "write", "export"}, False),
+    "special": ({"read", "write", "delete", "export"}, True),
+    "medical-record": ({"read", "write", "export"}, True),
+    "report": ({"read"}, False),
+}
+NAMES = ("owner", "manager", "agent", "accountant", "reader")
+things = st.sampled_from([*CATALOGUE, "*"])
+verbs = st.sampled_from(["read", "write", "delete", "export", "*"])
+granted = st.lists(st.tuples(things, verbs), max_size=4)
+
+
+def given_by(permissions: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return every (object, action) that these permissions open."""
+    opened = set()
+    for thing, verb in permissions:
+        for name, (actions, sensitive) in CATALOGUE.items():
+            plain = thing == name and verb != "*"
+            if sensitive and not plain:
+                continue
+            if thing in (name, "*"):
+                opened |= {(name, action) for action in actions if verb in (action, "*")}
+    return opened
+
+
+@pytest.fixture
+def asked(admin: Connection, crm: Client, smile: Tenant) -> tuple[Connection, UUID, int]:
+    return admin, made(crm, smile), smile.tenant_id
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    print_blob=False,
+)
+@given(
+    roles=st.fixed_dictionaries(dict.fromkeys(NAMES, granted)),
+    held=st.sets(st.sampled_from(NAMES)),
+    state=st.sampled_from(["active", "active", "active", "locked", "ended"]),
+)
+def test_the_one_function_says_what_an_oracle_says(
+    asked: tuple[Connection, UUID, int],
+    roles: dict[str, list[tuple[str, str]]],
+    held: set[str],
+    state: str,
+) -> None:
+    admin, who, tenant_id = asked
+    wanted = set().union(*(given_by(roles[name]) for name in held)) if state == "active" else set()
+    with admin.transaction(force_rollback=True):
+        for name, permissions in roles.items():
+            texts = [f"{thing}.{verb}" for thing, verb in permissions]
+            admin.execute("UPDATE crm.role SET permissions = %s WHERE role = %s", (texts, name))
+        admin.execute(
+            "SELECT crm.change_user(%s, %s, %s, %s, NULL, now(), %s)",
+            (tenant_id, who, sorted(held), state, uuid4()),
+        )
+        rows = admin.execute(
+            "SELECT o.object, a.action, crm.may(%(t)s, %(u)s, a.action, o.object),"
+            " d.allowed, d.why, d.role, d.permission"
+            " FROM lua.permission_object o, unnest(o.actions) AS a (action),"
+            " crm.decide(%(t)s, %(u)s, a.action, o.object) AS d WHERE o.object = ANY (%(names)s)",
+            {"t": tenant_id, "u": who, "names": list(CATALOGUE)},
+        ).fetchall()
+    assert {(name, action) for name, action, may, *_ in rows if may} == wanted
+    for name, action, may, allowed, why, role, permission in rows:
+        assert may == allowed
+        if allowed:
+            assert why == ("named" if permission == f"{name}.{action}" else "wildcard")
+            assert role in held
+            assert tuple(permission.split(".")) in roles[role]
+        else:
+            assert why not in ("named", "wildcard")
+
+
+def test_what_is_explained_is_what_the_crm_is_told(
+    session: Session, crm: Client, smile: Tenant, admin: Connection
+) -> None:
+    who = made(crm, smile, "agent")
+    there = user.find(session, smile, who)
+    yes = user.explain(session, smile, there, "read", "contact")
+    assert (yes.allowed, yes.why, yes.role, yes.permission) == (True, "named", "agent", "contact.read")
+    no = user.explain(session, smile, there, "export", "contact")
+    assert (no.allowed, no.why, no.role) == (False, "no role of the user gives it", None)
+    assert no.would_give == ("manager", "owner")
+    admin.execute("UPDATE crm.role SET permissions = '{*.*}' WHERE role = 'agent'")
+    apart = user.explain(session, smile, there, "read", "special")
+    assert (apart.allowed, apart.sensitive, apart.permission) == (False, True, "*.*")
+    assert apart.why == "sensitive: no wildcard gives it"
+    assert not crm.may(smile.tenant_id, who, "read", "special")
+    admin.execute("UPDATE crm.role SET permissions = '{special.read}' WHERE role = 'agent'")
+    assert crm.may(smile.tenant_id, who, "read", "special")
+    assert not crm.may(smile.tenant_id, uuid4(), "read", "special")
+    for action, object_ in (("read", "moon"), ("fly", "contact")):
+        with pytest.raises(UsageError):
+            user.explain(session, smile, there, action, object_)
+        assert not crm.may(smile.tenant_id, who, action, object_)
+    assert (
+        json.dumps([one.object for one in user.objects(session) if one.sensitive])
+        == '["medical-record", "special"]'
+    )
