@@ -219,7 +219,9 @@ def show_(
 def decide(
     of: ReviewId,
     items: Annotated[str, typer.Argument(metavar="ITEMS", help="Numbers of items: 3, or 1,4-9.")],
-    decision: Annotated[str, typer.Argument(metavar="DECISION", help="keep, revoke, reduce or delegate.")],
+    decision: Annotated[
+        str, typer.Argument(metavar="DECISION", help="keep, revoke, reduce, delegate, withdraw.")
+    ],
     reason: Annotated[
         str | None,
         typer.Option("--reason", metavar="TEXT", help="Why; no personal data.", show_default=False),
@@ -238,7 +240,7 @@ def decide(
 ) -> None:
     """Decide about items that were shown to you; a later decision counts until the review is closed.
 
-    Nothing is taken from anybody yet: `close` does that.
+    Nothing is taken from anybody yet: `close` does that. `withdraw` takes a decision back.
 
     Examples:
         luactl access review decide ID 1,4-9 keep

@@ -28,6 +28,8 @@ from luactl.tui.ask import Ask
 from luactl.tui.certificate import Certificate
 from luactl.tui.command import GENERAL, Command, Copy, Palette, Quit
 from luactl.tui.crm import Contacts
+from luactl.tui.elevation import Elevations
+from luactl.tui.elevation_one import OneElevation
 from luactl.tui.erasure_kept import OnePlan
 from luactl.tui.erasure_one import OneErasure
 from luactl.tui.erasure_plan import Plan
@@ -48,6 +50,8 @@ from luactl.tui.proving import Prove
 from luactl.tui.request import Requests
 from luactl.tui.retention import Due
 from luactl.tui.retention_purge import Purge
+from luactl.tui.review import Reviews
+from luactl.tui.review_items import Items
 from luactl.tui.subject import Hits, Subject
 from luactl.tui.tenant import OneTenant, Tenants
 from luactl.tui.unfinished import Unfinished
@@ -78,6 +82,8 @@ SCREENS: dict[str, Make] = {
     "wall": lambda s, t: Wall(),
     "promise": lambda s, t: OnePromise(promise.standings(s, promise.load())[0], None),
     "access": lambda s, t: Access(),
+    "elevations": lambda s, t: Elevations(),
+    "reviews": lambda s, t: Reviews(),
     "log": lambda s, t: Log(),
     "entry": lambda s, t: Entry(LINE),
     "doings": lambda s, t: Doings(s.actor, NOW - timedelta(days=1)),
@@ -126,12 +132,14 @@ def test_no_screen_is_forgotten() -> None:
         for one in todo.pop().__subclasses__():
             known.add(one)
             todo.append(one)
+    assert {OneElevation, Items}  # opened from their lists, by name
     parts = {"Proving", "Checks", "ByState", "Erasing", "Answering", "Pages"}
     parts |= {"Narrowing", "Seeking", "Brushing", "Viewing", "Marking"}
     assert {one.__name__ for one in known} - parts == {
         "Home", "Tenants", "OneTenant", "Contacts", "Hits", "Subject", "Plan", "Queue", "OnePlan",
         "OneErasure", "Certificate", "Approvals", "OneApproval", "Releases", "Due", "Purge", "Unfinished",
         "Requests", "Wall", "OnePromise", "Access", "Log", "Entry", "Doings", "Ledger", "Keys",
+        "Elevations", "OneElevation", "Reviews", "Items",
     }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from .place import (
     GoPromises,
     GoRequests,
     GoRetention,
+    GoReviews,
     GoStaff,
     GoTenants,
     GoUnfinished,
@@ -52,7 +53,7 @@ class Looked(Message, bubble=False):
 LEADS: dict[str, type[Place]] = {
     "tenants": GoTenants, "approvals": GoApprovals, "elevations": GoElevations, "erasures": GoErasures,
     "unfinished": GoUnfinished,
-    "retention": GoRetention, "requests": GoRequests, "promises": GoPromises,
+    "retention": GoRetention, "requests": GoRequests, "reviews": GoReviews, "promises": GoPromises,
     "waivers": GoPromises, "findings": GoLog, "ledger": GoLedger, "keys": GoKeys, "staff": GoStaff,
     "access": GoAccess, "log": GoLog,
 }  # fmt: skip
@@ -60,7 +61,7 @@ COMMANDS = {
     "tenants": "tenant list", "approvals": "approval list --mine",
     "elevations": "access elevation list", "erasures": "erasure queue --open",
     "unfinished": "key status", "retention": "retention purge --all --dry-run", "requests": "request list",
-    "promises": "promise status", "waivers": "promise status",
+    "reviews": "access review list", "promises": "promise status", "waivers": "promise status",
     "findings": "log finding list --since -7d", "ledger": "ledger status",
     "keys": "key status", "staff": "staff list", "access": "access list", "log": "log tail",
 }  # fmt: skip

@@ -159,6 +159,22 @@ def _due(session: Session, due: list[Coming]) -> str:
     return f"{text}; {sum(one.rows for one in planned.periods):,} rows"
 
 
+def reviews(session: Session) -> Matter:
+    """Count what waits for this login's person in reviews of access; name the one that is due first."""
+    from luactl.access import review
+
+    found = [one for one in review.list_(session) if one.closed_at is None]
+    open_ = sorted(found, key=lambda one: one.due_at)
+    mine = review.waiting(session)
+    if not mine:
+        return Matter(
+            "reviews", f"{len(open_):,} open; nothing waits for you" if open_ else "none is open", "good"
+        )
+    first = next(one for one in open_ if one.review_id in mine)
+    text = f"{sum(mine.values()):,} items wait for you; {first.title}, until {first.due_at:%Y-%m-%d}"
+    return Matter("reviews", text, "bad" if first.state == "overdue" else "warn")
+
+
 def promises(session: Session) -> Matter:
     """Tell which promises are broken, and how many nobody proved lately."""
     from luactl.promise import load, standings
@@ -262,6 +278,6 @@ def keys(session: Session) -> Matter:
 JOBS: dict[str, Callable[[Session], Matter]] = {
     "tenants": tenants, "approvals": approvals, "elevations": elevations, "erasures": erasures,
     "unfinished": unfinished,
-    "retention": retention, "requests": requests, "promises": promises,
+    "retention": retention, "requests": requests, "reviews": reviews, "promises": promises,
     "waivers": waivers, "findings": findings, "ledger": ledger, "keys": keys, "staff": staff,
 }  # fmt: skip

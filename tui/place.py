@@ -103,6 +103,12 @@ class GoElevations(Place):
     screen = "elevation:Elevations"
 
 
+class GoReviews(Place):
+    """Reviews: who holds what, and whether they should still."""
+
+    screen = "review:Reviews"
+
+
 class GoLog(Place):
     """Log: who did what, and what happens right now."""
 
@@ -123,5 +129,5 @@ class GoKeys(Place):
 
 PLACES: tuple[type[Place], ...] = (
     GoHome, GoTenants, GoApprovals, GoErasures, GoRetention, GoUnfinished, GoRequests, GoPromises, GoStaff,
-    GoAccess, GoElevations, GoLog, GoLedger, GoKeys, GoReleases,
+    GoAccess, GoElevations, GoReviews, GoLog, GoLedger, GoKeys, GoReleases,
 )  # fmt: skip

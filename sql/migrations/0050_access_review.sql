@@ -89,7 +89,7 @@ CREATE TABLE lua.review_decision (
     review_id    uuid NOT NULL,
     decision_no  integer NOT NULL CHECK (decision_no > 0),
     item_no      integer NOT NULL,
-    decision     text NOT NULL CHECK (decision IN ('keep', 'revoke', 'reduce', 'delegate')),
+    decision     text NOT NULL CHECK (decision IN ('keep', 'revoke', 'reduce', 'delegate', 'withdraw')),
     reason       text CHECK (reason <> '' AND length(reason) <= 200),
     target       text CHECK (target <> '' AND length(target) <= 200),
     person_id    uuid NOT NULL REFERENCES lua.person,
@@ -104,9 +104,10 @@ CREATE TABLE lua.review_decision (
     PRIMARY KEY (review_id, decision_no),
     FOREIGN KEY (review_id, item_no) REFERENCES lua.review_item,
     CHECK ((decision IN ('reduce', 'delegate')) = (target IS NOT NULL)),
-    CHECK (decision = 'keep' OR reason IS NOT NULL)
+    CHECK (decision IN ('keep', 'withdraw') OR reason IS NOT NULL)
 );
 COMMENT ON TABLE lua.review_decision IS 'Who decided what when; a change of mind is a new row';
+COMMENT ON COLUMN lua.review_decision.decision IS 'withdraw: the one before no longer counts, and the item waits again';
 COMMENT ON COLUMN lua.review_decision.target IS 'Of reduce: a smaller role, no-admin, or the privileges that stay; of delegate: the id of a person';
 COMMENT ON COLUMN lua.review_decision.milliseconds IS 'Since it was shown or, if that is later, since the reviewer''s decision before; shared by a batch';
 COMMENT ON COLUMN lua.review_decision.batch IS 'How many were decided at once';
@@ -317,7 +318,8 @@ BEGIN
     END IF;
     SELECT max(d.decided_at) INTO since FROM lua.review_decision d WHERE d.review_id = p_review AND d.person_id = me;
     FOR one IN SELECT i.* FROM lua.review_item i WHERE i.review_id = p_review AND i.item_no = ANY (numbers)
-               -- The same again is nothing new.
+               -- The same again is nothing new, and what waits has nothing to withdraw.
+               AND (p_decision <> 'withdraw' OR i.decision_no IS NOT NULL)
                AND NOT EXISTS (SELECT FROM lua.review_decision d WHERE d.review_id = p_review AND d.decision_no = i.decision_no
                                AND (d.decision, d.person_id) = (p_decision, me) AND d.reason IS NOT DISTINCT FROM p_reason
                                AND d.target IS NOT DISTINCT FROM p_target)
@@ -362,7 +364,7 @@ BEGIN
             UPDATE lua.review_item i SET reviewer = p_target::uuid, assigned_as = 'delegated', assigned_at = p_at, shown_at = NULL, decision_no = NULL
             WHERE i.review_id = p_review AND i.item_no = one.item_no;
         ELSE
-            UPDATE lua.review_item i SET decision_no = whole.decisions WHERE i.review_id = p_review AND i.item_no = one.item_no;
+            UPDATE lua.review_item i SET decision_no = CASE p_decision WHEN 'withdraw' THEN NULL ELSE whole.decisions END WHERE i.review_id = p_review AND i.item_no = one.item_no;
         END IF;
     END LOOP;
     IF (SELECT count(*) FROM lua.review_item i WHERE i.review_id = p_review AND i.item_no = ANY (numbers)) <> cardinality(numbers) THEN

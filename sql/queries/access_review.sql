@@ -188,3 +188,8 @@ ORDER BY i.item_no;
 -- name: escalate
 -- Hands what is undecided to whoever is above its reviewer; returns item, who had it, who has it.
 SELECT e.item_no, e.before, e.reviewer FROM lua.escalate_review(:review_id::uuid, :at::timestamptz) AS e;
+
+-- name: waiting
+-- How many items of each open review wait for the session's person.
+SELECT i.review_id, count(*)::integer FROM lua.review_item i JOIN lua.review r ON r.review_id = i.review_id
+WHERE r.closed_at IS NULL AND i.decision_no IS NULL AND i.reviewer = lua.person_of(session_user) GROUP BY i.review_id;

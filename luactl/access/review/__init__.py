@@ -12,9 +12,9 @@ from ...lazy import attributes
 if TYPE_CHECKING:
     from .checking import Check, again_held, verify
     from .closing import Closed, close
-    from .deciding import DECISIONS, Decided, decide, numbers, show_mine, shown
+    from .deciding import DECISIONS, Decided, decide, numbers, show_mine, shown, write_down
     from .opening import Ask, Opened, again, open_
-    from .record import Item, Review, find, items, list_, my_person
+    from .record import Item, Review, find, items, list_, my_person, waiting
     from .reminding import Moved, Reminder, escalate, remind
     from .reporting import Report, report
     from .undoing import Lifted, undo
@@ -49,6 +49,8 @@ __all__ = [
     "shown",
     "undo",
     "verify",
+    "waiting",
+    "write_down",
 ]
 
 __getattr__ = attributes(
@@ -56,9 +58,9 @@ __getattr__ = attributes(
     {
         "checking": "Check again_held verify",
         "closing": "Closed close",
-        "deciding": "DECISIONS Decided decide numbers show_mine shown",
+        "deciding": "DECISIONS Decided decide numbers show_mine shown write_down",
         "opening": "Ask Opened again open_",
-        "record": "Item Review find items list_ my_person",
+        "record": "Item Review find items list_ my_person waiting",
         "reminding": "Moved Reminder escalate remind",
         "reporting": "Report report",
         "undoing": "Lifted undo",

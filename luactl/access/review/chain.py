@@ -62,5 +62,5 @@ def _decisions(
     last = {one["item"]: one["decision"] for one in made}
     for step in facts["items"]:
         decided = last.get(step["item"])
-        if step["decision"] != (None if decided == "delegate" else decided):
+        if step["decision"] != (None if decided in ("delegate", "withdraw") else decided):
             yield DECISIONS, f"decides item {step['item']} otherwise than certificate.json says"

@@ -15,7 +15,7 @@ from ...line import checked
 from .people import people
 from .record import Item, find, items, my_person
 
-DECISIONS = ("keep", "revoke", "reduce", "delegate")
+DECISIONS = ("keep", "revoke", "reduce", "delegate", "withdraw")
 _SPAN = re.compile(r"([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8}))?")
 MOST = 100_000
 
@@ -80,9 +80,19 @@ def decide(
     database, RefusedError: somebody else's item, one that was never shown, one's own access.
     """
     wanted = tuple(sorted(set(some)))
+    find(session, review_id)
+    text = write_down(session, review_id, wanted, decision, reason, to, dry_run=dry_run)
+    left = len(items(session, review_id, mine=True, undecided=True))
+    return Decided(review_id, wanted, decision, text, to, left)
+
+
+def write_down(
+    session: Session, review_id: UUID, wanted: Sequence[int], decision: str, reason: str | None = None,
+    to: str | None = None, *, dry_run: bool = False,
+) -> str | None:  # fmt: skip
+    """Do the same without looking at anything else; returns the reason as it was recorded."""
     text = _checked(decision, reason, to, wanted)
     target = _target(session, decision, to)
-    find(session, review_id)
     try:
         _record(session, review_id, wanted, decision, text, target, dry_run)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState) as error:
@@ -95,8 +105,7 @@ def decide(
             f"nothing was decided: {error.diag.message_primary}",
             hint=f"`luactl access review show {review_id}` has items, rights and roles",
         ) from None
-    left = len(items(session, review_id, mine=True, undecided=True))
-    return Decided(review_id, wanted, decision, text, to, left)
+    return text
 
 
 def _checked(decision: str, reason: str | None, to: str | None, wanted: Sequence[int]) -> str | None:
@@ -109,7 +118,7 @@ def _checked(decision: str, reason: str | None, to: str | None, wanted: Sequence
             "--to belongs to reduce and delegate, and these need it",
             hint="a smaller role, no-admin or the privileges that stay; whom it is handed to",
         )
-    if reason is None and decision != "keep":
+    if reason is None and decision not in ("keep", "withdraw"):
         raise UsageError(f"{decision} needs a reason", hint="--reason 'left the team'")
     return None if reason is None else checked("reason", reason)
 

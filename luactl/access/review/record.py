@@ -98,6 +98,12 @@ def list_(session: Session) -> tuple[Review, ...]:
         return tuple(Review(*row) for row in queries("access_review").reviews(conn, now=session.clock.now()))
 
 
+def waiting(session: Session) -> dict[UUID, int]:
+    """Return how many items of each open review wait for this login's person."""
+    with transaction(session) as conn:
+        return dict(queries("access_review").waiting(conn))
+
+
 def find(session: Session, review_id: UUID) -> Review:
     """Return one review. Raises NotFoundError."""
     for one in list_(session):
