@@ -67,7 +67,7 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = :login::text)
 
 -- name: strangers
 -- Who can log in to this database and is nobody's: which group roles it is in, and what attributes it has. The superuser of
--- the first hour, and the logins of dedicated tenants that are here, are known.
+-- the first hour, elevated logins, and those of dedicated tenants that are here, are known.
 SELECT r.rolname::text,
        ARRAY(SELECT DISTINCT g.rolname::text FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
              WHERE m.member = r.oid ORDER BY 1),
@@ -75,7 +75,7 @@ SELECT r.rolname::text,
                           CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolreplication THEN 'REPLICATION' END,
                           CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL)
 FROM pg_catalog.pg_roles r
-WHERE r.rolcanlogin AND r.oid <> 10 AND has_database_privilege(r.oid, current_database(), 'CONNECT')
+WHERE r.rolcanlogin AND r.oid <> 10 AND r.rolname !~ '^lua_e[0-9]' AND has_database_privilege(r.oid, current_database(), 'CONNECT')
   AND NOT EXISTS (SELECT FROM lua.person_login l JOIN lua.person p ON p.person_id = l.person_id
                   WHERE l.login = r.rolname AND l.ended_at IS NULL AND p.ended_at IS NULL)
   AND NOT EXISTS (SELECT FROM lua.tenant_directory d WHERE r.rolname = 'lua_t' || d.tenant_id)
