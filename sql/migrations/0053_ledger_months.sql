@@ -67,12 +67,22 @@ GRANT EXECUTE ON FUNCTION ledger.drop_month(integer) TO lua_definer;
 
 -- Where there are entries already, their months, this one and the two ahead.
 ALTER TABLE ledger.entry_other NO FORCE ROW LEVEL SECURITY;
-SELECT ledger.add_month(m.month)
-FROM (SELECT DISTINCT to_char(e.at AT TIME ZONE 'UTC', 'YYYYMM')::integer FROM ledger.entry_other e
-      WHERE e.at >= '2000-01-01Z' AND e.at < '2100-01-01Z'
-      UNION
-      SELECT to_char(now() AT TIME ZONE 'UTC' + make_interval(months => n.ahead), 'YYYYMM')::integer FROM generate_series(0, 2) AS n(ahead)
-      WHERE EXISTS (SELECT FROM ledger.entry_other)) AS m(month);
+DO $months$
+DECLARE
+    month  integer;
+    -- Read to the end first: a table that a statement still reads is not altered.
+    months integer[] := ARRAY(
+        SELECT DISTINCT to_char(e.at AT TIME ZONE 'UTC', 'YYYYMM')::integer FROM ledger.entry_other e
+        WHERE e.at >= '2000-01-01Z' AND e.at < '2100-01-01Z'
+        UNION
+        SELECT to_char(now() AT TIME ZONE 'UTC' + make_interval(months => n.ahead), 'YYYYMM')::integer FROM generate_series(0, 2) AS n(ahead)
+        WHERE EXISTS (SELECT FROM ledger.entry_other));
+BEGIN
+    FOREACH month IN ARRAY months LOOP
+        PERFORM ledger.add_month(month);
+    END LOOP;
+END
+$months$;
 ALTER TABLE ledger.entry_other FORCE ROW LEVEL SECURITY;
 RESET ROLE;
 
