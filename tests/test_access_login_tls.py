@@ -13,8 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from luactl import embedded
+from support_server import reload
 
 Key = ec.EllipticCurvePrivateKey
 RULE = "hostssl all nele 127.0.0.1/32 cert\n"
@@ -65,8 +64,7 @@ def prepare(server: TestServer, ca: Key) -> None:
         for statement in MAKE:
             conn.execute(statement.encode(), {"id": "019a0000-0000-7000-8000-000000000001"})
         conn.execute("ALTER SYSTEM SET ssl_ca_file = 'house.crt'")
-    embedded.stop(server.server)
-    embedded.start(server.server)
+    reload(server)
 
 
 @pytest.mark.long
