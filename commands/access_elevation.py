@@ -49,15 +49,6 @@ ENDINGS = (
     ("profiles", "PROFILES"),
 )
 RULES = (("role", "ROLE"), ("minutes", "MINUTES"), ("alarm_minutes", "WITHOUT APPROVAL"))
-ACTS = (
-    ("action", "ACTION"),
-    ("outcome", "OUTCOME"),
-    ("tenant", "TENANT"),
-    ("entries", "ENTRIES"),
-    ("people", "PEOPLE"),
-    ("first_at", "FROM"),
-    ("last_at", "TO"),
-)
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the elevation.")]
 
 
@@ -239,6 +230,10 @@ def _summary(found: Review) -> list[str]:
     one = found.elevation
     return [
         f"{one.person} as {one.role} on {one.tenant}: {one.reason}",
+        *(
+            f"{act.action} {act.outcome} at {act.tenant or 'none'}: entries {act.entries}, people {act.people}"
+            for act in found.acts
+        ),
         f"entries: {found.entries}, people: {len(found.people)}, lines of servers: {found.lines}",
     ]
 

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ DUTY = "duty rule "
 """What a refusal of `lua.check_duties` begins with."""
 NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")
 OWN_LOGIN = re.compile(r"lua_t[0-9]+|lua_e[0-9]+_[0-9]+_[0-9a-f]{14}")
+ELEVATED = re.compile(r"lua_e[0-9]+_([0-9]+)_[0-9a-f]{14}")
 ROW_SECURITY_HINT = "connect as a login that is neither superuser nor BYPASSRLS; `luactl init` can make one"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -131,11 +132,23 @@ def dial(dsn: str, *, passfile: Path | None, profile: str, command: str) -> Conn
             application_name=f"luactl {command}"[:63],
         )
     except psycopg.OperationalError as error:
+        demand_in_time(str(conninfo_to_dict(dsn).get("user", "")), SystemClock().now())
         raise connection_failed(error, profile) from error
     except psycopg.ProgrammingError:
         raise NoConnectionError(
             f"the DSN of profile {profile!r} is malformed", hint="correct it in config.toml"
         ) from None
+
+
+def demand_in_time(login: str, now: datetime) -> None:
+    """Raise RefusedError for an elevated login whose time is over; its name says until when it goes."""
+    found = ELEVATED.fullmatch(login)
+    if found is not None and now.timestamp() >= int(found[1]):
+        until = datetime.fromtimestamp(int(found[1]), UTC)
+        raise RefusedError(
+            f"the elevation is over: it went until {until:%Y-%m-%d %H:%M:%S} UTC",
+            hint="go on with your own profile; `luactl access elevate` asks anew",
+        )
 
 
 def _time_out(given: Mapping[str, Any]) -> int | None:
@@ -189,6 +202,7 @@ def admit(conn: Connection) -> str:
     actor, version, seen, pid, at = cursor.fetchall()[0]
     schema.check_version(version)
     _check_clock(at)
+    demand_in_time(actor, at)
     # The sentinel is no row of a dedicated tenant's own login, nor of an elevated one: they see one tenant.
     if seen != ([] if OWN_LOGIN.fullmatch(actor) else [0]):
         raise RefusedError(

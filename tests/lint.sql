@@ -67,15 +67,16 @@ WHERE (SELECT count(*) FROM pg_policy p WHERE p.polrelid = t AND p.polpermissive
                     AND pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(r.polqual, r.polrelid));
 
 -- name: elevation_policies
--- Every table with row security has the two restrictive policies that end an elevation, and tables of tenants in the very
--- words of the rule. lua.imitate('lua.tenant', …) gives them to a new one.
+-- Every table with row security has the restrictive policy that ends an elevation, tables of tenants in the very words of the
+-- rule; and the others the one that lets elevated logins take no other role. lua.imitate('lua.tenant', …) gives it to a new one.
 SELECT t::text FROM lint_table JOIN pg_class c ON c.oid = t
+CROSS JOIN LATERAL (SELECT t IN (SELECT l.t FROM lint_tenant_table l) AS of_tenants) AS k
 WHERE c.relrowsecurity AND NOT (c.relispartition AND c.relnamespace <> 'crm'::regnamespace)
   AND (SELECT count(*) FROM pg_policy p JOIN pg_policy r ON r.polrelid = 'lint_rule'::regclass AND r.polname = p.polname
        WHERE p.polrelid = t AND NOT r.polpermissive AND NOT p.polpermissive AND p.polcmd = '*' AND p.polroles = r.polroles AND p.polwithcheck IS NULL
-         AND CASE WHEN p.polname = 'elevation' OR t IN (SELECT l.t FROM lint_tenant_table l)
-                  THEN pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(r.polqual, r.polrelid)
-                  ELSE pg_get_expr(p.polqual, p.polrelid) ~ '^\(?\(clock_timestamp\(\) < to_timestamp' END) <> 2;
+         AND CASE WHEN p.polname = 'elevation' OR of_tenants THEN pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(r.polqual, r.polrelid)
+                  ELSE pg_get_expr(p.polqual, p.polrelid) ~ '^\(\(clock_timestamp\(\) < to_timestamp.* AND .* = "left"\(md5\(' END)
+      <> CASE WHEN of_tenants THEN 1 ELSE 2 END;
 
 -- name: elevation_functions
 -- A definer function that asks for rows of tenants, and that an elevated login may call, asks first whether its time is over.

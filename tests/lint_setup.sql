@@ -17,17 +17,17 @@ SELECT p.oid::regprocedure AS f FROM pg_proc p JOIN lint_schema ON n = p.proname
 CREATE TEMP TABLE lint_rule (tenant_id bigint);
 CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint
     AND CASE WHEN nullif(current_setting('lua.tenant_id', true), '')::bigint < 1099511627776
-             THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'
+             THEN current_user !~ '^lua_t[0-9]'
+                  AND (session_user !~ '^lua_[et][0-9]' OR (session_user ~ '^lua_e' AND current_user = session_user))
              ELSE current_user = 'lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint
                   OR pg_has_role(current_user,
                                                 to_regrole('lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint || '_staff'), 'MEMBER')
         END);
 
-CREATE POLICY elevation ON lint_rule AS RESTRICTIVE USING (CASE WHEN session_user ~ '^lua_e[0-9]'
-    THEN current_user = session_user AND statement_timestamp() < to_timestamp(split_part(session_user, '_', 3)::double precision)
-         AND left(split_part(session_user, '_', 4), 6) = left(md5(current_database()), 6) ELSE true END);
+CREATE POLICY elevation ON lint_rule AS RESTRICTIVE USING (current_user = session_user OR session_user !~ '^lua_e[0-9]');
 CREATE POLICY elevated ON lint_rule AS RESTRICTIVE TO lua_elevated USING (
     clock_timestamp() < to_timestamp(split_part(session_user, '_', 3)::double precision)
+    AND left(split_part(session_user, '_', 4), 6) = left(md5(current_database()), 6)
     AND tenant_id = substr(split_part(session_user, '_', 2), 2)::bigint);
 
 -- The rules hold for a dedicated tenant's partitions and roles too.

@@ -21,8 +21,9 @@ from support_elevation import ORDER, Cast, add_person, approved, entered, in_ten
 from test_isolation import fill
 
 from luactl.access import elevation
+from luactl.connect import admit
 from luactl.db import Session
-from luactl.errors import NoConnectionError, RefusedError
+from luactl.errors import RefusedError
 
 MINE, OTHER = 7, 8
 ROLES = ("lua_operator", "lua_responder", "lua_auditor", "lua_accounting")
@@ -187,12 +188,14 @@ def test_the_clock_ends_it_in_the_middle_of_a_transaction(
         assert attempt(conn, f"INSERT INTO crm.role VALUES ({MINE}, 'owner', '{{all}}')") != "[]"
         assert "is over" in attempt(conn, f"SELECT crm.billed({MINE}, '{{}}')")
         assert in_tenant(other, MINE, ask) == [(0,)]
-    with pytest.raises(NoConnectionError, match="wrong user or password"), entered(home):
+    with pytest.raises(RefusedError, match="the elevation is over"), entered(home):
         pass
     # Were it let in by a certificate, which knows no end, it would still see nothing.
     admin.execute(sql.SQL("ALTER ROLE {} VALID UNTIL 'infinity'").format(sql.Identifier(str(begun.login))))
     with entered(home) as conn:
         assert in_tenant(conn, MINE, ask) == [(0,)]
+        with pytest.raises(RefusedError, match="the elevation is over"):
+            admit(conn)
     assert [one.state for one in elevation.list_(session)] == ["over"]
 
 
@@ -232,7 +235,7 @@ def test_no_other_role_leads_out(over: bool, enter: Callable[[str], Inside], adm
         f"GRANT lua_operator TO {login} WITH ADMIN OPTION",
         "CREATE ROLE lua_e7_9999999999_00000000000000 LOGIN",
         "ALTER TABLE lua.tenant DISABLE ROW LEVEL SECURITY",
-        "DROP POLICY elevation ON lua.tenant",
+        "DROP POLICY elevated ON lua.tenant",
         "SELECT lua.end_sessions_of('postgres')",
         "UPDATE lua.elevation SET ends_at = 'infinity'",
     ):

@@ -32,7 +32,8 @@ SECURE = "ALTER TABLE crm.x ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
 CONTEXT = "nullif(current_setting('lua.tenant_id', true), '')::bigint"
 EXACT = (
     f"tenant_id = {CONTEXT} AND CASE WHEN {CONTEXT} < 1099511627776"
-    " THEN current_user !~ '^lua_t[0-9]' AND session_user !~ '^lua_t[0-9]'"
+    " THEN current_user !~ '^lua_t[0-9]' AND (session_user !~ '^lua_[et][0-9]'"
+    " OR (session_user ~ '^lua_e' AND current_user = session_user))"
     f" ELSE current_user = 'lua_t' || {CONTEXT}"
     f" OR pg_has_role(current_user, to_regrole('lua_t' || {CONTEXT} || '_staff'), 'MEMBER') END"
 )
@@ -59,7 +60,7 @@ BREACHES = [
     ("row_security", "ALTER TABLE ledger.entry DISABLE ROW LEVEL SECURITY"),
     ("the_one_policy", "DROP POLICY tenant ON crm.contact"),
     ("elevation_policies", "DROP POLICY elevated ON crm.contact"),
-    ("elevation_policies", "ALTER POLICY elevation ON lua.log_line USING (true)"),
+    ("elevation_policies", "ALTER POLICY elevation ON lua.log_note USING (true)"),
     ("elevation_policies", "ALTER POLICY elevated ON lua.hold USING (clock_timestamp() < to_timestamp(0))"),
     (
         "elevation_functions",

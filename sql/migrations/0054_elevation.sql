@@ -54,26 +54,40 @@ CREATE VIEW lua.reachable_tenant WITH (security_invoker = true) AS
 COMMENT ON VIEW lua.reachable_tenant IS 'The directory, for functions that see all rows: to an elevated login its one tenant, and after its end nothing';
 GRANT SELECT ON lua.reachable_tenant TO lua_definer;
 
--- The first policy asks nothing of a row: once a statement, for everybody. An elevated login that takes another role sees
--- nothing. The second binds elevated logins alone, with each row: what was begun before the end yields no row after it.
+-- What binds elevated logins alone costs nobody else: their end, their database and their one tenant are asked with each row,
+-- so that what was begun before the end yields no row after it. An elevated login that takes another role, as up to
+-- Postgres 15 any member may, is not bound by it, and sees nothing at all: tables of tenants ask that where they ask who
+-- logged in anyway, the others in a policy of their own.
 DO $policies$
 DECLARE
     t regclass;
+    alive text := $rule$clock_timestamp() < to_timestamp(split_part(session_user, '_', 3)::double precision)
+        AND left(split_part(session_user, '_', 4), 6) = left(md5(current_database()), 6)$rule$;
     mine text := $rule$tenant_id = substr(split_part(session_user, '_', 2), 2)::bigint$rule$;
-    until text := $rule$to_timestamp(split_part(session_user, '_', 3)::double precision)$rule$;
 BEGIN
     FOR t IN SELECT c.oid FROM pg_catalog.pg_class c
              WHERE c.relnamespace IN ('lua'::regnamespace, 'crm'::regnamespace, 'vault'::regnamespace, 'ledger'::regnamespace)
                AND c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT (c.relispartition AND c.relnamespace <> 'crm'::regnamespace)
     LOOP
-        EXECUTE format('CREATE POLICY elevation ON %s AS RESTRICTIVE USING (CASE WHEN session_user ~ ''^lua_e[0-9]'' '
-                       'THEN current_user = session_user AND statement_timestamp() < %s '
-                       'AND left(split_part(session_user, ''_'', 4), 6) = left(md5(current_database()), 6) ELSE true END)', t, until);
-        EXECUTE format('CREATE POLICY elevated ON %s AS RESTRICTIVE TO lua_elevated USING (clock_timestamp() < %s%s)', t, until,
-            CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = t AND a.attname = 'tenant_id')
-                 THEN CASE WHEN t = 'ledger.entry'::regclass THEN format(' AND (%s OR actor = session_user)', mine)
-                           ELSE ' AND ' || mine END
-                 ELSE '' END);
+        IF EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = t AND p.polname = 'tenant' AND p.polpermissive) THEN
+            EXECUTE format($rule$ALTER POLICY tenant ON %s
+                USING (tenant_id = nullif(current_setting('lua.tenant_id', true), '')::bigint
+                       AND CASE WHEN nullif(current_setting('lua.tenant_id', true), '')::bigint < 1099511627776
+                                THEN current_user !~ '^lua_t[0-9]'
+                                     AND (session_user !~ '^lua_[et][0-9]' OR (session_user ~ '^lua_e' AND current_user = session_user))
+                                ELSE current_user = 'lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint
+                                     OR pg_has_role(current_user,
+                                                    to_regrole('lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint || '_staff'), 'MEMBER')
+                           END)$rule$, t);
+            EXECUTE format('CREATE POLICY elevated ON %s AS RESTRICTIVE TO lua_elevated USING (%s AND %s)', t, alive, mine);
+        ELSE
+            EXECUTE format($rule$CREATE POLICY elevation ON %s AS RESTRICTIVE
+                USING (current_user = session_user OR session_user !~ '^lua_e[0-9]')$rule$, t);
+            EXECUTE format('CREATE POLICY elevated ON %s AS RESTRICTIVE TO lua_elevated USING (%s%s)', t, alive,
+                CASE WHEN t = 'ledger.entry'::regclass THEN format(' AND (%s OR actor = session_user)', mine)
+                     WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = t AND a.attname = 'tenant_id') THEN ' AND ' || mine
+                     ELSE '' END);
+        END IF;
     END LOOP;
 END
 $policies$;

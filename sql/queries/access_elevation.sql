@@ -100,10 +100,14 @@ WITH elevated AS (
     FROM pg_catalog.pg_roles r LEFT JOIN lua.elevation e ON e.login = r.rolname AND e.cleared_at IS NULL
     WHERE r.rolname ~ ('^lua_e[0-9]+_[0-9]+_' || left(md5(current_database()), 6))
 ), guarded AS (
-    SELECT c.oid::regclass::text AS name,
-           (SELECT count(*) FROM pg_catalog.pg_policy p
-            WHERE p.polrelid = c.oid AND NOT p.polpermissive AND p.polname IN ('elevation', 'elevated') AND p.polcmd = '*'
-              AND pg_get_expr(p.polqual, p.polrelid) ~* 'session_user') AS policies
+    SELECT c.oid::regclass::text AS name, EXISTS (
+        SELECT FROM pg_catalog.pg_policy p
+        WHERE p.polrelid = c.oid AND NOT p.polpermissive AND p.polname = 'elevated' AND p.polcmd = '*'
+          AND p.polroles = ARRAY['lua_elevated'::regrole::oid] AND pg_get_expr(p.polqual, p.polrelid) ~ 'clock_timestamp.*SESSION_USER')
+        AND EXISTS (
+        SELECT FROM pg_catalog.pg_policy p
+        WHERE p.polrelid = c.oid AND p.polname = CASE p.polpermissive WHEN true THEN 'tenant' ELSE 'elevation' END AND p.polcmd = '*'
+          AND pg_get_expr(p.polqual, p.polrelid) ~ 'lua_(e|\[et\])\[0-9\]') AS ends
     FROM pg_catalog.pg_class c
     WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT c.relispartition AND c.relnamespace::regnamespace::text IN ('lua', 'crm', 'vault', 'ledger')
 )
@@ -116,5 +120,5 @@ FROM elevated e JOIN pg_catalog.pg_auth_members m ON m.member = e.oid
 WHERE e.elevation_id IS NOT NULL
   AND m.roleid::regrole::text NOT IN ('lua_elevated', e.role, 'lua_t' || e.of_tenant || '_staff')
 UNION ALL SELECT login, 'something of its own keeps it: DROP OWNED BY it, then DROP ROLE, by a superuser' FROM elevated WHERE is_left AND NOT rolcanlogin
-UNION ALL SELECT name, 'it lacks the policies that end elevations' FROM guarded WHERE policies < 2
+UNION ALL SELECT name, 'it lacks the policies that end elevations' FROM guarded WHERE NOT ends
 ORDER BY 1, 2;

@@ -57,7 +57,8 @@ ORDER BY 1;
 -- Which of these tenants' rows show to this login in their context.
 SELECT t.id
 FROM unnest(:tenant_ids::bigint[]) AS t (id)
-WHERE CASE WHEN t.id < 1099511627776 THEN session_user !~ '^lua_t[0-9]'
+WHERE CASE WHEN session_user ~ '^lua_e[0-9]' THEN session_user ~ ('^lua_e' || t.id || '_')
+           WHEN t.id < 1099511627776 THEN session_user !~ '^lua_t[0-9]'
            ELSE session_user = 'lua_t' || t.id
                 OR pg_has_role(session_user, to_regrole('lua_t' || t.id || '_staff'), 'MEMBER') END;
 
