@@ -227,13 +227,10 @@ def review(elevation_id: Id) -> None:
 
 
 def _summary(found: Review) -> list[str]:
-    one = found.elevation
+    one, acts = found.elevation, found.acts
     return [
         f"{one.person} as {one.role} on {one.tenant}: {one.reason}",
-        *(
-            f"{act.action} {act.outcome} at {act.tenant or 'none'}: entries {act.entries}, people {act.people}"
-            for act in found.acts
-        ),
+        *(f"{act.action} {act.outcome} at {act.tenant}: {act.entries}, people {act.people}" for act in acts),
         f"entries: {found.entries}, people: {len(found.people)}, lines of servers: {found.lines}",
     ]
 
