@@ -69,6 +69,7 @@ REMINDED = (
     ("problem", "PROBLEM"),
 )
 MOVED = (("item_no", "NO"), ("before", "FROM"), ("reviewer", "TO"))
+IMPORTED = (("items", "ITEMS"), ("decision", "DECISION"), ("reason", "REASON"), ("to", "TO"))
 CHECKS = (("check", "CHECK"), ("state", "STATE"), ("what", "WHAT"))
 LIFTED = (
     ("login", "LOGIN"),
@@ -382,6 +383,51 @@ def verify(of: ReviewId) -> None:
         found = review.verify(s, review_id(of))
     broken = any(one.state == "broken" for one in found)
     show(found, CHECKS, outcome=Exit.FINDINGS if broken else Exit.DONE)
+
+
+@app.command("export")
+def export(
+    of: ReviewId,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New file: CSV, or JSON when it ends so.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Write what is yours to decide to a file, to be filled in without a terminal.
+
+    Fill in decision (keep, revoke, reduce), reason, and to where it is reduced; leave the rest as it is.
+
+    Examples:
+        luactl access review export ID mine.csv
+    """
+    from luactl.access import review
+
+    with session("access review export") as s:
+        done = review.export(s, review_id(of), file, dry_run=dry_run)
+    if dry_run:
+        show_plan(done)
+    else:
+        show(done)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote, filled in.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Record the decisions of a file, in your name: all items must be yours, and as they went out.
+
+    Examples:
+        luactl access review import mine.csv --dry-run
+    """
+    from luactl.access import review
+
+    with session("access review import") as s:
+        done = review.import_(s, file, dry_run=dry_run)
+    if dry_run:
+        show_plan(done, IMPORTED)
+    else:
+        show(done, IMPORTED)
 
 
 @app.command("undo")

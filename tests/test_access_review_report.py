@@ -17,7 +17,7 @@ from luactl.access import review
 from luactl.access.review.chain import head_of, problems
 from luactl.access.review.pace import paces
 from luactl.db import Session
-from luactl.errors import RefusedError
+from luactl.errors import RefusedError, UsageError
 from luactl.promise import load, reviewing
 from luactl.promise.look import Look
 from luactl.verify import verify_folder
@@ -181,3 +181,51 @@ def test_who_does_not_answer_is_reminded_and_passed_over(house: House, tmp_path:
     with pytest.raises(RefusedError, match="not for"):
         review.decide(house.sessions["mara"], opened.review_id, [1], "keep")
     assert len(review.show_mine(dora, opened.review_id)) == 3
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_a_file_goes_out_and_comes_back_as_it_was(house: House, tmp_path: Path, ending: str) -> None:
+    opened = house.open()
+    mara, file = house.sessions["mara"], tmp_path / f"mine.{ending}"
+    assert review.export(mara, opened.review_id, file, dry_run=True).items == 3
+    assert not file.exists()
+    assert review.export(mara, opened.review_id, file).digest == opened.digest
+    assert file.stat().st_mode & 0o777 == 0o600
+    text = file.read_text()
+    with pytest.raises(RefusedError, match="there already"):
+        review.export(mara, opened.review_id, file)
+    with pytest.raises(RefusedError, match="nothing of this review"):
+        review.export(house.sessions["anna"], opened.review_id, tmp_path / "hers.csv")
+    if ending == "json":
+        rows = json.loads(text)
+        for row, decision, reason in zip(rows, ("keep", "revoke", ""), ("", "left, in May", ""), strict=True):
+            row.update(decision=decision, reason=reason)
+        file.write_text(json.dumps(rows))
+    else:
+        lines = text.splitlines()
+        lines[1] = lines[1].removesuffix(",,,") + ",keep,,"
+        lines[2] = lines[2].removesuffix(",,,") + ',revoke,"left, in May",'
+        file.write_text("\ufeff" + "\r\n".join(lines))  # as spreadsheets write it
+    assert len(review.import_(mara, file, dry_run=True)) == 2
+    assert review.find(mara, opened.review_id).decided == 0
+    done = review.import_(mara, file)
+    assert [(one.items, one.decision, one.reason) for one in done] == [
+        ("1", "keep", None), ("2", "revoke", "left, in May")
+    ]  # fmt: skip
+    review.import_(mara, file)
+    decisions = house.admin.execute("SELECT count(*) FROM lua.review_decision").fetchone()
+    assert decisions == (2,)
+    good = file.read_text()
+    for wrong, said in (
+        (good.replace(f"bert_{house.tag}", f"mara_{house.tag}"), "not those that are yours"),
+        (good.replace(opened.digest, "0" * 64), "another snapshot"),
+    ):
+        file.write_text(wrong)
+        with pytest.raises(RefusedError, match=said):
+            review.import_(mara, file)
+    file.write_text(good)
+    with pytest.raises(RefusedError, match="not those that are yours"):
+        review.import_(house.sessions["dora"], file)
+    file.write_text('[{"no": 1}]')
+    with pytest.raises(UsageError, match="no file of a review"):
+        review.import_(mara, file)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .checking import Check, again_held, verify
     from .closing import Closed, close
     from .deciding import DECISIONS, Decided, decide, numbers, show_mine, shown, write_down
+    from .exchange import Exported, Imported, export, import_
     from .opening import Ask, Opened, again, open_
     from .record import Item, Review, find, items, list_, my_person, waiting
     from .reminding import Moved, Reminder, escalate, remind
@@ -25,6 +26,8 @@ __all__ = [
     "Check",
     "Closed",
     "Decided",
+    "Exported",
+    "Imported",
     "Item",
     "Lifted",
     "Moved",
@@ -37,7 +40,9 @@ __all__ = [
     "close",
     "decide",
     "escalate",
+    "export",
     "find",
+    "import_",
     "items",
     "list_",
     "my_person",
@@ -59,6 +64,7 @@ __getattr__ = attributes(
         "checking": "Check again_held verify",
         "closing": "Closed close",
         "deciding": "DECISIONS Decided decide numbers show_mine shown write_down",
+        "exchange": "Exported Imported export import_",
         "opening": "Ask Opened again open_",
         "record": "Item Review find items list_ my_person waiting",
         "reminding": "Moved Reminder escalate remind",
