@@ -50,6 +50,8 @@ def init(
     verb = "missing" if dry_run else "made"
     notes = [f"{verb}: {step.step}: {step.detail}" for step in report.steps]
     notes.append(f"config in {report.config}, data in {report.data}, keys in {report.keys}")
+    if any(step.step == "login" for step in report.steps):
+        notes.append(f"say whose login it is: `luactl staff add HANDLE --name - --login {report.login}`")
     if not report.steps:
         notes.append("everything was in place already")
     (show_plan if dry_run else show)(report, notes=notes)

@@ -177,6 +177,38 @@ def _count_as(conn: psycopg.Connection[tuple[Any, ...]], role: str) -> int | Non
         return None
 
 
+def _people(tale: Tale) -> Told:
+    with tale.world.looking() as conn:
+        before = [login for (login,) in queries("demo").nobodys(conn)]
+    machines, others = ("demo-crm", "postgres"), ("demo-trainee", "demo-bookkeeper")
+    (own,) = (one for one in before if one not in (*machines, *others))
+    lines: list[tuple[str, ...]] = []
+    for handle, login in (
+        ("ida.brandt", own),
+        ("leo.hofer", "demo-trainee"),
+        ("tiina.saar", "demo-bookkeeper"),
+    ):
+        lines.append(("staff", "add", handle, "--name", handle.replace(".", " ").title(), "--login", login))
+        lines.append(("staff", "undertaking", "add", handle, "--text", "2026-02"))
+    job = ("staff", "add", "machines", "--name", "the CRM, init", "--kind", "job", "--manager", "ida.brandt")
+    lines.append((*job, *(word for login in machines for word in ("--login", login))))
+    for line in lines:
+        tale.world.run(*line)
+    proof = ("promise", "prove", "4.1", "4.2")
+    states = [one["state"] for one in tale.world.run(*proof).data["promises"]]
+    with tale.world.looking() as conn:
+        after = list(queries("demo").nobodys(conn))
+        conn.execute("CREATE ROLE stranger LOGIN SUPERUSER")
+        broken = [one["state"] for one in tale.world.run(*proof, expect=6).data["promises"]]
+        conn.execute("DROP ROLE stranger")
+    return Told(
+        "Whose every login is, and who is bound to confidentiality",
+        (*(typed(*line) for line in lines[:2]), typed(*proof)),
+        (len(before), after, states, broken) == (5, [], ["kept"] * 2, ["broken"] * 2),
+        f"{len(before)} logins were nobody's, {len(after)} are; a stranger that somebody plants breaks both",
+    )
+
+
 def _find(tale: Tale) -> Told:
     line = ("subject", "find", "--tenant", "dental-berlin", "--email", "-")
     found = tale.world.run(*line, stdin=EMAIL + "\n").data
@@ -358,6 +390,6 @@ def _keys(tale: Tale) -> Told:
 
 
 STEPS: tuple[Callable[[Tale], Told], ...] = (
-    _init, _tenants, _import, _sealed, _isolation, _access, _find, _log, _purge, _erase, _stolen,
+    _init, _tenants, _import, _sealed, _isolation, _access, _people, _find, _log, _purge, _erase, _stolen,
     _bookkeeping, _certificate, _ledger, _years_later, _keys,
 )  # fmt: skip

@@ -83,3 +83,10 @@ SELECT id, actor, body FROM ledger.entry WHERE action = 'erasure.run';
 -- name: put_back!
 -- Undoes falsify for one entry.
 UPDATE ledger.entry SET actor = :actor::text, body = :body::bytea WHERE id = :id::uuid;
+
+-- name: nobodys
+-- Logins that belong to nobody in force.
+SELECT r.rolname::text FROM pg_roles r
+WHERE r.rolcanlogin AND NOT EXISTS (SELECT FROM lua.person_login l JOIN lua.person p ON p.person_id = l.person_id
+                                    WHERE l.login = r.rolname AND l.ended_at IS NULL AND p.ended_at IS NULL)
+ORDER BY 1;
