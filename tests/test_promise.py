@@ -50,6 +50,8 @@ def keeper(session: Session, login: Login, admin: Connection, tmp_path: Path) ->
     ledger.integrate(session)
     made = login(*GROUPS)
     admin.execute(f"GRANT pg_read_all_stats TO {made.actor}")
+    admin.execute(f"GRANT SELECT ON pg_hba_file_rules TO {made.actor}")
+    admin.execute(f"GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO {made.actor}")
     admin.execute(f"GRANT SELECT ON pg_authid TO {made.actor}")
     return made
 
@@ -429,7 +431,8 @@ def test_planting_reaches_every_table(keeper_of_nothing: Session, admin: Connect
 
 
 @pytest.mark.parametrize(
-    "probe", [name for name in probes.PROBES if name not in ("transport", "staff", "contact")]
+    "probe",
+    [name for name in probes.PROBES if name not in ("transport", "authentication", "staff", "contact")],
 )
 def test_a_missing_right_is_not_observable_never_kept(keeper: Session, admin: Connection, probe: str) -> None:
     """The tables that a probe reads are taken away from everybody."""
@@ -458,3 +461,27 @@ def test_a_lost_connection_is_an_error_and_no_state(session: Session, admin: Con
     admin.execute("SELECT pg_terminate_backend(%s)", (session.conn.info.backend_pid,))
     with pytest.raises(psycopg.OperationalError):
         promise.prove(session, PAGE, PAGE.chosen(["4.1"]))
+
+
+def test_a_decision_that_no_role_gives_is_found(keeper: Session, admin: Connection) -> None:
+    found = run(keeper, "users")
+    assert (found.state, found.evidence["tried_as_users"]) == ("kept", 250)
+    admin.execute("UPDATE lua.permission_object SET sensitive = false WHERE object = 'special'")
+    assert "a user who is everything may read special" in run(keeper, "users").broken
+    signature = "crm.may(p_tenant bigint, p_user uuid, p_action text, p_object text)"
+    admin.execute(f"CREATE OR REPLACE FUNCTION {signature} RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+    assert "a user who is owner may read special" in run(keeper, "users").broken
+
+
+def test_a_login_with_its_own_name_as_password_is_found(keeper: Session, admin: Connection) -> None:
+    assert run(keeper, "authentication").state == "kept"
+    admin.execute(f"ALTER ROLE {keeper.actor} PASSWORD '{keeper.actor}'")
+    found = run(keeper, "authentication")
+    admin.execute(f"ALTER ROLE {keeper.actor} PASSWORD NULL")
+    assert found.broken == [f"{keeper.actor} gets in with its own name as password"]
+
+
+def test_who_may_not_read_the_rules_hears_so(session: Session) -> None:
+    found = run(session, "authentication")
+    assert found.state == "not observable"
+    assert "may not read pg_hba_file_rules" in found.why

@@ -21,6 +21,8 @@ PROBES = {
     "orphans": "records",
     "instructions": "duties",
     "rights": "rights",
+    "users": "users",
+    "authentication": "authentication",
     "transport": "transport",
     "credentials": "credentials",
     "isolation": "isolation",

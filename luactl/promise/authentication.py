@@ -1,0 +1,83 @@
+"""Probe of authentication: no rule lets anybody in unasked or by a password in clear; bad ones are refused.
+
+Which rule decides for a login is worked out as the server does (`luactl.access.entrance`); then logins with
+no password, and with passwords that are guessed first, are tried for real.
+"""
+
+from __future__ import annotations
+
+import psycopg
+
+from ..access.catalog import load
+from ..access.entrance import Rule, deciding
+from ..db import Session, queries
+from .look import Look, undone
+from .page import Page
+
+UNASKED, CLEAR, OLD = "trust", "password", "md5"
+WEAK = {
+    UNASKED: "lets in without being asked for anything",
+    CLEAR: "asks for the password in clear",
+    OLD: "takes MD5",
+}
+TIMEOUT = 10
+MOST = 10
+"""How many logins are tried: each failure is a line in the server's log."""
+
+
+def authentication(session: Session, page: Page, look: Look) -> None:
+    """Look for a rule that lets a login in too easily, then try to get in without or with a bad password."""
+    graph = load(session).graph
+    logins = [one for one in graph.roles.values() if one.logs_in]
+    with undone(session) as conn:
+        noun = queries("access")
+        readable = bool(noun.may_read_rules(conn))
+        rules = [Rule.of(row) for row in noun.rules(conn)] if readable else []
+    if readable:
+        for one in logins:
+            look.tried()
+            for rule in deciding(rules, graph, one, session.conn.info.dbname):
+                if rule.method in WEAK:
+                    look.breaks(f"{one.name}: the rule `{rule}` {WEAK[rule.method]}")
+    else:
+        look.misses(f"{session.actor} may not read pg_hba_file_rules")
+    look.evidence |= {"logins": len(logins), "rules": len(rules)}
+    if session.conn.info.host.startswith(("/", "@")):
+        look.misses("this session came over a local socket: no login over the network was tried")
+        return
+    names = [session.actor, *sorted(one.name for one in logins if one.name != session.actor)]
+    for name in names[:MOST]:
+        for what, password in (("no password", ""), ("its own name as password", name)):
+            _try(session, look, name, what, password)
+    look.evidence["tried"] = min(len(names), MOST)
+    look.saw = (
+        f"{len(logins):,} logins, none let in unasked or in clear; {min(len(names), MOST)} of them tried"
+        " without a password and with a bad one: refused"
+    )
+
+
+def _try(session: Session, look: Look, name: str, what: str, password: str) -> None:
+    """Log in with a password that must be refused, and with nothing else that could let us in."""
+    info = session.conn.info
+    try:
+        psycopg.connect(
+            host=info.host,
+            hostaddr=info.hostaddr,
+            port=info.port,
+            dbname=info.dbname,
+            user=name,
+            password=password,
+            passfile="/dev/null",
+            sslcertmode="disable",
+            gssencmode="disable",
+            connect_timeout=TIMEOUT,
+        ).close()
+    except psycopg.OperationalError as error:
+        said = str(error).lower()
+        if "authentication failed" in said or "no password supplied" in said or "pg_hba.conf" in said:
+            look.tried()
+        else:
+            look.misses(f"a login of {name} with {what} failed for another reason than that")
+    else:
+        look.tried()
+        look.breaks(f"{name} gets in with {what}")
