@@ -26,7 +26,8 @@ from luactl.db import Session
 from luactl.errors import RefusedError
 
 MINE, OTHER = 7, 8
-ROLES = ("lua_operator", "lua_responder", "lua_auditor", "lua_accounting")
+OTHERS = ("lua_responder", "lua_auditor", "lua_accounting")
+ROLES = ("lua_operator", *(pytest.param(role, marks=pytest.mark.long) for role in OTHERS))
 GUARDED = (
     "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity"
     " AND NOT c.relispartition AND c.relnamespace::regnamespace::text IN ('lua', 'crm', 'ledger', 'vault')"

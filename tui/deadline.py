@@ -109,7 +109,7 @@ def elevations(session: Session) -> list[Deadline]:
 
     return [
         Deadline(
-            f"{'GLASS BROKEN: ' if one.breaks_glass else ''}{one.person} {one.role} at {one.tenant} ends",
+            f"{'GLASS BROKEN: ' if one.breaks_glass else ''}{one.person} at {one.tenant} ends",
             one.ends_at,
             HOUR / 4,
         )
