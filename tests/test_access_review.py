@@ -266,7 +266,7 @@ def test_admin_option_alone_is_taken(house: House) -> None:
     opened = house.open()
     mara = house.sessions["mara"]
     first = review.show_mine(mara, opened.review_id)[0]
-    assert (first.rights, first.suggestion) == (("ADMIN OPTION", "member"), "revoke")
+    assert (first.rights, first.suggestion) == (("ADMIN OPTION", "member"), "reduce")
     review.decide(mara, opened.review_id, [2, 3], "keep")
     review.decide(mara, opened.review_id, [1], "reduce", "gives it to nobody", "no-admin")
     assert review.close(house.sessions["dora"], opened.review_id).steps[0].outcome == "done"

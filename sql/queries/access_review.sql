@@ -18,8 +18,8 @@ SELECT p.person_id, p.handle, p.kind, p.manager, ARRAY(SELECT t.team FROM lua.pe
 FROM lua.person p WHERE p.ended_at IS NULL;
 
 -- name: person_logins
--- Which login is whose, as long as it is.
-SELECT l.login::text, l.person_id FROM lua.person_login l WHERE l.ended_at IS NULL;
+-- Which login is whose, as long as it is, and since when.
+SELECT l.login::text, l.person_id, l.since FROM lua.person_login l WHERE l.ended_at IS NULL;
 
 -- name: me$
 -- The person whose login this session is.

@@ -31,6 +31,8 @@ class People:
 
     by_id: Mapping[UUID, Somebody]
     by_login: Mapping[str, Somebody]
+    since: Mapping[str, datetime]
+    """From when on each login is whose it is."""
 
     def of_handle(self, handle: str) -> Somebody | None:
         """Return whom commands call so."""
@@ -43,9 +45,8 @@ def people(conn: Any, at: datetime) -> People:
         row[0]: Somebody(row[0], row[1], row[2], row[3], frozenset(row[4]), row[5])
         for row in queries("access_review").people(conn, at=at)
     }
-    logins = {
-        login: found[person]
-        for login, person in queries("access_review").person_logins(conn)
-        if person in found
-    }
-    return People(found, logins)
+    logins, since = {}, {}
+    for login, person, at_first in queries("access_review").person_logins(conn):
+        if person in found:
+            logins[login], since[login] = found[person], at_first
+    return People(found, logins, since)

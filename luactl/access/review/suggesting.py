@@ -75,11 +75,11 @@ def _nobody(item: Given, known: Evidence) -> list[str]:
 
 
 def _dormant(item: Given, known: Evidence) -> list[str]:
-    seen = known.seen.get(item.login)
-    if seen is not None and known.now - seen <= DORMANT:
+    seen, since = known.seen.get(item.login), known.people.since.get(item.login)
+    newest = max((at for at in (seen, since) if at is not None), default=None)
+    if newest is not None and known.now - newest <= DORMANT:  # a new login was not yet used
         return []
-    when = "never, as far as ledger and logs tell" if seen is None else f"{seen:%Y-%m-%d}"
-    return [f"dormant: last seen {when}"]
+    return [f"dormant: last seen {seen:%Y-%m-%d}" if seen else "dormant: never seen by ledger or logs"]
 
 
 def _broad(item: Given, known: Evidence) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from ...db import Session, queries, transaction
 from ...errors import RefusedError
 from ..catalog import Catalog, read
 from ..entrance import entrances
+from ..graph import Role
 from .given import Given, Giving
 from .people import People, people
 from .scope import Scope
@@ -75,25 +77,29 @@ def take(session: Session, scope: Scope) -> Taken:
     giving = Giving(catalog, attributes)
     logins = sorted((one for one in roles.values() if one.logs_in), key=lambda one: one.name)
     every = tuple(item for login in logins for item in giving.of(login))
-    items = tuple(item for item in every if not _is_own(item.login) and scope.fits(item))
+    items = tuple(item for item in every if not _by_itself(item.login) and scope.fits(item))
     looked_at = {item.login for item in items}
-    population = tuple((one.name, _left_out(one.name, looked_at)) for one in logins)
+    population = tuple((one.name, _left_out(one, looked_at)) for one in logins)
     return Taken(
         server, database, catalog.graph.version, lsn, at, catalog, who, seen, population, every, items
     )  # fmt: skip
 
 
-def _is_own(login: str) -> bool:
-    """Whether it is the CRM's own login for one dedicated tenant, which `tenant terminate` ends."""
-    return login.startswith("lua_t") and login.removeprefix("lua_t").isdigit()
+def _by_itself(login: str) -> str:
+    """Return why a login is none of a person's and not looked at; empty for any other."""
+    if re.fullmatch("lua_t[0-9]+", login):
+        return "the CRM's own login for one tenant, which ends with it"
+    if re.match("lua_e[0-9]+_", login):
+        return "an elevation, which ends by itself and is reviewed by itself"
+    return ""
 
 
-def _left_out(login: str, looked_at: set[str]) -> str:
-    if login in looked_at:
+def _left_out(login: Role, looked_at: set[str]) -> str:
+    if login.name in looked_at:
         return ""
-    return (
-        "the CRM's own login for one tenant" if _is_own(login) else "outside the scope, or without any grant"
-    )
+    if login.is_superuser:
+        return "a superuser, who needs no grant: an item of a review without a scope"
+    return _by_itself(login.name) or "outside the scope, or without any grant"
 
 
 def assign(session: Session, taken: Taken, scope: Scope) -> tuple[Assigned, ...]:
