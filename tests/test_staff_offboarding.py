@@ -10,12 +10,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Connection, Home, TestServer, test_profile
+from conftest import Connection, Home, TestServer, new_login, test_profile
 from support_erasure import practice
 from support_staff import hire
 
 from luactl import approval, secret, staff
 from luactl.access import login as logins
+from luactl.access import review
 from luactl.connect import dial
 from luactl.db import Session
 from luactl.errors import RefusedError, UsageError
@@ -163,6 +164,36 @@ def test_off_a_key_host_the_releases_are_left(house: House) -> None:
     assert "tokens" not in parts(done)
     again = staff.offboard(house.session, house.leaving(keep_tokens=True))
     assert [one.part for one in again.steps] == ["releases"]
+
+
+def test_what_they_had_to_review_goes_on(
+    house: House, admin: Connection, server: TestServer, tmp_path: Path
+) -> None:
+    session, crew = house.session, f"crew_{house.session.conn.info.dbname}"
+    zed, bossy = (new_login(server, tmp_path / name, ()) for name in ("zed", "bossy"))
+    admin.execute(f"CREATE ROLE {crew}; GRANT {crew} TO {zed}".encode())
+    hire(session, "zed", manager="anna", logins=(zed,))
+    opened = review.open_(session, review.Ask("crew", (crew,)))
+
+    def reviewers() -> list[str]:
+        rows = admin.execute(
+            "SELECT p.handle FROM lua.review_item i JOIN lua.person p ON p.person_id = i.reviewer"
+            " WHERE i.review_id = %s",
+            (opened.review_id,),
+        )
+        return [row[0] for row in rows]
+
+    try:
+        assert set(reviewers()) == {"anna"}
+        boss = staff.find(session, "boss")
+        staff.change(session, boss, replace(boss, logins=(bossy,)))
+        done = staff.offboard(session, house.leaving())
+        assert [(one.what, one.state) for one in done.steps if one.part == "reviews"] == [
+            (str(opened.review_id), "done")
+        ]
+        assert set(reviewers()) == {"boss"}
+    finally:
+        admin.execute(f"DROP OWNED BY {crew}; DROP ROLE {crew}".encode())
 
 
 def test_nobody_sees_themselves_out_and_somebody_takes_over(house: House) -> None:
