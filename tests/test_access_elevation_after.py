@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from conftest import Connection, Home
 from psycopg import sql
-from support_elevation import ALARM, ORDER, Cast, approved, cast, entered, value
+from support_elevation import ALARM, ORDER, Cast, add_person, approved, cast, entered, value
 
 from luactl.access import elevation
 from luactl.clock import SystemClock
@@ -22,6 +22,7 @@ from luactl.connect import enter
 from luactl.db import Session
 from luactl.errors import BusyError, RefusedError
 from luactl.log import detect
+from luactl.staff import find, offboard, prepare_leaving
 from luactl.tenant import show
 
 Login = Callable[..., Session]
@@ -89,6 +90,19 @@ def test_who_has_left_has_nothing_for_a_time_either(who: Cast, session: Session,
     assert value(admin, "SELECT lua.person_of(%s) IS NULL", name)
     (done,) = elevation.sweep(session)
     assert (done.elevation_id, done.ended, done.cleared) == (one, True, True)
+
+
+def test_an_offboarding_ends_it_at_once(who: Cast, session: Session, home: Home, admin: Connection) -> None:
+    add_person(session, "nele.kurz", session.actor)
+    one, name = begun(who)
+    leaving = prepare_leaving(session, find(session, "mara.holt"), "new work", "anna.berg")
+    with entered(home) as conn:
+        done = offboard(session, leaving)
+        assert [step.state for step in done.steps if step.part == "elevations"] == ["done"]
+        with pytest.raises(psycopg.OperationalError):
+            conn.execute("SELECT 1")
+    assert value(admin, "SELECT NOT rolcanlogin FROM pg_roles WHERE rolname = %s", name)
+    assert [(row.elevation_id, row.cleared) for row in elevation.sweep(session)] == [(one, True)]
 
 
 @pytest.mark.parametrize("step", [pytest.param(0, marks=pytest.mark.long), 1])

@@ -35,7 +35,8 @@ class Step:
     """One thing that ends, or is handed on."""
 
     part: str
-    """reports, approvals, approver keys, reviews, logins, person, sessions, releases, tokens or superuser."""
+    """reports, approvals, approver keys, reviews, elevations, logins, person, sessions, releases, tokens or
+    superuser."""
     what: str
     """A handle, a login, an id, TENANT/NAME of a token, or the statement that a superuser runs."""
     then: str
@@ -141,6 +142,19 @@ def _hand_on(session: Session, leaving: Leaving, step: Step, entry_id: UUID) -> 
     return f"nobody independent could take over {rest:,} items: `luactl access review show`" if rest else None
 
 
+def _elevations(session: Session, leaving: Leaving) -> Iterator[Step]:
+    with transaction(session) as conn:
+        found = list(_ask().elevations(conn, person_id=leaving.person.person_id))
+    for elevation_id, role, login in found:
+        yield Step("elevations", str(elevation_id), f"{login} is {role} no more, and lets nobody in")
+
+
+def _end_elevation(session: Session, leaving: Leaving, step: Step, entry_id: UUID) -> None:
+    which = UUID(step.what)
+    _ask().end_elevation(session.conn, elevation_id=which, at=session.clock.now(), entry_id=entry_id)
+    _ask().lock_elevated_login(session.conn, elevation_id=which)
+
+
 def _logins(session: Session, leaving: Leaving) -> Iterator[Step]:
     for one in logins(session, leaving.person):
         if one.ended_at is None:
@@ -230,6 +244,7 @@ PARTS = (
     Part("approvals", True, _approvals, _withdraw),
     Part("approver keys", True, _keys, _revoke_key),
     Part("reviews", True, _reviews, _hand_on),
+    Part("elevations", True, _elevations, _end_elevation),
     Part("logins", True, _logins, _end_login),
     Part("person", True, _person, _end_person),
     Part("sessions", False, _sessions, _end_sessions),

@@ -59,3 +59,17 @@ SELECT format('ALTER ROLE %%I NOLOGIN PASSWORD NULL', r.rolname)
 FROM lua.person_login l JOIN pg_catalog.pg_roles r ON r.rolname = l.login
 WHERE l.person_id = :person_id::uuid AND r.rolcanlogin AND NOT lua.keeps(l.login)
 ORDER BY 1;
+
+-- name: elevations
+-- Roles that somebody has for a time, with the login that has them.
+SELECT elevation_id, role, login::text FROM lua.elevation
+WHERE person_id = :person_id::uuid AND ended_at IS NULL AND ends_at > clock_timestamp()
+ORDER BY elevation_id;
+
+-- name: end_elevation$
+-- Ends one of them.
+SELECT lua.end_elevation(:elevation_id::uuid, :at::timestamptz, :entry_id::uuid);
+
+-- name: lock_elevated_login$
+-- Takes entrance and rights from its login; the next sweep drops it.
+SELECT lua.lock_elevated_login(:elevation_id::uuid);
