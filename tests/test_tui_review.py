@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from luactl.access import review
 from luactl.db import Session
+from luactl.ledger import integrate
 from luactl.tui.review import Reviews
 from luactl.tui.review_items import Items
 
@@ -44,7 +45,9 @@ class Crew:
             f" EXECUTE format('GRANT %I TO {self.login}', made); END LOOP; END $$"
         )
         self.roles = tuple(self.prefix + str(n) for n in range(1, count + 1))
-        return review.open_(at_noon(self.session), review.Ask("crew", self.roles)).review_id
+        opened = review.open_(at_noon(self.session), review.Ask("crew", self.roles))
+        integrate(at_noon(self.session))  # else the clocks tell how long ago the ledger was made
+        return opened.review_id
 
     def leave(self) -> None:
         self.admin.execute(
