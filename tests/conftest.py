@@ -66,7 +66,8 @@ ALIKE = {
 # What they ask of a server may be answered otherwise by another version: catalogs, roles, partitions, row
 # security, locks, statistics, WAL, TLS, how it ends; and the story of all commands, which runs most queries.
 VERSIONED = {
-    "test_access", "test_access_attempt", "test_access_cut", "test_connect", "test_crash", "test_db",
+    "test_access", "test_access_attempt", "test_access_cut", "test_access_login", "test_access_login_tls",
+    "test_access_state", "test_connect", "test_crash", "test_db",
     "test_dedicated", "test_dedicated_migration", "test_doctor", "test_embedded", "test_erasure_races",
     "test_failures_connection", "test_failures_lock", "test_failures_server", "test_isolation",
     "test_ledger_complete", "test_ledger_lies", "test_lint", "test_log_real",
