@@ -15,7 +15,7 @@ from ...db import Session, queries, transaction
 from ...errors import LuactlError, NoConnectionError, RefusedError, UsageError
 from ...passfile import new_password
 from .password import Password, keep
-from .register import Login, Owner, found, owner
+from .register import Login, Owner, found, owner, read
 
 MOST_CONNECTIONS = 10_000
 OTHERS = "ask another administrator; one's own password alone may be renewed"
@@ -65,6 +65,7 @@ def add(session: Session, wanted: Wanted, *, dry_run: bool = False) -> LoginChan
         password = Password(new_password())
     line = None if password is None else password.line(wanted.login)
     with _written(session, wanted.login, line, dry_run) as conn:
+        _check_new(session, wanted.login)
         whose = owner(session, wanted.person)
         _check(whose, wanted.roles)
         _check_numbers(session, wanted.connection_limit, wanted.valid_until)
@@ -197,6 +198,17 @@ def _check(whose: Owner, roles: tuple[str, ...]) -> None:
         raise RefusedError(
             f"no undertaking of confidentiality is in force for {whose.handle} (Art. 28(3)(b) GDPR)",
             hint=f"record it, then run this again; `luactl staff show {whose.handle}` tells what is missing",
+        )
+
+
+def _check_new(session: Session, login: str) -> None:
+    for one in read(session, every=True, login=login):
+        if one.ended_at is None:
+            hint = f"`luactl access login change {login}` changes it, and makes a new password"
+            raise RefusedError(f"{login} is a login of {one.person} already", hint=hint)
+        raise RefusedError(
+            f"{login!r} was a login of {one.person}, whom the ledger goes on naming by it",
+            hint="choose another name",
         )
 
 
