@@ -254,3 +254,28 @@ def test_who_may_look_may_not_waive(login: Login, register: Register, role: str)
             "SELECT lua.waive_duty(%s, 'auditor-writes', %s, 'x', current_date, %s, now(), %s)",
             (uuid4(), uuid4(), uuid4(), uuid4()),
         )
+
+
+def test_who_grants_a_role_and_reviews_it_is_found(
+    session: Session, login: Login, register: Register, admin: Connection
+) -> None:
+    boss = login("lua_responder")
+    who = register.add(boss, handle="the.boss")
+    review, other = uuid4(), register.add(handle="somebody")
+    with admin.transaction():
+        admin.execute("SET LOCAL session_replication_role = replica")  # the review itself is beside the point
+        admin.execute(
+            "INSERT INTO lua.review_item (review_id, item_no, login, person_id, kind, class, object_id,"
+            " object, rights, reviewer, assigned_as, assigned_at, shown_at, decision_no)"
+            " VALUES (%s, 1, 'x', %s, 'membership', 'role', 1, 'lua_responder', '{MEMBER}', %s,"
+            " 'manager', now(), now(), 1)",
+            (review, other, who),
+        )
+        admin.execute(
+            "INSERT INTO lua.review_decision VALUES"
+            " (%s, 1, 1, 'keep', NULL, NULL, %s, %s, now(), now(), 5, 1, '', %s, %s)",
+            (review, who, boss.actor, bytes(32), uuid4()),
+        )
+    assert "reviews-and-administers" not in {rule for rule, _who, _logins in found(session)}
+    admin.execute(f"GRANT lua_responder TO {boss.actor} WITH ADMIN OPTION")
+    assert ("reviews-and-administers", "the.boss", (boss.actor,)) in found(session)
