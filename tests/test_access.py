@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Connection, TestServer, new_login
+from conftest import Connection, TestServer
 from psycopg import sql
+from support_clinic import People
 
 from luactl import access
 from luactl.access import Reach
@@ -21,18 +22,16 @@ from luactl.errors import NotFoundError
 NOW, SET, GRANT = "now", "after SET ROLE", "after granting it to itself"
 
 
-class Clinic:
+class Clinic(People):
     """A table of patients, two roles that lead to it, and the logins that a test adds."""
 
     def __init__(self, server: TestServer, database: str, admin: Connection, folder: Path) -> None:
-        self.server, self.database, self.admin, self.passfile = server, database, admin, folder / "clinic"
-        self.tag = database.removeprefix("t_")
-        self.old = admin.info.server_version < 160000
-        admin.execute("CREATE TABLE crm.patients (tenant_id bigint, name text, note text)")
-        admin.execute("ALTER TABLE crm.patients ENABLE ROW LEVEL SECURITY")
-        admin.execute("CREATE POLICY tenant ON crm.patients USING (tenant_id = 1)")
-        admin.execute(
-            "INSERT INTO crm.patients VALUES (1, 'Ada Vesper', 'hidden'), (2, 'Ivo Lund', 'hidden')"
+        super().__init__(server, database, admin, folder)
+        self.run(
+            "CREATE TABLE crm.patients (tenant_id bigint, name text, note text)",
+            "ALTER TABLE crm.patients ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY tenant ON crm.patients USING (tenant_id = 1)",
+            "INSERT INTO crm.patients VALUES (1, 'Ada Vesper', 'hidden'), (2, 'Ivo Lund', 'hidden')",
         )
         for role in ("medical", "support", "analyst"):
             self.run(f"CREATE ROLE {{{role}}} NOLOGIN")
@@ -42,52 +41,9 @@ class Clinic:
         self.run("GRANT {medical} TO {support}")
         self.run("GRANT SELECT (name) ON crm.patients TO {analyst}")
 
-    def name(self, role: str) -> str:
-        """Return a role's name on this server, which other tests share."""
-        return f"{role}_{self.tag}"
-
-    def run(self, statement: str) -> None:
-        """Run a statement as the superuser; `{role}` stands for a role of the clinic."""
-        self.admin.execute(self.text(statement))
-
-    def text(self, statement: str) -> str:
-        """Put the real names in."""
-        names = (
-            "medical",
-            "support",
-            "analyst",
-            "anna",
-            "bert",
-            "eve",
-            "cleo",
-            "dora",
-            "emil",
-            "fritz",
-            "kim",
-            "max",
-            "owner",
-        )
-        return statement.format(**{role: self.name(role) for role in names})
-
-    def hire(self, person: str, *statements: str) -> None:
-        """Make a login and run what makes it a member."""
-        new_login(self.server, self.passfile, (), self.name(person))
-        self.run(f"GRANT CONNECT ON DATABASE {self.database} TO {{{person}}}")
-        for statement in statements:
-            self.run(statement)
-
     def reads(self, person: str, *first: str, column: str = "note") -> bool:
         """Log in as somebody, do something first, and really read the patients."""
-        dsn = self.server.dsn(self.database, self.name(person), self.passfile)
-        with closing(psycopg.connect(dsn)) as conn:
-            try:
-                for statement in first:
-                    conn.execute(self.text(statement))
-                return bool(conn.execute(f"SELECT {column} FROM crm.patients").fetchall())
-            except psycopg.errors.InsufficientPrivilege:
-                return False
-            finally:
-                conn.rollback()
+        return self.tries(person, *first, f"SELECT {column} FROM crm.patients")
 
 
 @pytest.fixture
@@ -95,10 +51,7 @@ def clinic(server: TestServer, database: str, admin: Connection, tmp_path: Path)
     """The clinic of access reviews; its roles go with it."""
     made = Clinic(server, database, admin, tmp_path)
     yield made
-    pattern = f"%\\_{made.tag}"
-    for (role,) in admin.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (pattern,)).fetchall():
-        admin.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
-        admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    made.remove()
 
 
 def found(session: Session, clinic: Clinic, person: str, tenant: str | None = None) -> dict[str, Reach]:

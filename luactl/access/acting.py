@@ -18,9 +18,8 @@ WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 ALL_DATA = ("pg_read_all_data", "pg_write_all_data")
 PREDEFINED = {ALL_DATA[0]: frozenset({"SELECT"}), ALL_DATA[1]: WRITES, "pg_maintain": frozenset({"MAINTAIN"})}
 COMMANDS = {"SELECT": "r", "INSERT": "a", "UPDATE": "w", "DELETE": "d"}
-ON_TABLE = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
-OWNED = {"relation": ON_TABLE, "function": ("EXECUTE",), "schema": ("USAGE", "CREATE")}
-"""What an owner can give to itself: the right to grant is never taken from it."""
+PROGRAM = "pg_execute_server_program"
+"""Its members run programs as the server's own account, which reads and writes the files of all tables."""
 WITH_ROWS = ("table", "foreign table")
 
 
@@ -59,6 +58,7 @@ class Acting:
         self.uses = self.graph.used_by(self.role)
         names = {self.graph.roles[role].name: path for role, path in self.uses.items()}
         self.predefined = {name: names[name] for name in PREDEFINED if name in names}
+        self.programs = names.get(PROGRAM)
 
     @property
     def is_superuser(self) -> bool:
@@ -113,8 +113,10 @@ class Acting:
             if right not in found or len(found[right].path) > 1:
                 found[right] = Held((self.role,), "PUBLIC")
         for name, path in self.predefined.items():
-            for privilege in _given(name, thing):
+            for privilege in _given(name, thing).intersection(self.catalog.owned.get(thing.sort, ())):
                 _offer(found, (0, privilege), Held(path, name))
+        if self.catalog.mapped.get(thing.key) in (PUBLIC, self.role):
+            found[0, "USE"] = Held((self.role,), "user mapping")
         if self._is_favoured:
             for right, held in self.given.get(thing.key, {}).items():
                 found.setdefault(right, held)
@@ -129,12 +131,13 @@ class Acting:
     def near(self) -> tuple[Key, ...]:
         """The objects on which it may hold a right; what it holds on them is found at one go."""
         granted = self._all_granted()
-        near = granted.keys() | self.catalog.for_all
+        near = granted.keys() | self.catalog.for_all | self.catalog.mapped.keys()
         if self._is_favoured:
             near |= self.given.keys()
         if self.predefined:
             near.update(self.catalog.of_kind.get("relation", ()), self.catalog.of_kind.get("schema", ()))
-        more = self.catalog.public | (self.given.keys() if self._is_favoured else frozenset())
+        more = self.catalog.public | self.catalog.mapped.keys()
+        more |= self.given.keys() if self._is_favoured else frozenset()
         for key in near - self._held.keys():
             found = granted.get(key, {})
             as_it_is = key not in more and not self.predefined
@@ -168,7 +171,7 @@ class Acting:
     def passes_on(self, thing: Thing) -> Iterator[tuple[Right, Held]]:
         """Yield what it can grant of an object, to whomever."""
         if thing.owner in self.uses:
-            for privilege in OWNED.get(thing.key[0], ()):
+            for privilege in self.catalog.owned.get(thing.sort, ()):
                 yield (0, privilege), Held(self.uses[thing.owner], "owner")
         for grant in self.catalog.grants.get(thing.key, ()):
             if grant.passes_on and grant.grantee in self.uses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,10 @@ At = tuple[Key, Right]
 """A right on an object."""
 HARMLESS = ("function", "type", "language")
 """Kinds of which everybody has plenty, and which reach no data by themselves."""
+ATTRIBUTES = ("SUPERUSER", "BYPASSRLS", "CREATEROLE", "REPLICATION")
+"""What a role is by itself; nobody inherits it."""
+FIRST_MADE = 16384
+"""The first oid of what somebody made; roles below come with Postgres."""
 RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 _WORD = re.compile(r"\w+")
 
@@ -34,11 +38,19 @@ class Thing:
     name: str
     """As it stands in a statement."""
     schema: Key | None
+    """Without USAGE on it, it cannot be named; of credentials for another server that server."""
     owner: int
     rows_secured: bool
     """Whether row level security is on."""
     owner_bound: bool
     """Whether it binds the owner too."""
+
+    @property
+    def sort(self) -> str:
+        """What decides which privileges there are."""
+        if self.key[0] == "relation":
+            return "sequence" if self.kind == "sequence" else "table"
+        return self.key[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,12 @@ class Catalog:
     """Permissive policies: the command (r, a, w, d, *), and for whom."""
     views: Mapping[Key, View]
     definers: Mapping[Key, Definer]
+    owned: Mapping[str, tuple[str, ...]]
+    """What an owner can give to itself, by `Thing.sort`: the right to grant is never taken from it."""
+    mapped: Mapping[Key, int]
+    """For whom credentials for another server are kept; 0: for whoever has none."""
+    decodes: bool
+    """Whether the server's WAL can be read as rows."""
 
     @cached_property
     def granted(self) -> dict[Key, dict[int, tuple[Right, ...]]]:
@@ -125,6 +143,12 @@ class Catalog:
     def doors(self) -> frozenset[Key]:
         """Views, copies and definer functions."""
         return frozenset(key for key in (*self.views, *self.definers) if key in self.things)
+
+    @cached_property
+    def kept(self) -> frozenset[Key]:
+        """What lies in the server's files and its WAL: tables, copies; and publications of them."""
+        kinds = ("table", "materialized view", *(("publication",) if self.decodes else ()))
+        return frozenset(key for key, thing in self.things.items() if thing.kind in kinds)
 
     @cached_property
     def passed_on(self) -> dict[int, set[Key]]:
@@ -191,11 +215,15 @@ def load(session: Session) -> Catalog:
 def read(conn: Any) -> Catalog:
     """Read the catalog within a transaction, as that sees it."""
     noun = queries("access")
+    version, decodes = noun.server(conn)
     roles = [Role(*row) for row in noun.roles(conn)]
     memberships = tuple(Membership(*row) for row in noun.memberships(conn))
-    things = [_thing(row) for row in noun.objects(conn)]
+    things = [*(_thing(row) for row in noun.objects(conn)), *_standing(roles)]
+    owned: dict[str, tuple[str, ...]] = {}
+    for sort, privilege in noun.owned(conn):
+        owned[sort] = (*owned.get(sort, ()), privilege)
     return Catalog(
-        Graph.of(noun.version(conn), roles, memberships),
+        Graph.of(version, roles, memberships),
         memberships,
         {thing.key: thing for thing in things},
         _grants(noun.grants(conn)),
@@ -203,12 +231,25 @@ def read(conn: Any) -> Catalog:
         _policies(noun.policies(conn)),
         _views(noun.views(conn)),
         {("function", oid): _definer(*rest) for oid, *rest in noun.definers(conn)},
+        owned,
+        {("user mapping", oid): role for oid, role in noun.mappings(conn)},
+        decodes,
     )
+
+
+def _standing(roles: Iterable[Role]) -> Iterator[Thing]:
+    """Yield what is no object: the roles that one can have or be, and what a role is by itself."""
+    for role in roles:
+        kind = "role" if role.oid >= FIRST_MADE else "predefined role"
+        yield Thing(kind, ("role", role.oid), role.name, None, PUBLIC, False, False)
+    for number, name in enumerate(ATTRIBUTES):
+        yield Thing("attribute", ("attribute", number), name, None, PUBLIC, False, False)
 
 
 def _thing(row: tuple[Any, ...]) -> Thing:
     kind, oid, name, schema, owner, secured, bound = row
-    return Thing(kind, key_of(kind, oid), name, schema and ("schema", schema), owner, secured, bound)
+    within = "foreign server" if kind == "user mapping" else "schema"
+    return Thing(kind, key_of(kind, oid), name, schema and (within, schema), owner, secured, bound)
 
 
 def _grants(rows: Any) -> dict[Key, tuple[Grant, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from psycopg.sql import SQL, Composable, Identifier
 
 from .catalog import PUBLIC, Catalog, Grant, Key, Right, Thing
+from .entrance import Setting
 from .graph import Graph, Membership
 from .way import Way
 
@@ -18,7 +19,8 @@ WORDS = {
     "sequence": "SEQUENCE", "function": "ROUTINE", "definer function": "ROUTINE", "schema": "SCHEMA",
     "database": "DATABASE", "large object": "LARGE OBJECT", "type": "TYPE", "tablespace": "TABLESPACE",
     "language": "LANGUAGE", "foreign server": "FOREIGN SERVER", "parameter": "PARAMETER",
-    "foreign-data wrapper": "FOREIGN DATA WRAPPER",
+    "foreign-data wrapper": "FOREIGN DATA WRAPPER", "publication": "PUBLICATION",
+    "subscription": "SUBSCRIPTION",
 }  # fmt: skip
 
 
@@ -43,14 +45,32 @@ def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
     way = some[0]
     if len(way.path) > 1:
         return _membership(catalog, way.path[0], way.path[1])
-    if way.via == "superuser":
-        return _attribute(catalog, way.path[0], "NOSUPERUSER")
+    if way.via in ("superuser", "REPLICATION", "attribute"):
+        name = _of(catalog, way).name if way.via == "attribute" else way.via.upper()
+        return _attribute(catalog, way.path[0], f"NO{name}")
+    if way.via == "user mapping":
+        server, _, whom = _of(catalog, way).name.rpartition(" for ")
+        return Cut((f"DROP USER MAPPING FOR {whom} SERVER {server}",), None)
     if way.through is not None:
         function = way.through[0] == "function"
         return _grants(catalog, way.through, way.path[0], {"EXECUTE"} if function else _names(some))
     if way.via == "owner":
         return Cut((f"ALTER {WORDS[_of(catalog, way).kind]} {_of(catalog, way).name} OWNER TO …",), None)
     return _grants(catalog, way.key, PUBLIC if way.via == "PUBLIC" else way.path[0], _names(some))
+
+
+def resets(login: str, setting: Setting) -> Iterator[str]:
+    """Yield what takes away what is set as a login comes in."""
+    database = Identifier(setting.database)
+    for name in setting.names:
+        parameter = Identifier(*name.split("."))
+        if not setting.by_login:
+            text = SQL("ALTER DATABASE {} RESET {}").format(database, parameter)
+        elif setting.database:
+            text = SQL("ALTER ROLE {} IN DATABASE {} RESET {}").format(Identifier(login), database, parameter)
+        else:
+            text = SQL("ALTER ROLE {} RESET {}").format(Identifier(login), parameter)
+        yield text.as_string()
 
 
 def _names(ways: Iterable[Way]) -> set[str]:
@@ -101,11 +121,21 @@ def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
         rights = {one.right for one in mine if one.grantor == grantor}
         privileges = ", ".join(sorted(_spelt(catalog, key, right) for right in rights))
         name = _role(catalog, mine[0].grantee).as_string()
+        if thing.kind == "default privilege":
+            statements.append(f"{_to_come(catalog, thing, privileges)} FROM {name}")
+            continue
         text = f"REVOKE {privileges} ON {WORDS[thing.kind]} {thing.name} FROM {name}{cascade}"
         as_grantor = f"SET ROLE {_role(catalog, grantor).as_string()}; {text}; RESET ROLE"
         statements.append(text if grantor == thing.owner else as_grantor)
     left = tuple(one for one in held if one not in gone)
     return Cut(tuple(statements), lambda: replace(catalog, grants={**catalog.grants, key: left}))
+
+
+def _to_come(catalog: Catalog, thing: Thing, privileges: str) -> str:
+    """Return the beginning of a statement that takes privileges on objects that are yet to be made."""
+    within = f" IN SCHEMA {catalog.things[thing.schema].name}" if thing.schema else ""
+    maker, kind = _role(catalog, thing.owner).as_string(), thing.name.partition(" to come")[0].upper()
+    return f"ALTER DEFAULT PRIVILEGES FOR ROLE {maker}{within} REVOKE {privileges} ON {kind}"
 
 
 T = TypeVar("T", Membership, Grant)

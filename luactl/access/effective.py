@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -10,9 +10,10 @@ from difflib import get_close_matches
 from ..db import Session, transaction
 from ..errors import NotFoundError, UsageError
 from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, load, read
-from .cut import cut
+from .cut import cut, resets
 from .entrance import Entrance, entrances
 from .graph import Role
+from .standing import standing
 from .way import Best, How, Way, Ways
 
 
@@ -29,7 +30,8 @@ class Access:
     how: How
     """At once, only after SET ROLE, or only after it granted something to itself."""
     via: str
-    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function on the way."""
+    """grant, PUBLIC, owner, superuser, membership, attribute, REPLICATION, user mapping, setting, a
+    predefined role, or the view, copy or function on the way."""
     rows: str
     """all, those of a policy, none; empty where there are no rows."""
     path: str
@@ -115,22 +117,45 @@ def who(session: Session, name: str) -> tuple[Access, ...]:
     Raises NotFoundError and UsageError as `find` does.
     """
     catalog, entered = _state(session)
-    ways, key = Ways(catalog), find(catalog, name).key
+    ways, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
     found = [
         row for login in _logins(catalog)
-        for row in _rows(catalog, login, ways.of(login.oid, {key}), entered[login.oid])
+        for row in _rows(catalog, login, _best(ways, login, keys), entered[login.oid])
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda row: (row.login, row.object, row.how, row.rights)))
+
+
+def _asked_for(catalog: Catalog, thing: Thing) -> frozenset[Key]:
+    """Return an object, and of a schema also what is to come in it."""
+    if thing.kind != "schema":
+        return frozenset({thing.key})
+    come = (one for one in catalog.things.values() if one.kind == "default privilege")
+    return frozenset({thing.key, *(one.key for one in come if one.schema in (None, thing.key))})
+
+
+def _best(ways: Ways, login: Role, keys: frozenset[Key] | None = None) -> Best:
+    """Return the shortest ways to objects, roles and attributes."""
+    return ways.of(login.oid, keys) | standing(ways.catalog, login.oid, keys)
 
 
 def what(session: Session, login: str) -> tuple[Access, ...]:
     """Return everything that a login reaches. Raises NotFoundError for a login that is not there."""
     catalog, entered = _state(session)
     role = _login(catalog, login)
-    best = Ways(catalog).of(role.oid)
+    best = _best(Ways(catalog), role)
     told = {at: way for at, way in best.items() if _is_told(catalog, way)}
-    rows = _rows(catalog, role, told, entered[role.oid])
+    rows = [*_rows(catalog, role, told, entered[role.oid]), *_settings(role, entered[role.oid])]
     return tuple(sorted(rows, key=lambda row: (row.kind, row.object, row.rights)))
+
+
+def _settings(login: Role, entered: Entrance) -> Iterator[Access]:
+    """Yield what is set as a login comes in: by name, for a value may be secret."""
+    for one in entered.settings:
+        names = ", ".join(one.names)
+        yield Access(
+            login.name, "setting", names, "set at login", "now", "setting", "", login.name,
+            "; ".join(resets(login.name, one)), entered.enters, entered.last_seen,
+        )  # fmt: skip
 
 
 def _is_told(catalog: Catalog, way: Way) -> bool:
@@ -195,26 +220,28 @@ def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
     Raises NotFoundError and UsageError as `find` does.
     """
     catalog = load(session)
-    key = find(catalog, name).key
     role = _login(catalog, login)
-    now = Ways(catalog)
-    was = {one: now.of(one.oid) for one in _logins(catalog)}
+    now, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
+    roles = {one for one in keys if one[0] in ("role", "attribute")}
+    was = {one: now.of(one.oid) | standing(catalog, one.oid, roles) for one in _logins(catalog)}
     found: dict[str, list[Loss]] = {}
-    for ways in _alike(now.of(role.oid, {key})):
+    for ways in _alike(_best(now, role, keys)):
         made = cut(catalog, ways)
         text = "; ".join(made.statements)
         if made.after is None:
             found[text] = [Loss(text, login, _name(catalog, ways), _rights(ways), UNKNOWN)]
         elif text not in found:
-            losses = _losses(text, catalog, was, made.after)
+            losses = _losses(text, catalog, was, made.after, roles)
             found[text] = sorted(losses, key=lambda one: (one.login != login, one.login, one.object))
     return tuple(loss for losses in found.values() for loss in losses)
 
 
-def _losses(text: str, before: Catalog, was: Mapping[Role, Best], after: Catalog) -> Iterator[Loss]:
+def _losses(
+    text: str, before: Catalog, was: Mapping[Role, Best], after: Catalog, roles: Collection[Key]
+) -> Iterator[Loss]:
     is_ = Ways(after)
     for login, old in was.items():
-        new = is_.of(login.oid)
+        new = is_.of(login.oid) | standing(after, login.oid, roles)
         gone = {at: way for at, way in old.items() if at not in new or not _is_same(way, new[at])}
         for ways in _alike(gone):
             still = new.get((ways[0].key, ways[0].right))

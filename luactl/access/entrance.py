@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -49,6 +49,17 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """Parameters that are set as somebody comes in. Their values may be secret."""
+
+    names: tuple[str, ...]
+    database: str
+    """The database for which they are; empty: for all."""
+    by_login: bool
+    """Whether for one login, and not for all."""
+
+
+@dataclass(frozen=True)
 class Entrance:
     """How a login gets in."""
 
@@ -56,6 +67,8 @@ class Entrance:
     """The rules that let it in or turn it away, in their order; why not; or that it is unknown."""
     last_seen: datetime | None
     """By the ledger or by logs; None: unknown."""
+    settings: tuple[Setting, ...] = ()
+    """What is set as it comes in."""
 
 
 def _network(address: str | None, netmask: str | None) -> str:
@@ -73,6 +86,10 @@ def entrances(conn: Any, graph: Graph, now: datetime) -> Mapping[int, Entrance]:
     for oid, connects, over, shut, seen, database in noun.doors(conn, now=now):
         said = _kept_out(connects, shut) or _said(rules, graph, graph.roles[oid], database, over=bool(over))
         found[oid] = Entrance(said, seen and seen.astimezone(UTC))
+    for role, within, names in noun.settings(conn):
+        setting = Setting(tuple(names), within or "", bool(role))
+        for oid in found.keys() & {role} if role else list(found):
+            found[oid] = replace(found[oid], settings=(*found[oid].settings, setting))
     return found
 
 

@@ -32,6 +32,7 @@ class Role:
     inherits: bool = True
     creates_roles: bool = False
     bypasses_rows: bool = False
+    replicates: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,14 +183,25 @@ class Graph:
     def _grants(self, login: int, target: int) -> list[Hop]:
         """Return what a login could grant right now that adds to what the target has."""
         found: dict[int, Hop] = {}
-        for state in self.becomes(login).values():
+        states = self.becomes(login)
+        for state in states.values():
             for path in self.grantable_by(state[-1]):
                 role = path[-1]
-                if role in found or self._has(target, role) or target in self.member_of(role):
+                if role in found or self._has(target, role):
                     continue
                 way = state[1:] + path[1:] if target == login else (role,)
-                found[role] = Hop(self._would_inherit(target), True, False, way)
+                if target not in self.member_of(role):
+                    found[role] = Hop(self._would_inherit(target), True, False, way)
+                elif target == login and self._sets_password(state[-1], role) and role not in states:
+                    found[role] = Hop(False, True, False, way)
         return list(found.values())
+
+    def _sets_password(self, state: int, role: int) -> bool:
+        """Whether somebody may give a password and LOGIN to a role, and then log in as it.
+
+        Up to 15 CREATEROLE leads that way to where no grant does: to one's own members.
+        """
+        return self.is_old and self.roles[state].creates_roles and not self.roles[role].replicates
 
     def _would_inherit(self, member: int) -> bool:
         return not self.is_old or self.roles[member].inherits

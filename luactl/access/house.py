@@ -1,19 +1,31 @@
-"""Access: which login reaches what in luactl's schemas, and how. Read from the catalog alone.
+"""Access: which login reaches what in luactl's schemas, and how.
 
-Owns the walk over memberships (`sql/queries/access.sql`). What each group role may do is a constant of the
-schema and stands in docs/reference/roles.md; this tells who gets to it. It changes nothing.
+What each group role may do is a constant of the schema and stands in docs/reference/roles.md; this tells who
+gets to it, and what leads around it. It changes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
 from ..tenant.register import FIRST_DEDICATED
+from .acting import ALL_DATA, PREDEFINED, PROGRAM
+from .catalog import FIRST_MADE, RELATIONS, Catalog, Key, read
+from .graph import Role
+from .standing import standing
+from .way import GRANTED, HOWS, Best, How, Way, Ways
 
-How = Literal["now", "after SET ROLE", "after granting it to itself"]
+SCHEMAS = ("lua", "crm", "ledger", "vault")
+GROUPS = (
+    "admin", "operator", "responder", "auditor", "dpo", "accounting", "app", "ai",
+    "owner", "definer", "rolekeeper",
+)  # fmt: skip
+FILES = ("pg_read_server_files", "pg_write_server_files", PROGRAM)
+BY_ROLE = ("superuser", "REPLICATION", PROGRAM, *PREDEFINED)
+"""What leads to all objects alike, and is told once, with the role or the attribute."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +41,142 @@ class Reach:
     rights: str
     """What it may do there: privileges, `member` of a role, `all` of an owner."""
     how: How
-    """At once, only after SET ROLE, or only after it granted a role to itself."""
+    """At once, only after SET ROLE, or only after it granted something to itself."""
     path: str
-    """The roles on the way, from the login on; `PUBLIC` for what everybody has."""
+    """The roles on the way, from the login on; then `PUBLIC` for what everybody has, or what leads around."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing before it is told."""
+
+    kind: str
+    reaches: str
+    rights: str
+    effort: int
+    path: str
+    of_tenant: bool
+    """Whether it touches rows of tenants."""
+    bound: bool
+    """Whether row level security decides which of them show."""
+
+
+@dataclass(frozen=True)
+class House:
+    """luactl's schemas, and who reaches what there besides the group roles' own grants."""
+
+    catalog: Catalog
+    """Without what the group roles were granted."""
+    keys: frozenset[Key]
+    of_tenants: frozenset[Key]
+    tenant_roles: frozenset[int]
+    """Roles that were granted something that touches rows of tenants."""
+    own_role: str | None
+    """The login of the dedicated tenant that is asked for."""
+
+    @classmethod
+    def of(cls, catalog: Catalog, of_tenants: frozenset[Key], own_role: str | None) -> House:
+        """Leave from the catalog what is told."""
+        groups = {one.oid for one in catalog.graph.roles.values() if one.name in {f"lua_{g}" for g in GROUPS}}
+        schemas = {key for key, one in catalog.things.items() if one.kind == "schema" and one.name in SCHEMAS}
+        keys = {key for key, one in catalog.things.items() if one.schema in schemas or one.kind == "database"}
+        grants = {
+            key: tuple(one for one in some if key in schemas or one.grantee not in groups)
+            for key, some in catalog.grants.items()
+        }
+        tenants = {one.grantee for key in of_tenants for one in catalog.grants.get(key, ())}
+        return cls(
+            replace(catalog, grants=grants),
+            frozenset(keys | schemas),
+            of_tenants,
+            frozenset(tenants),
+            own_role,
+        )
+
+    def reached(self, login: int, ways: Ways) -> Iterator[Found]:
+        """Yield what a login reaches."""
+        found = standing(self.catalog, login)
+        yield from self._roles(found)
+        best = {at: way for at, way in ways.of(login, self.keys).items() if way.via not in BY_ROLE}
+        yield from self._owned(best)
+        yield from self._granted(best)
+
+    def _roles(self, best: Best) -> Iterator[Found]:
+        nearest: dict[Key, Way] = {}
+        for way in sorted(best.values(), key=lambda one: one.cost):
+            if way.right[1] != "ADMIN":
+                nearest.setdefault(way.key, way)
+        for key, way in nearest.items():
+            thing, path = self.catalog.things[key], self._path(way)
+            if key[0] == "attribute":
+                shows = thing.name in ("SUPERUSER", "BYPASSRLS", "REPLICATION")
+                whole = thing.name == "SUPERUSER"
+                told = (
+                    ("superuser", "everything", "all") if whole else ("attribute", thing.name, way.right[1])
+                )
+                yield Found(*told, way.effort, path, shows, False)
+                continue
+            is_made = key[1] >= FIRST_MADE
+            touches = thing.name in (*ALL_DATA, *FILES) or key[1] in self.tenant_roles
+            kind = "group role" if is_made else "predefined role"
+            bound = is_made or thing.name in ALL_DATA
+            yield Found(kind, thing.name, "member", way.effort, path, touches, bound)
+
+    def _owned(self, best: Best) -> Iterator[Found]:
+        nearest: dict[Key, Way] = {}
+        for way in sorted((one for one in best.values() if one.via == "owner"), key=lambda one: one.cost):
+            nearest.setdefault(way.key, way)
+        for key, way in nearest.items():
+            thing = self.catalog.things[key]
+            word = "" if thing.sort == "table" else f"{thing.sort} "
+            name = f"{word}{thing.name}"
+            yield Found("owner", name, "all", way.effort, self._path(way), thing.sort != "sequence", False)
+
+    def _granted(self, best: Best) -> Iterator[Found]:
+        alike: dict[tuple[Key, int, int, str], list[Way]] = {}
+        for way in best.values():
+            thing = self.catalog.things[way.key]
+            if way.via != "owner" and (thing.kind in RELATIONS or thing.kind == "definer function"):
+                alike.setdefault((way.key, way.right[0], way.effort, self._path(way)), []).append(way)
+        for (key, column, effort, path), ways in alike.items():
+            if column and all((key, (0, way.right[1])) in best for way in ways):
+                continue
+            thing = self.catalog.things[key]
+            name = f"{thing.name}.{self.catalog.columns[key, column]}" if column else thing.name
+            rights = ", ".join(sorted(self._right(way) for way in ways))
+            touches = key in self.of_tenants and thing.kind != "sequence"
+            yield Found("column" if column else thing.kind, name, rights, effort, path, touches, True)
+
+    def _right(self, way: Way) -> str:
+        held = self.catalog.grants.get(way.key, ())
+        passes_on = any(
+            (one.grantee, one.right) == (way.path[-1], way.right) and one.passes_on for one in held
+        )
+        return f"{way.right[1]} (may pass it on)" if passes_on and way.through is None else way.right[1]
+
+    def _path(self, way: Way) -> str:
+        names = [self.catalog.graph.roles[role].name for role in way.path]
+        around = way.via if way.through is not None or way.via == "PUBLIC" else ""
+        return " > ".join([*names, around] if around else names)
+
+    def admitted(self, login: Role) -> int | None:
+        """Return the effort by which rows of the dedicated tenant show to a login; None: they do not.
+
+        They show to its own login, to its staff, and to administrators, who admit themselves.
+        """
+        own, staff = self.own_role, f"{self.own_role}_staff"
+        graph = self.catalog.graph
+        is_made = any(one.name == staff for one in graph.roles.values())
+        efforts = [0] if login.name == own else []
+        if any(graph.roles[role].name == staff for role in graph.member_of(login.oid)):
+            efforts.append(0)
+        for (key, (_, right)), way in standing(self.catalog, login.oid).items():
+            name = self.catalog.things[key].name
+            if right == "SET" and name == own:
+                efforts.append(way.effort)
+            elif right != "ADMIN" and name in (staff, "lua_admin") and is_made:
+                efforts.append(way.effort if name == staff else GRANTED)
+        return min(efforts, default=None)
 
 
 def list_(session: Session, tenant: str | None = None) -> tuple[Reach, ...]:
@@ -42,10 +187,39 @@ def list_(session: Session, tenant: str | None = None) -> tuple[Reach, ...]:
     administrators, who admit themselves, and to those whom row security does not bind.
     Raises NotFoundError for an unknown tenant.
     """
-    with transaction(session) as conn:
+    with transaction(session, snapshot=True) as conn:
         own_role = None if tenant is None else _own_role(conn, tenant)
-        rows = queries("access").reaches(conn, tenant_only=tenant is not None, own_role=own_role)
-        return tuple(Reach(*row) for row in rows)
+        of_tenants = frozenset((kind, oid) for kind, oid in queries("access").of_tenants(conn))
+        house = House.of(read(conn), of_tenants, own_role)
+    ways = Ways(house.catalog)
+    found: list[Reach] = []
+    for login in house.catalog.graph.roles.values():
+        if login.logs_in:
+            reached = house.reached(login.oid, ways)
+            found += _told(login, reached if tenant is None else _of_tenant(house, login, reached))
+    return tuple(
+        sorted(found, key=lambda one: (one.login, HOWS.index(one.how), one.kind, one.reaches, one.path))
+    )
+
+
+def _of_tenant(house: House, login: Role, reached: Iterable[Found]) -> Iterator[Found]:
+    """Yield what touches rows of the tenant that is asked for, as hard as these are to get at."""
+    own = (house.own_role, f"{house.own_role}_staff") if house.own_role else ()
+    pooled = not own and not login.name.startswith("lua_t")
+    admitted = house.admitted(login) if own else 0 if pooled else None
+    for one in reached:
+        if not one.of_tenant and one.reaches not in own:
+            continue
+        if not one.bound:
+            yield one
+        elif admitted is not None:
+            yield replace(one, effort=max(one.effort, admitted))
+
+
+def _told(login: Role, reached: Iterable[Found]) -> Iterator[Reach]:
+    for one in reached:
+        if one.kind == "superuser" or not login.is_superuser:
+            yield Reach(login.name, one.kind, one.reaches, one.rights, HOWS[one.effort], one.path)
 
 
 def _own_role(conn: object, slug: str) -> str | None:

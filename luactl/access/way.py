@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-from .acting import OWNED, Acting, Given, Held, Rows
+from .acting import PROGRAM, WRITES, Acting, Given, Held, Rows
 from .catalog import At, Catalog, Key, Right, Thing
 from .doors import As, Door, doors, leading_to
 from .graph import Graph, Path, State
@@ -66,7 +66,7 @@ class Ways:
     def of(self, login: int, keys: Iterable[Key] | None = None) -> dict[tuple[Key, Right], Way]:
         """Return the shortest way to every right on some objects, or on all that it comes near to."""
         best: Best = {}
-        wanted = None if keys is None else set(keys)
+        wanted = None if keys is None else frozenset(keys)
         for way in self.every(login, wanted, best):
             at = way.key, way.right
             known = best.get(at)
@@ -74,13 +74,16 @@ class Ways:
                 best[at] = way
         return best
 
-    def every(self, login: int, wanted: set[Key] | None = None, best: Best | None = None) -> Iterator[Way]:
+    def every(
+        self, login: int, wanted: frozenset[Key] | None = None, best: Best | None = None
+    ) -> Iterator[Way]:
         """Yield every way of a login to every right; of those that `best` knows only what may be better."""
         best = {} if best is None else best
-        own = self.acting(login).uses
+        own, mapped = self.acting(login).uses, frozenset(self.catalog.mapped.values())
         for state in self.catalog.graph.states(login):
             me = self.catalog.graph.roles[state.role]
-            if state.effort and state.role in own and not (me.bypasses_rows or me.is_superuser):
+            is_more = me.bypasses_rows or me.is_superuser or me.replicates or me.oid in mapped
+            if state.effort and state.role in own and not is_more:
                 continue  # it has all of these rights without becoming anybody
             yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
         graph = self.catalog.graph
@@ -112,7 +115,7 @@ class Ways:
         return acting
 
     def _of_state(
-        self, state: State, acting: Acting, as_: As, wanted: set[Key] | None, best: Best
+        self, state: State, acting: Acting, as_: As, wanted: frozenset[Key] | None, best: Best
     ) -> Iterator[Way]:
         if acting.is_superuser:
             yield from self._everything(state, self.catalog.things if wanted is None else wanted)
@@ -128,16 +131,34 @@ class Ways:
                     continue
             yield Way(*at, effort, _joined(state, held), held.via, rows)
         yield from self._around(state, acting, as_, wanted)
+        yield from self._beside(state, acting, wanted)
+
+    def _beside(self, state: State, acting: Acting, wanted: frozenset[Key] | None) -> Iterator[Way]:
+        """Yield what is reached without any right on it: as WAL that is copied, or as the server's files.
+
+        A copy of all takes a login that may by itself; after SET ROLE changes can be decoded, if the server
+        writes what that needs.
+        """
+        ways: list[tuple[Path, str, tuple[str, ...]]] = []
+        if self.catalog.graph.roles[state.role].replicates and (not state.effort or self.catalog.decodes):
+            ways.append((state.path, "REPLICATION", ("SELECT",)))
+        if acting.programs:
+            ways.append((state.path + acting.programs[1:], PROGRAM, ("SELECT", *WRITES)))
+        kept = self.catalog.kept if ways else frozenset[Key]()
+        for path, via, privileges in ways:
+            for key in kept if wanted is None else kept & wanted:
+                for privilege in privileges if key[0] == "relation" else ("READ",):
+                    yield Way(key, (0, privilege), state.effort, path, via, "all")
 
     def _everything(self, state: State, keys: Iterable[Key]) -> Iterator[Way]:
         for key in keys:
             thing = self.catalog.things[key]
             acting = self.acting(state.role)
-            for privilege in OWNED.get(key[0], ("ALL",)):
+            for privilege in self.catalog.owned.get(thing.sort, ()):
                 rows = acting.rows(thing, privilege)
                 yield Way(key, (0, privilege), state.effort, state.path, "superuser", rows)
 
-    def _around(self, state: State, acting: Acting, as_: As, wanted: set[Key] | None) -> Iterator[Way]:
+    def _around(self, state: State, acting: Acting, as_: As, wanted: frozenset[Key] | None) -> Iterator[Way]:
         """Yield what it reaches through views, copies and definer functions that it may use."""
         for key in acting.doors if wanted is None else acting.usable(self._toward(wanted)):
             thing = self.catalog.things[key]
@@ -147,12 +168,11 @@ class Ways:
                     path = _joined(state, opened)
                     yield Way(door.relation, door.right, state.effort, path, door.via, door.rows, key)
 
-    def _toward(self, wanted: set[Key]) -> frozenset[Key]:
+    def _toward(self, wanted: frozenset[Key]) -> frozenset[Key]:
         """Return the views, copies and functions through which some objects may be reached."""
-        at = frozenset(wanted)
-        if at not in self._leading:
-            self._leading[at] = leading_to(self.catalog, wanted)
-        return self._leading[at]
+        if wanted not in self._leading:
+            self._leading[wanted] = leading_to(self.catalog, wanted)
+        return self._leading[wanted]
 
     def _doors(self, acting: Acting, as_: As, key: Key) -> Iterable[Door]:
         """Return what lies behind one thing. A function's doors are the same for whoever calls it."""
