@@ -40,15 +40,24 @@ COLUMNS = (
     ("path", "PATH"),
 )
 REACHES = (
+    ("login", "LOGIN"),
     ("object", "OBJECT"),
     ("rights", "RIGHTS"),
     ("how", "HOW"),
     ("via", "VIA"),
     ("rows", "ROWS"),
+    ("opens", "OPENS"),
     ("path", "PATH"),
     ("cut", "CUT BY"),
 )
-WHO = (("login", "LOGIN"), *REACHES[:-1], ("enters", "GETS IN"), ("last_seen", "LAST SEEN"), REACHES[-1])
+WHO = (
+    REACHES[0],
+    ("person", "PERSON"),
+    *REACHES[1:-1],
+    ("enters", "GETS IN"),
+    ("last_seen", "LAST SEEN"),
+    REACHES[-1],
+)
 EXPLAINED = (
     ("login", "LOGIN"),
     ("object", "OBJECT"),
@@ -63,13 +72,13 @@ Object = Annotated[
         help="A table, view or sequence as schema.name, a function, or kind:name for others.",
     ),
 ]
-Login = Annotated[str, typer.Argument(metavar="LOGIN", help="A login of the server.")]
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="A login of the server, or somebody's handle.")]
 Explain = Annotated[
     str | None,
     typer.Option(
         "--explain",
         metavar="LOGIN",
-        help="What cutting this login's ways takes from anybody.",
+        help="What cutting the ways of this login or person takes from anybody.",
         show_default=False,
     ),
 ]
@@ -99,6 +108,7 @@ def who(object_: Object, explain: Explain = None) -> None:
     Examples:
         luactl access who crm.contact
         luactl access who schema:vault -o json
+        luactl access who role:lua_admin
         luactl access who crm.contact --explain anna
     """
     from luactl import access
@@ -114,9 +124,12 @@ def who(object_: Object, explain: Explain = None) -> None:
 def what(login: Login) -> None:
     """Show everything that a login reaches, by the shortest way, and the REVOKE that cuts it.
 
+    Also the roles that it has or can become, its attributes, what objects to come would grant, settings, keys
+    that were released to it. A person's handle stands for all of their logins.
+
     Examples:
         luactl access what anna
-        luactl access what anna -o csv
+        luactl access what anna.berger -o csv
     """
     from luactl import access
 

@@ -174,12 +174,10 @@ def test_who_has_becomes_and_passes_on_a_role_is_told(session: Session, house: H
 
 
 def test_who_sets_the_password_of_its_own_member_can_be_that(session: Session, house: House) -> None:
-    house.run("GRANT USAGE ON SCHEMA clinic TO {bert}; GRANT SELECT ON clinic.patients TO {bert}")
     house.run("GRANT {anna} TO {bert}; ALTER ROLE {anna} CREATEROLE")
-    told = house.who(session, "clinic.patients")
+    told = [row for row in house.who(session, f"role:{house.name('bert')}") if "SET" in row.rights]
     changed = house.tries("anna", "ALTER ROLE {bert} PASSWORD 'new'")
     assert changed == house.old == bool(told)
-    assert house.tries("bert", "SELECT true FROM clinic.patients")
     if house.old:
         with pytest.raises(psycopg.errors.InvalidGrantOperation, match="is a member of role"):
             house.tries("anna", "GRANT {bert} TO {anna}")

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 
 from ..db import Session, transaction
 from ..errors import NotFoundError, UsageError
-from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, load, read
+from .about import About, about
+from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, read
 from .cut import cut, resets
-from .entrance import Entrance, entrances
 from .graph import Role
 from .standing import standing
 from .way import Best, How, Way, Ways
@@ -42,6 +42,10 @@ class Access:
     """The rules of pg_hba.conf that decide whether and from where it gets in; `no: why`; `unknown: why`."""
     last_seen: datetime | None
     """When the ledger or the logs last saw the login; None: unknown."""
+    person: str = ""
+    """The handle of the person or job in force whose login it is; empty: nobody's."""
+    opens: str = ""
+    """What could be opened of sealed columns that are read, by key class, and how; empty where none is."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +101,25 @@ def _logins(catalog: Catalog) -> list[Role]:
     return sorted((one for one in catalog.graph.roles.values() if one.logs_in), key=lambda one: one.name)
 
 
-def _login(catalog: Catalog, name: str) -> Role:
-    found = next((one for one in _logins(catalog) if one.name == name), None)
-    if found is None:
-        raise NotFoundError(f"there is no login {name!r}", hint="`luactl access list` shows them")
+def _those(catalog: Catalog, people: Mapping[str, str], name: str) -> list[Role]:
+    """Return a login by its name, or all logins of a person by their handle."""
+    logins = _logins(catalog)
+    found = [one for one in logins if one.name == name] or [
+        one for one in logins if people.get(one.name) == name
+    ]
+    if not found:
+        raise NotFoundError(
+            f"there is no login {name!r}, and nobody of that handle has one",
+            hint="`luactl access list` shows logins, `luactl staff list` people",
+        )
     return found
 
 
-def _state(session: Session) -> tuple[Catalog, Mapping[int, Entrance]]:
-    """Read who may do what, and who gets in, at one moment."""
+def _state(session: Session) -> tuple[Catalog, About]:
+    """Read who may do what, and what is to be said of logins, at one moment."""
     with transaction(session, snapshot=True) as conn:
         catalog = read(conn)
-        return catalog, entrances(conn, catalog.graph, session.clock.now())
+        return catalog, about(conn, session, catalog)
 
 
 def who(session: Session, name: str) -> tuple[Access, ...]:
@@ -116,11 +127,11 @@ def who(session: Session, name: str) -> tuple[Access, ...]:
 
     Raises NotFoundError and UsageError as `find` does.
     """
-    catalog, entered = _state(session)
+    catalog, known = _state(session)
     ways, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
     found = [
         row for login in _logins(catalog)
-        for row in _rows(catalog, login, _best(ways, login, keys), entered[login.oid])
+        for row in _rows(catalog, login, _best(ways, login, keys), known)
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda row: (row.login, row.object, row.how, row.rights)))
 
@@ -138,24 +149,42 @@ def _best(ways: Ways, login: Role, keys: frozenset[Key] | None = None) -> Best:
     return ways.of(login.oid, keys) | standing(ways.catalog, login.oid, keys)
 
 
-def what(session: Session, login: str) -> tuple[Access, ...]:
-    """Return everything that a login reaches. Raises NotFoundError for a login that is not there."""
-    catalog, entered = _state(session)
-    role = _login(catalog, login)
-    best = _best(Ways(catalog), role)
-    told = {at: way for at, way in best.items() if _is_told(catalog, way)}
-    rows = [*_rows(catalog, role, told, entered[role.oid]), *_settings(role, entered[role.oid])]
-    return tuple(sorted(rows, key=lambda row: (row.kind, row.object, row.rights)))
+def what(session: Session, name: str) -> tuple[Access, ...]:
+    """Return everything that a login reaches, or a person by their handle with all of their logins.
+
+    Raises NotFoundError for who is not there.
+    """
+    catalog, known = _state(session)
+    ways, rows = Ways(catalog), list[Access]()
+    for role in _those(catalog, known.people, name):
+        told = {at: way for at, way in _best(ways, role).items() if _is_told(catalog, way)}
+        rows += [*_rows(catalog, role, told, known), *_settings(role, known), *_keys(role, known)]
+    return tuple(sorted(rows, key=lambda row: (row.login, row.kind, row.object, row.rights)))
 
 
-def _settings(login: Role, entered: Entrance) -> Iterator[Access]:
+def _settings(login: Role, known: About) -> Iterator[Access]:
     """Yield what is set as a login comes in: by name, for a value may be secret."""
-    for one in entered.settings:
-        names = ", ".join(one.names)
-        yield Access(
-            login.name, "setting", names, "set at login", "now", "setting", "", login.name,
-            "; ".join(resets(login.name, one)), entered.enters, entered.last_seen,
-        )  # fmt: skip
+    for one in known.entered[login.oid].settings:
+        cut = "; ".join(resets(login.name, one))
+        yield _beside(login, known, "setting", ", ".join(one.names), "set at login", "setting", cut)
+
+
+def _keys(login: Role, known: About) -> Iterator[Access]:
+    """Yield keys that were released to a login."""
+    for one in (known.released or {}).get(login.name, ()):
+        names, cut = (
+            f"{one.tenant} ({', '.join(sorted(one.classes))})",
+            f"luactl key release revoke {one.release_id}",
+        )
+        yield _beside(login, known, "released keys", names, "opens", f"release {one.release_id}", cut)
+
+
+def _beside(login: Role, known: About, kind: str, object_: str, rights: str, via: str, cut: str) -> Access:
+    entered = known.entered[login.oid]
+    return Access(
+        login.name, kind, object_, rights, "now", via, "", login.name, cut, entered.enters, entered.last_seen,
+        known.people.get(login.name, ""),
+    )  # fmt: skip
 
 
 def _is_told(catalog: Catalog, way: Way) -> bool:
@@ -165,8 +194,9 @@ def _is_told(catalog: Catalog, way: Way) -> bool:
 
 
 def _rows(
-    catalog: Catalog, login: Role, best: Mapping[tuple[Key, Right], Way], entered: Entrance
+    catalog: Catalog, login: Role, best: Mapping[tuple[Key, Right], Way], known: About
 ) -> Iterator[Access]:
+    entered = known.entered[login.oid]
     for ways in _alike(best):
         way = ways[0]
         yield Access(
@@ -181,6 +211,8 @@ def _rows(
             "; ".join(cut(catalog, ways).statements),
             entered.enters,
             entered.last_seen,
+            known.people.get(login.name, ""),
+            known.opens(login.name, ways),
         )
 
 
@@ -215,24 +247,25 @@ def _path(catalog: Catalog, way: Way) -> str:
 
 
 def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
-    """Return what cutting each way of a login to an object takes from anybody, that login first.
+    """Return what cutting each way of a login, or a person's, to an object takes from anybody, theirs first.
 
     Raises NotFoundError and UsageError as `find` does.
     """
-    catalog = load(session)
-    role = _login(catalog, login)
+    catalog, known = _state(session)
+    some = _those(catalog, known.people, login)
     now, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
     roles = {one for one in keys if one[0] in ("role", "attribute")}
     was = {one: now.of(one.oid) | standing(catalog, one.oid, roles) for one in _logins(catalog)}
     found: dict[str, list[Loss]] = {}
-    for ways in _alike(_best(now, role, keys)):
+    for role, ways in [(one, ways) for one in some for ways in _alike(_best(now, one, keys))]:
         made = cut(catalog, ways)
         text = "; ".join(made.statements)
         if made.after is None:
-            found[text] = [Loss(text, login, _name(catalog, ways), _rights(ways), UNKNOWN)]
+            found[text] = [Loss(text, role.name, _name(catalog, ways), _rights(ways), UNKNOWN)]
         elif text not in found:
             losses = _losses(text, catalog, was, made.after, roles)
-            found[text] = sorted(losses, key=lambda one: (one.login != login, one.login, one.object))
+            names = {one.name for one in some}
+            found[text] = sorted(losses, key=lambda one: (one.login not in names, one.login, one.object))
     return tuple(loss for losses in found.values() for loss in losses)
 
 

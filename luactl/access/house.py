@@ -24,7 +24,7 @@ GROUPS = (
     "owner", "definer", "rolekeeper",
 )  # fmt: skip
 FILES = ("pg_read_server_files", "pg_write_server_files", PROGRAM)
-BY_ROLE = ("superuser", "REPLICATION", PROGRAM, *PREDEFINED)
+BY_ROLE = frozenset({"superuser", "REPLICATION", PROGRAM, *PREDEFINED})
 """What leads to all objects alike, and is told once, with the role or the attribute."""
 
 
@@ -97,7 +97,7 @@ class House:
         """Yield what a login reaches."""
         found = standing(self.catalog, login)
         yield from self._roles(found)
-        best = {at: way for at, way in ways.of(login, self.keys).items() if way.via not in BY_ROLE}
+        best = ways.of(login, self.keys, BY_ROLE)
         yield from self._owned(best)
         yield from self._granted(best)
 

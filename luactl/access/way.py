@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -63,14 +63,19 @@ class Ways:
             self._acting[role] = Acting(self.catalog, self.catalog.graph, role)
         return self._acting[role]
 
-    def of(self, login: int, keys: Iterable[Key] | None = None) -> dict[tuple[Key, Right], Way]:
-        """Return the shortest way to every right on some objects, or on all that it comes near to."""
+    def of(
+        self, login: int, keys: Iterable[Key] | None = None, without: Container[str] = ()
+    ) -> dict[tuple[Key, Right], Way]:
+        """Return the shortest way to every right on some objects, or on all that it comes near to.
+
+        `without`: what a way may not lead over, by the names of `Way.via`.
+        """
         best: Best = {}
         wanted = None if keys is None else frozenset(keys)
         for way in self.every(login, wanted, best):
             at = way.key, way.right
             known = best.get(at)
-            if known is None or way.cost < known.cost:
+            if (known is None or way.cost < known.cost) and way.via not in without:
                 best[at] = way
         return best
 

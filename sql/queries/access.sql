@@ -218,3 +218,29 @@ SELECT r.oid::bigint, has_database_privilege(r.oid, current_database(), 'CONNECT
                 (SELECT max(l.at) FROM lua.log_line l WHERE l.actor = r.rolname)),
        current_database()
 FROM pg_catalog.pg_roles r WHERE r.rolcanlogin;
+
+-- name: may_read_more^
+-- Whether this login may read the register of people, and see to whom keys were released.
+SELECT has_table_privilege('lua.person', 'SELECT') AND has_table_privilege('lua.person_login', 'SELECT'),
+       has_function_privilege('vault.releases()', 'EXECUTE') AND has_table_privilege('lua.tenant_directory', 'SELECT');
+
+-- name: people
+-- Whose each login is, as far as both are in force.
+SELECT l.login::text, p.handle
+FROM lua.person_login l JOIN lua.person p ON p.person_id = l.person_id
+WHERE l.ended_at IS NULL AND p.ended_at IS NULL ORDER BY l.login;
+
+-- name: sealed
+-- Columns that hold sealed values, and the class of the keys that open them.
+SELECT a.attrelid::bigint, a.attnum::integer,
+       CASE a.attname WHEN 'personal' THEN 'main' WHEN 'medical_record' THEN 'medical-record' ELSE a.attname::text END
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'crm' AND a.atttypid = 'bytea'::regtype AND NOT a.attisdropped
+  AND a.attname IN ('personal', 'special', 'accounting', 'medical_record');
+
+-- name: releases
+-- Keys that were released and not taken back: to whom, of which tenant and parts of its tree, until when.
+SELECT r.release_id, d.slug, r.person, r.parts, r.expires_at
+FROM vault.releases() r JOIN lua.tenant_directory d ON d.tenant_id = r.tenant_id
+WHERE r.ended_at IS NULL ORDER BY r.release_id;
