@@ -94,7 +94,7 @@ class GoStaff(Place):
 class GoAccess(Place):
     """Access: who can reach what, and how."""
 
-    screen = "access:Access"
+    screen = "access_explorer:Explorer"
 
 
 class GoElevations(Place):

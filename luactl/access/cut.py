@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TypeVar
@@ -53,10 +53,11 @@ def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
         return Cut((f"DROP USER MAPPING FOR {whom} SERVER {server}",), None)
     if way.through is not None:
         function = way.through[0] == "function"
-        return _grants(catalog, way.through, way.path[0], {"EXECUTE"} if function else _names(some))
+        both = (way.path[0], PUBLIC)
+        return _grants(catalog, way.through, both, {"EXECUTE"} if function else _names(some))
     if way.via == "owner":
-        return Cut((f"ALTER {WORDS[_of(catalog, way).kind]} {_of(catalog, way).name} OWNER TO …",), None)
-    return _grants(catalog, way.key, PUBLIC if way.via == "PUBLIC" else way.path[0], _names(some))
+        return _another_owner(_of(catalog, way))
+    return _grants(catalog, way.key, (PUBLIC if way.via == "PUBLIC" else way.path[0],), _names(some))
 
 
 def resets(login: str, setting: Setting) -> Iterator[str]:
@@ -89,6 +90,10 @@ def _attribute(catalog: Catalog, role: int, option: str) -> Cut:
     return Cut((SQL("ALTER ROLE {} {}").format(_role(catalog, role), SQL(option)).as_string(),), None)
 
 
+def _another_owner(thing: Thing) -> Cut:
+    return Cut((f"ALTER {WORDS[thing.kind]} {thing.name} OWNER TO …",), None)
+
+
 def _membership(catalog: Catalog, member: int, role: int) -> Cut:
     given = [one for one in catalog.memberships if (one.member, one.role) == (member, role)]
     if not given:  # up to 15 CREATEROLE is enough, without any membership
@@ -109,18 +114,20 @@ def _without(catalog: Catalog, gone: set[Membership]) -> Catalog:
     return replace(catalog, graph=graph, memberships=left)
 
 
-def _grants(catalog: Catalog, key: Key, grantee: int, names: set[str]) -> Cut:
-    """Take privileges from a grantee, whoever granted them; from PUBLIC where it has them from there."""
+def _grants(catalog: Catalog, key: Key, grantees: Collection[int], names: set[str]) -> Cut:
+    """Take privileges from grantees, whoever granted them; from PUBLIC where they have them from there."""
     held, thing = catalog.grants.get(key, ()), catalog.things[key]
-    mine = [one for one in held if one.grantee == grantee and one.right[1] in names]
+    mine = [one for one in held if one.grantee in grantees and one.right[1] in names]
     mine = mine or [one for one in held if one.grantee == PUBLIC and one.right[1] in names]
+    if not mine or thing.owner in grantees:  # an owner grants it to itself again
+        return _another_owner(thing)
     gone = _and_what_hangs_on(held, mine, _by_grantee)
     cascade = " CASCADE" if len(gone) > len(mine) else ""
     statements = []
-    for grantor in sorted({one.grantor for one in mine}):
-        rights = {one.right for one in mine if one.grantor == grantor}
+    for grantor, grantee in sorted({(one.grantor, one.grantee) for one in mine}):
+        rights = {one.right for one in mine if (one.grantor, one.grantee) == (grantor, grantee)}
         privileges = ", ".join(sorted(_spelt(catalog, key, right) for right in rights))
-        name = _role(catalog, mine[0].grantee).as_string()
+        name = _role(catalog, grantee).as_string()
         if thing.kind == "default privilege":
             statements.append(f"{_to_come(catalog, thing, privileges)} FROM {name}")
             continue

@@ -46,6 +46,8 @@ class Access:
     """The handle of the person or job in force whose login it is; empty: nobody's."""
     opens: str = ""
     """What could be opened of sealed columns that are read, by key class, and how; empty where none is."""
+    asked: str = ""
+    """How `who` is asked about the object: `schema.name`, or `kind:name`; empty for what is none."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def find(catalog: Catalog, name: str) -> Thing:
         and (one.kind.endswith(kind) if colon else one.kind in RELATIONS or one.key[0] == "function")
     ]
     if not fits:
-        close = get_close_matches(name, [_asked(one) for one in catalog.things.values()], 1)
+        close = get_close_matches(name, [asked(one) for one in catalog.things.values()], 1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise NotFoundError(
             f"there is no object {name!r}",
@@ -91,7 +93,7 @@ def find(catalog: Catalog, name: str) -> Thing:
     return fits[0]
 
 
-def _asked(thing: Thing) -> str:
+def asked(thing: Thing) -> str:
     """Return how an object is asked for."""
     plain = thing.kind in RELATIONS or thing.key[0] == "function"
     return thing.name if plain else f"{thing.kind}:{thing.name}"
@@ -115,7 +117,7 @@ def _those(catalog: Catalog, people: Mapping[str, str], name: str) -> list[Role]
     return found
 
 
-def _state(session: Session) -> tuple[Catalog, About]:
+def state(session: Session) -> tuple[Catalog, About]:
     """Read who may do what, and what is to be said of logins, at one moment."""
     with transaction(session, snapshot=True) as conn:
         catalog = read(conn)
@@ -127,7 +129,7 @@ def who(session: Session, name: str) -> tuple[Access, ...]:
 
     Raises NotFoundError and UsageError as `find` does.
     """
-    catalog, known = _state(session)
+    catalog, known = state(session)
     ways, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
     found = [
         row for login in _logins(catalog)
@@ -154,7 +156,7 @@ def what(session: Session, name: str) -> tuple[Access, ...]:
 
     Raises NotFoundError for who is not there.
     """
-    catalog, known = _state(session)
+    catalog, known = state(session)
     ways, rows = Ways(catalog), list[Access]()
     for role in _those(catalog, known.people, name):
         told = {at: way for at, way in _best(ways, role).items() if _is_told(catalog, way)}
@@ -213,6 +215,7 @@ def _rows(
             entered.last_seen,
             known.people.get(login.name, ""),
             known.opens(login.name, ways),
+            asked(catalog.things[way.key]),
         )
 
 
@@ -251,7 +254,7 @@ def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
 
     Raises NotFoundError and UsageError as `find` does.
     """
-    catalog, known = _state(session)
+    catalog, known = state(session)
     some = _those(catalog, known.people, login)
     now, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
     roles = {one for one in keys if one[0] in ("role", "attribute")}

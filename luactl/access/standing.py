@@ -29,7 +29,7 @@ def standing(catalog: Catalog, login: int, keys: Container[Key] | None = None) -
     """Return the shortest way to each role and attribute, or to those that are asked for.
 
     Of a role: USAGE, its rights count; SET, it can be become; ADMIN, it can be passed on. A superuser, who
-    can be anybody, is told so once, and with every role that is asked for.
+    can be anybody, is told so once, and with every role and attribute that is asked for.
     """
     best: Best = {}
     for way in _every(catalog, login, keys):
@@ -49,9 +49,7 @@ def _every(catalog: Catalog, login: int, keys: Container[Key] | None) -> Iterato
             effort = max(least, int(role != login))
             yield from _attributes(catalog, role, path, effort)
             if now.roles[role].is_superuser:
-                for other in now.roles if keys is not None else ():
-                    if other != login:
-                        yield Way(("role", other), (0, "SET"), effort, path, "superuser", "")
+                yield from _all(catalog, login, path, effort) if keys is not None else ()
                 continue
             yield from _roles(graph, login, path, effort)
 
@@ -60,6 +58,16 @@ def _attributes(catalog: Catalog, role: int, path: Path, effort: int) -> Iterato
     for number, (name, value) in enumerate(has(catalog.graph.roles[role]).items()):
         if value:
             yield Way(("attribute", number), (0, MEANS[name]), effort, path, "attribute", "")
+
+
+def _all(catalog: Catalog, login: int, path: Path, effort: int) -> Iterator[Way]:
+    """Yield what a superuser is and can be."""
+    for role in catalog.graph.roles:
+        if role != login:
+            yield Way(("role", role), (0, "SET"), effort, path, "superuser", "")
+    for number, name in enumerate(ATTRIBUTES):
+        if name != "SUPERUSER":
+            yield Way(("attribute", number), (0, MEANS[name]), effort, path, "superuser", "")
 
 
 def _roles(graph: Graph, login: int, path: Path, effort: int) -> Iterator[Way]:

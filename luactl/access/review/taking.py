@@ -22,7 +22,10 @@ from .scope import Scope
 from .suggesting import Suggestion, evidence, suggest
 
 VERSION = 1
-ASKED = ("version", "roles", "memberships", "objects", "grants", "columns", "policies", "views", "definers")
+ASKED = (
+    "server", "roles", "memberships", "objects", "grants", "columns", "policies", "views", "definers",
+    "owned", "mappings",
+)  # fmt: skip
 """Queries of sql/queries/access.sql that make the picture."""
 
 
