@@ -14,7 +14,7 @@ from support_erasure import person, practice
 from support_tui import NOW, at_noon, drive, go, keys, new_console, text, typed
 from textual.pilot import Pilot
 
-from luactl import erasure, promise
+from luactl import access, erasure, promise
 from luactl.clock import FixedClock
 from luactl.config import find_paths
 from luactl.db import Session
@@ -22,6 +22,8 @@ from luactl.erasure import Erasure, ErasurePlan
 from luactl.log import Line
 from luactl.tenant import Tenant, find
 from luactl.tui.access import Access
+from luactl.tui.access_explorer import Explorer, Reachable, Reached, Reaching
+from luactl.tui.access_way import OneWay
 from luactl.tui.answering import Deny, Grant
 from luactl.tui.approval import Approvals, OneApproval
 from luactl.tui.ask import Ask
@@ -84,6 +86,11 @@ SCREENS: dict[str, Make] = {
     "access": lambda s, t: Access(),
     "elevations": lambda s, t: Elevations(),
     "reviews": lambda s, t: Reviews(),
+    "logins": lambda s, t: Explorer(),
+    "objects": lambda s, t: Reachable(),
+    "reached": lambda s, t: Reached(s.actor),
+    "reaching": lambda s, t: Reaching("crm.contact"),
+    "way": lambda s, t: OneWay(access.who(s, "crm.contact")[0]),
     "log": lambda s, t: Log(),
     "entry": lambda s, t: Entry(LINE),
     "doings": lambda s, t: Doings(s.actor, NOW - timedelta(days=1)),
@@ -134,12 +141,13 @@ def test_no_screen_is_forgotten() -> None:
             todo.append(one)
     assert {OneElevation, Items}  # opened from their lists, by name
     parts = {"Proving", "Checks", "ByState", "Erasing", "Answering", "Pages"}
-    parts |= {"Narrowing", "Seeking", "Brushing", "Viewing", "Marking"}
+    parts |= {"Narrowing", "Seeking", "Brushing", "Viewing", "Marking", "Ways"}
     assert {one.__name__ for one in known} - parts == {
         "Home", "Tenants", "OneTenant", "Contacts", "Hits", "Subject", "Plan", "Queue", "OnePlan",
         "OneErasure", "Certificate", "Approvals", "OneApproval", "Releases", "Due", "Purge", "Unfinished",
         "Requests", "Wall", "OnePromise", "Access", "Log", "Entry", "Doings", "Ledger", "Keys",
         "Elevations", "OneElevation", "Reviews", "Items",
+        "Explorer", "Reachable", "Reached", "Reaching", "OneWay",
     }  # fmt: skip
 
 
