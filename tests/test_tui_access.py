@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from conftest import Connection
 from support_staff import hire
-from support_tui import compare, drive, go, keys, new_console, text, typed
+from support_tui import at_noon, compare, drive, go, keys, new_console, text, typed
 from textual.pilot import Pilot
 
 from luactl import access
@@ -33,7 +33,7 @@ GONE = f"DROP OWNED BY explored_ward, {LOGIN}, {OTHER} CASCADE; DROP ROLE explor
 def clinic(session: Session, admin: Connection) -> Iterator[None]:
     """Two logins, one of them somebody's, and a table that they reach; they go again."""
     admin.execute(MADE.encode())
-    hire(session, "nele.vesper", logins=(LOGIN,))
+    hire(at_noon(session), "nele.vesper", logins=(LOGIN,))
     yield
     admin.execute(GONE.encode())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,7 @@ def drawn(way: Access) -> Iterator[str]:
 
 
 def _told(way: Access) -> Iterator[tuple[str, str]]:
-    yield from zip(["way", *repeat("")], drawn(way), strict=False)
+    yield from zip(chain(["way"], repeat("")), drawn(way), strict=False)
     yield "by", way.via
     yield "cut by", way.cut
     if way.opens:
