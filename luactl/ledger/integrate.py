@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from ..db import Session, queries, transaction
@@ -25,8 +24,6 @@ from .tree import edge, read_hashes
 
 BATCH = 100_000
 """Entries that get one checkpoint."""
-PART = 20_000
-"""Entries that are numbered in one statement."""
 LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
 
 
@@ -86,19 +83,15 @@ def _lock(session: Session) -> Iterator[None]:
 
 def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, int] | None:
     """Number one batch and sign; None when there is nothing new."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with transaction(session, durable=True) as conn:
         newest = queries("ledger").newest_checkpoint(conn)
         signed, size = 0 if newest is None else int(newest[0]), queries("ledger").size(conn)
         tree = edge(conn, signed)
-        # While the server numbers a part, the tree grows by the one before.
-        with ThreadPoolExecutor(1) as aside:
-            parts = chain(_unsigned(conn, signed, size), _number(conn, size, batch))
-            grown = [aside.submit(_grow, tree, part) for part in parts]
+        # In one statement: each further one would begin by passing over what is free of the queue by now.
+        numbered: bytes = queries("ledger").number(conn, size=size, limit=batch) or b""
+        subtrees = [*_grow(tree, _unsigned(conn, signed, size)), *_grow(tree, numbered)]
         if tree.size == signed:
             return None
-        subtrees = [one for part in grown for one in part.result()]
         checkpoint = Checkpoint(signer.name, tree.size, tree.root()).signed(signer)
         queries("ledger").seal(
             conn,
@@ -113,22 +106,9 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
         return checkpoint, tree.size - size
 
 
-def _unsigned(conn: Any, signed: int, size: int) -> Iterator[bytes]:
-    """Yield hashes that were numbered and never signed: the call that should have was never made."""
-    if size > signed:
-        yield b"".join(read_hashes(conn, 0, signed, size))
-
-
-def _number(conn: Any, size: int, batch: int) -> Iterator[bytes]:
-    """Give up to `batch` waiting entries their indexes; yield their leaf hashes, a part at a time."""
-    end = size + batch
-    while size < end:
-        limit = min(PART, end - size)
-        part: bytes = queries("ledger").number(conn, size=size, limit=limit) or b""
-        yield part
-        size += len(part) // 32
-        if len(part) < 32 * limit:
-            return
+def _unsigned(conn: Any, signed: int, size: int) -> bytes:
+    """Return hashes that were numbered and never signed: the call that should have was never made."""
+    return b"".join(read_hashes(conn, 0, signed, size)) if size > signed else b""
 
 
 def _grow(tree: CompactRange, packed: bytes) -> list[tuple[int, int, bytes]]:
