@@ -46,7 +46,7 @@ KNOWN = (
 )
 Name = Annotated[str, typer.Argument(metavar="POLICY", help="Its name in commands.")]
 Version = Annotated[
-    int | None, typer.Option("--version", min=1, metavar="N", help="This version.", show_default=False)
+    int | None, typer.Option("--number", min=1, metavar="N", help="This version of it.", show_default=False)
 ]
 
 
@@ -212,7 +212,7 @@ def show_(
 
     Examples:
         luactl policy show laptops
-        luactl policy show laptops --text --version 1
+        luactl policy show laptops --text --number 1
     """
     from luactl import policy as noun
 

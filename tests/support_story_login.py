@@ -46,7 +46,7 @@ LOGINS: dict[str, tuple[Case, ...]] = {
             lambda w: (name(w), "--person", "anna.berger", "--role", "operator", "--certificate"),
             (Rule("lua.login", "insert", "access.login.add"),),
             covering(rows("lua.person_login", "lua.login_grant")),
-            again=1,
+            again=5,
         ),
     ),
     "access login change": (

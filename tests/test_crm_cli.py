@@ -83,6 +83,7 @@ def test_an_empty_standard_input(cli: Cli) -> None:
     assert "standard input is empty" in done.stderr
 
 
+@pytest.mark.long
 def test_a_killed_import_leaves_whole_batches_and_is_finished_by_repeating(
     home: Home, cli: Cli, admin: Connection, tmp_path: Path
 ) -> None:

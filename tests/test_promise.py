@@ -70,6 +70,7 @@ def test_all_that_can_be_kept_is_kept(keeper: Session, server: TestServer) -> No
     assert all(one.attempts for one in proof.promises if one.state == "kept")
 
 
+@pytest.mark.long
 def test_proving_leaves_one_entry_and_nothing_else(keeper: Session, admin: Connection) -> None:
     before = snapshot(admin)
     proof = promise.prove(keeper, PAGE, PAGE.clauses)
@@ -463,6 +464,7 @@ def test_a_lost_connection_is_an_error_and_no_state(session: Session, admin: Con
         promise.prove(session, PAGE, PAGE.chosen(["4.1"]))
 
 
+@pytest.mark.long
 def test_a_decision_that_no_role_gives_is_found(keeper: Session, admin: Connection) -> None:
     found = run(keeper, "users")
     assert (found.state, found.evidence["tried_as_users"]) == ("kept", 250)

@@ -21,7 +21,7 @@ from luactl.errors import NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, RetentionClass, SealError, SubjectKey, TenantDrop
 from luactl.key.seal import header, seal, unseal
 from luactl.ledger import Entry, append, references
-from luactl.subject.sealed import TABLES, tables_of
+from luactl.subject.sealed import TABLES, USER, tables_of
 from luactl.tenant import NewTenant, Tenant
 
 Cli = Callable[..., CompletedProcess[str]]
@@ -49,6 +49,7 @@ def aylin(session: Session, shop: Tenant, admin: psycopg.Connection[Any]) -> UUI
     references(session, keys, who, ids)
     keys.reserve(KeyClass.ACCOUNTING, 1)
     month, year = keys.period(RetentionClass.INTERACTION, 202607), keys.period(RetentionClass.INVOICE, 2025)
+    contact = keys.period(RetentionClass.CONTACT, 0)
     with transaction(session, who) as conn:
         entry, now = append(session, Entry("crm.invoice.import", who)), session.clock.now()
         main = keys.subjects([one], KeyClass.MAIN)[one]
@@ -88,6 +89,14 @@ def aylin(session: Session, shop: Tenant, admin: psycopg.Connection[Any]) -> UUI
             " VALUES (%s, %s, 1, 1, 10, %s)",
             (who, invoice, seal({"text": "visit"}, place, duty, year, KeyClass.ACCOUNTING)),
         )
+    user = uuid7()
+    blob = seal({"login": "aylin"}, USER.place(who, one, str(user)), main, contact, KeyClass.MAIN)
+    admin.execute(
+        "INSERT INTO crm.app_user (tenant_id, user_id, subject_id, state, personal, login_digest,"
+        " index_version, name_index, entry_id, created_at, updated_at)"
+        " VALUES (%s, %s, %s, 'active', %s, %s, 0, '{}', %s, %s, %s)",
+        (who, user, one, blob, bytes(32), entry, now, now),
+    )
     asked = request.add(session, shop, request.prepare(session, "rectification", "T-1"))
     assert isinstance(asked, request.Request)
     request.identify(session, asked, one, "identity card", note="wants another name")
@@ -135,7 +144,8 @@ def test_the_list_of_sealed_columns_is_complete(server: TestServer) -> None:
             " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
             " WHERE (c.relnamespace = 'crm'::regnamespace OR a.attname = 'personal')"
             " AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
-            " AND a.atttypid = 'bytea'::regtype AND a.attname <> 'digest' AND NOT a.attisdropped"
+            " AND a.atttypid = 'bytea'::regtype AND NOT a.attisdropped"
+            " AND a.attname NOT IN ('digest', 'hash', 'login_digest')"
         ).fetchall()
     assert {(table.table, table.column) for table in TABLES} == set(found)
 
@@ -289,7 +299,7 @@ def test_on_the_command_line(cli: Cli, session: Session, shop: Tenant, aylin: UU
     planned = cli(*ask, "--field", "email", "--remove", "phone", "--dry-run", "-o", "json")
     assert planned.returncode == 0, planned.stderr
     plan = json.loads(planned.stdout)["data"]
-    tables = ("crm.subject", "crm.contact", "crm.interaction", "lua.request")
+    tables = ("crm.subject", "crm.contact", "crm.interaction", "lua.request", "crm.app_user")
     assert plan["rekeyed"]["rows"] == dict.fromkeys(tables, 1)
     assert cli(*ask, "--field", "email", stdin="new@example.org\n").returncode == 2
     assert cli(*ask, "--field", "email", "--yes", stdin="").returncode == 2

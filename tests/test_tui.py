@@ -22,6 +22,7 @@ from luactl.ledger import integrate
 from luactl.log import Line
 from luactl.tenant import Tenant, find
 from luactl.tui.access import Access
+from luactl.tui.access_explorer import Explorer
 from luactl.tui.app import Console
 from luactl.tui.ask import Ask
 from luactl.tui.crm import Contacts
@@ -309,7 +310,7 @@ def test_settings_say_what_is_wrong(tmp_path: Path) -> None:
 
 def test_the_palette_leads_everywhere(tenant: Tenant) -> None:
     async def script(pilot: Pilot[None]) -> None:
-        for name, screen in (("tenants", Tenants), ("access", Access), ("retention", Due), ("log", Log)):
+        for name, screen in (("tenants", Tenants), ("access", Explorer), ("retention", Due), ("log", Log)):
             await keys(pilot, "colon")
             assert isinstance(pilot.app.screen, CommandPalette)
             await typed(pilot, name)

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from luactl import access
 from luactl.db import Session
+from luactl.ledger import integrate
 from luactl.tui.access import Access
 from luactl.tui.access_explorer import Explorer, Reachable, Reached, Reaching
 from luactl.tui.access_way import OneWay, drawn
@@ -34,6 +35,7 @@ def clinic(session: Session, admin: Connection) -> Iterator[None]:
     """Two logins, one of them somebody's, and a table that they reach; they go again."""
     admin.execute(MADE.encode())
     hire(at_noon(session), "nele.vesper", logins=(LOGIN,))
+    integrate(at_noon(session))  # what is of today would wait for other days tomorrow
     yield
     admin.execute(GONE.encode())
 
@@ -67,6 +69,7 @@ def test_screens_look_as_they_should(size: tuple[int, int], clinic: None, admin:
     drive(script, size, console)
 
 
+@pytest.mark.long
 def test_one_walks_from_a_login_to_an_object_and_back(clinic: None) -> None:
     async def script(pilot: Pilot[None]) -> None:
         app = shown(pilot)

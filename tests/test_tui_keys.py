@@ -54,6 +54,7 @@ from luactl.tui.retention import Due
 from luactl.tui.retention_purge import Purge
 from luactl.tui.review import Reviews
 from luactl.tui.review_items import Items
+from luactl.tui.staff import Member, Staff
 from luactl.tui.subject import Hits, Subject
 from luactl.tui.tenant import OneTenant, Tenants
 from luactl.tui.unfinished import Unfinished
@@ -139,7 +140,7 @@ def test_no_screen_is_forgotten() -> None:
         for one in todo.pop().__subclasses__():
             known.add(one)
             todo.append(one)
-    assert {OneElevation, Items}  # opened from their lists, by name
+    assert {OneElevation, Items, Staff, Member}  # opened from their lists, by name
     parts = {"Proving", "Checks", "ByState", "Erasing", "Answering", "Pages"}
     parts |= {"Narrowing", "Seeking", "Brushing", "Viewing", "Marking", "Ways"}
     assert {one.__name__ for one in known} - parts == {
@@ -147,7 +148,7 @@ def test_no_screen_is_forgotten() -> None:
         "OneErasure", "Certificate", "Approvals", "OneApproval", "Releases", "Due", "Purge", "Unfinished",
         "Requests", "Wall", "OnePromise", "Access", "Log", "Entry", "Doings", "Ledger", "Keys",
         "Elevations", "OneElevation", "Reviews", "Items",
-        "Explorer", "Reachable", "Reached", "Reaching", "OneWay",
+        "Staff", "Member", "Explorer", "Reachable", "Reached", "Reaching", "OneWay",
     }  # fmt: skip
 
 

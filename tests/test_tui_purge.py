@@ -131,7 +131,7 @@ def test_what_was_cut_short_is_listed_and_leads_to_where_it_ends(
 
     async def script(pilot: Pilot[None]) -> None:
         await settled(pilot)
-        await keys(pilot, "j", "j", "j", "enter")
+        await keys(pilot, "j", "j", "j", "j", "enter")
         assert isinstance(pilot.app.screen, Unfinished)
         assert pilot.app.screen.command_line() == "retention purge --tenant smile"
         await keys(pilot, "enter")

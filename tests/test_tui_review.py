@@ -101,6 +101,7 @@ def test_decisions_are_single_keys_and_can_be_taken_back(crew: Crew) -> None:
     drive(script, console=console)
 
 
+@pytest.mark.long
 def test_what_the_database_refuses_is_told_and_not_shown_as_decided(crew: Crew) -> None:
     id_ = crew.open(3)
 
