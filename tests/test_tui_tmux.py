@@ -113,7 +113,7 @@ def test_plans_asks_is_approved_by_another_login_runs_and_reads_the_certificate(
     ids = tmp_path / "ids.txt"
     ids.write_text("1\n2\n")
     walk(
-        tmux, "test", ("what happens right now", "j", "j", "Enter"), ("nobody is to be erased", "o"),
+        tmux, "test", ("what happens right now", "j", "j", "j", "Enter"), ("nobody is to be erased", "o"),
         ("│ Tenant", "smile", "Enter"), ("File of people", str(ids), "Enter"),
         ("Instruction", "T-1", "Enter"),
         ("not asked for approval yet", "a"), ("Plan, waiting, at smile", "q"),
@@ -124,7 +124,7 @@ def test_plans_asks_is_approved_by_another_login_runs_and_reads_the_certificate(
         ("Grant: Erase 2 people of smile", "yes", "Enter"), ("Anna Berg granted it", "q"),
     )  # fmt: skip
     screen = walk(
-        tmux, "test", ("1 approved", "j", "j", "Enter"), ("Erasures: 1 approved", "Enter"),
+        tmux, "test", ("1 approved", "j", "j", "j", "Enter"), ("Erasures: 1 approved", "Enter"),
         ("Plan, granted, at smile", "x"), ("for good? Type smile:", "smile", "Enter"),
         ("Erasure, done, at smile", "v"), ("Certificate of erasure", "q"),
     )  # fmt: skip
