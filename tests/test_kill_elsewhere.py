@@ -94,7 +94,7 @@ def recorded(admin: Connection) -> Counter[str]:
     return Counter(name for (body,) in rows for name in json.loads(body)["detail"]["migrations"])
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_migrations(
     bare_home: Home, server: TestServer, database: str, admin: Connection, striker: Striker
 ) -> None:
