@@ -128,21 +128,6 @@ class TestServer:
         return psycopg.connect(self.admin_dsn(database), autocommit=True)
 
 
-_STEADY: dict[int, Connection] = {}
-
-
-def steady(server: TestServer) -> Connection:
-    """Return the superuser's one connection for what every test does; made anew where the server was away."""
-    conn = _STEADY.get(server.port)
-    try:
-        if conn is not None:
-            conn.execute("SELECT 1")
-    except psycopg.OperationalError:
-        conn = None
-    _STEADY[server.port] = conn = conn or server.admin()
-    return conn
-
-
 def fast_folder() -> Path | None:
     """Return memory to put the server's files in, where a new database takes 0.02 s instead of 0.4 s.
 
@@ -160,13 +145,9 @@ def running_server(settings: Sequence[tuple[str, str]] = FAST) -> Iterator[TestS
     base.chmod(0o711)
     # The Postgres 18 for tests was built without TLS.
     made = embedded.Server(base / "server", binaries(version), tuple(settings), tls=version != "18")
-    port = 0
     try:
-        port = embedded.start(made, may_create=True)
-        yield TestServer(made, port)
+        yield TestServer(made, embedded.start(made, may_create=True))
     finally:
-        if port in _STEADY:
-            _STEADY.pop(port).close()
         embedded.stop(made)
         shutil.rmtree(base)
 
@@ -229,19 +210,19 @@ def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str
     if _has_usual_keys(request):
         request.getfixturevalue("keyed")
         template = KEYED
-    conn = steady(server)
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")  # half the time of WAL_LOG in memory
-    conn.execute(copy.format(identifier, sql.Identifier(template)))
-    conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(identifier))
-    # CREATE DATABASE does not copy the rights on the database itself.
-    groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
-    conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
+    with closing(server.admin()) as conn:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")  # half the time of WAL_LOG here
+        conn.execute(copy.format(identifier, sql.Identifier(template)))
+        conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(identifier))
+        # CREATE DATABASE does not copy the rights on the database itself.
+        groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
+        conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
     yield name
     roles = made_roles(server, name)  # they belong to the server and would outlive the database
-    conn = steady(server)
-    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
-    for role in roles:
-        conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    with closing(server.admin()) as conn:
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+        for role in roles:
+            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def made_roles(server: TestServer, database: str) -> list[str]:
@@ -292,11 +273,13 @@ def new_login(server: TestServer, passfile: Path, roles: Sequence[str], name: st
     password = secrets.token_urlsafe(12)
     earlier = passfile.read_text() if passfile.exists() else ""
     write_private(passfile, f"{earlier}*:*:*:{login}:{password}\n")
-    role, conn = sql.Identifier(login), steady(server)
-    conn.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
-    if roles:
-        groups = sql.SQL(", ").join(map(sql.Identifier, roles))
-        conn.execute(sql.SQL("GRANT {} TO {}").format(groups, role))
+    with closing(server.admin()) as conn:
+        options = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+            sql.Identifier(login), sql.Literal(password)
+        )
+        conn.execute(options)
+        for role in roles:
+            conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login)))
     return login
 
 
