@@ -6,7 +6,7 @@ Findings come in the order in which they are undone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from psycopg import sql
@@ -107,15 +107,15 @@ def _grant(seen: Seen, record: Record, role: str, what: str, act: tuple[str, ...
 
 
 def _memberships(state: State, seen: Seen) -> Iterator[Finding]:
-    for one in sorted(seen.members, key=lambda m: _depth(seen, m), reverse=True):
+    above = {(one.role, one.member): one.grantor for one in seen.members}
+    for one in sorted(seen.members, key=lambda m: _depth(above, m), reverse=True):
         said = _verdict(state, seen, one)
         if said is not None:
             yield _revoke(seen, one, *said)
 
 
-def _depth(seen: Seen, one: Member) -> int:
+def _depth(above: Mapping[tuple[str, str], str], one: Member) -> int:
     """How many grants stand before this one: who was granted by somebody goes before that somebody."""
-    above = {(m.role, m.member): m.grantor for m in seen.members}
     depth, grantor, met = 0, one.grantor, set[str]()
     while (one.role, grantor) in above and grantor not in met:
         met.add(grantor)
