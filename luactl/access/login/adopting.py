@@ -107,7 +107,7 @@ def _adopt(session: Session, conn: Any, wanted: Adoption) -> Adoption:
     if refusal is not None:
         raise _taken(wanted, whose.is_in_force) from None
     kept = not queries("access_login").hand_over(conn, login=wanted.login)
-    left = () if kept else (hand_over(wanted.login).partition(": ")[2],)
+    left = () if kept else (hand_over(wanted.login),)
     return replace(wanted, roles=found(session, wanted.login).roles, changed=changed, left=left)
 
 

@@ -104,7 +104,9 @@ def change(
             _check_numbers(session, after.connection_limit, after.valid_until)
         itself = password is not None or replace(after, roles=before.roles) != before
         if itself and queries("access_login").hand_over(conn, login=before.login):
-            raise RefusedError(_made_by_others(before.login), hint=hand_over(before.login))
+            raise RefusedError(
+                _made_by_others(before.login), hint=f"once, by a superuser: {hand_over(before.login)}"
+            )
         entry_id = None
         if itself or after != before:
             entry_id = _remember(session, "change", before.person_id, after, after.method)
@@ -246,5 +248,4 @@ def hand_over(login: str) -> str:
     from psycopg import sql
 
     statement = sql.SQL("GRANT {} TO lua_rolekeeper WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
-    text = statement.format(sql.Identifier(login)).as_string(None)
-    return f"once, by a superuser: {text}"
+    return statement.format(sql.Identifier(login)).as_string(None)
