@@ -81,7 +81,6 @@ def _adopt(session: Session, conn: Any, wanted: Adoption) -> Adoption:
     checked(wanted)
     whose = owner(session, wanted.person)
     detail = {"login": wanted.login, "attributes": list(wanted.attributes)}
-    refusal: psycopg.Error | None = None
     try:
         with conn.transaction():
             entry_id = append(
@@ -93,8 +92,8 @@ def _adopt(session: Session, conn: Any, wanted: Adoption) -> Adoption:
             )  # fmt: skip
             if not changed:
                 raise psycopg.Rollback
-    except psycopg.errors.IntegrityError as error:
-        refusal = error
+    except psycopg.errors.IntegrityError:
+        raise _taken(wanted, whose.is_in_force) from None
     except psycopg.errors.InvalidRoleSpecification as error:
         raise RefusedError(
             f"{error.diag.message_primary}",
@@ -104,8 +103,6 @@ def _adopt(session: Session, conn: Any, wanted: Adoption) -> Adoption:
         if "their own rights" in str(error):
             raise RefusedError("another administrator adopts your login", hint=OTHERS) from None
         raise
-    if refusal is not None:
-        raise _taken(wanted, whose.is_in_force) from None
     kept = not queries("access_login").hand_over(conn, login=wanted.login)
     left = () if kept else (hand_over(wanted.login),)
     return replace(wanted, roles=found(session, wanted.login).roles, changed=changed, left=left)
