@@ -17,15 +17,6 @@ LEFT JOIN pg_catalog.pg_roles r ON r.rolname = pl.login
 WHERE (:every::boolean OR (pl.ended_at IS NULL AND p.ended_at IS NULL)) AND (:login::text IS NULL OR pl.login = :login::text)
 ORDER BY pl.login;
 
--- name: person^
--- Whose handle it is: id, kind, whether in force, and whether bound to confidentiality.
-SELECT p.person_id, p.kind, p.ended_at IS NULL, lua.is_bound(p.person_id, :at::timestamptz)
-FROM lua.person p WHERE p.handle = :handle::text;
-
--- name: handles
--- The handles of everybody in force.
-SELECT p.handle FROM lua.person p WHERE p.ended_at IS NULL ORDER BY 1;
-
 -- name: add_login$
 -- Makes a login.
 SELECT lua.add_login(:login::name, :person_id::uuid, :roles::text[], :method::text, :verifier::text, :limit::integer,

@@ -83,9 +83,7 @@ def _adopt(session: Session, conn: Any, wanted: Adoption) -> Adoption:
     detail = {"login": wanted.login, "attributes": list(wanted.attributes)}
     try:
         with conn.transaction():
-            entry_id = append(
-                session, Entry("access.adopt", object=f"person:{whose.person_id}", detail=detail)
-            )
+            entry_id = append(session, Entry("access.adopt", object=whose.object, detail=detail))
             changed = queries("access_login").adopt_login(
                 conn, login=wanted.login, person_id=whose.person_id, method=wanted.method,
                 attributes=list(wanted.attributes), at=session.clock.now(), entry_id=entry_id,
@@ -93,7 +91,7 @@ def _adopt(session: Session, conn: Any, wanted: Adoption) -> Adoption:
             if not changed:
                 raise psycopg.Rollback
     except psycopg.errors.IntegrityError:
-        raise _taken(wanted, whose.is_in_force) from None
+        raise _taken(wanted, whose.ended_at is None) from None
     except psycopg.errors.InvalidRoleSpecification as error:
         raise RefusedError(
             f"{error.diag.message_primary}",

@@ -14,8 +14,9 @@ import psycopg
 from ...db import Session, queries, transaction
 from ...errors import LuactlError, NoConnectionError, RefusedError, UsageError
 from ...passfile import new_password
+from ...staff.person import Person
 from .password import Password, keep
-from .register import Login, Owner, found, owner, read
+from .register import Login, found, owner, read
 
 MOST_CONNECTIONS = 10_000
 OTHERS = "ask another administrator; one's own password alone may be renewed"
@@ -70,7 +71,7 @@ def add(session: Session, wanted: Wanted, *, dry_run: bool = False) -> LoginChan
         _check(whose, wanted.roles)
         _check_numbers(session, wanted.connection_limit, wanted.valid_until)
         method = "certificate" if wanted.by_certificate else "password"
-        entry_id = _remember(session, "add", whose.person_id, wanted, method)
+        entry_id = _remember(session, "add", whose.object, wanted, method)
         queries("access_login").add_login(
             conn, login=wanted.login, person_id=whose.person_id, roles=list(wanted.roles), method=method,
             verifier=password and password.verifier(session, wanted.login), limit=wanted.connection_limit,
@@ -109,7 +110,7 @@ def change(
             )
         entry_id = None
         if itself or after != before:
-            entry_id = _remember(session, "change", before.person_id, after, after.method)
+            entry_id = _remember(session, "change", before.object, after, after.method)
         changed = entry_id is not None and queries("access_login").change_login(
             conn, login=before.login, roles=list(after.roles), method=after.method,
             verifier=password and password.verifier(session, before.login), limit=after.connection_limit,
@@ -128,7 +129,7 @@ def end(session: Session, before: Login, *, dry_run: bool = False) -> LoginChang
     Raises RefusedError for one's own.
     """
     with _written(session, before.login, None, dry_run) as conn:
-        entry_id = _remember(session, "end", before.person_id, replace(before, roles=()), before.method)
+        entry_id = _remember(session, "end", before.object, replace(before, roles=()), before.method)
         ended = queries("access_login").end_login(
             conn, login=before.login, at=session.clock.now(), entry_id=entry_id
         )
@@ -188,9 +189,9 @@ NAMES = "lower-case letters, digits, _, - and .; not lua_… or pg_…; at most 
 UNDERTAKING = "`luactl staff show HANDLE` tells what is missing"
 
 
-def _check(whose: Owner, roles: tuple[str, ...]) -> None:
+def _check(whose: Person, roles: tuple[str, ...]) -> None:
     """Say beforehand what the database would refuse, with what to do next."""
-    if not whose.is_in_force:
+    if whose.ended_at is not None:
         raise RefusedError(f"{whose.handle} has left", hint="`luactl staff list` shows who is in force")
     if whose.kind != "job" and {"lua_app", "lua_ai"} & set(roles):
         raise RefusedError(
@@ -221,7 +222,7 @@ def _check_numbers(session: Session, limit: int, until: datetime | None) -> None
         raise UsageError("that validity is over already", hint="`luactl access login end` ends a login")
 
 
-def _remember(session: Session, verb: str, person_id: UUID, what: Login | Wanted, method: str) -> UUID:
+def _remember(session: Session, verb: str, whose: str, what: Login | Wanted, method: str) -> UUID:
     from ...ledger import Entry, append
 
     detail = {
@@ -231,7 +232,7 @@ def _remember(session: Session, verb: str, person_id: UUID, what: Login | Wanted
         "connection_limit": what.connection_limit,
         "valid_until": None if what.valid_until is None else what.valid_until.isoformat(),
     }
-    return append(session, Entry(f"access.login.{verb}", object=f"person:{person_id}", detail=detail))
+    return append(session, Entry(f"access.login.{verb}", object=whose, detail=detail))
 
 
 def _left(conn: Any, login: str, roles: Any, *, ended: bool) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from ...db import Session, queries, transaction
 from ...errors import NotFoundError, UsageError
+from ...staff.person import Person
+from ...staff.person import read as persons
 
 GROUPS = (
     "lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting",
@@ -55,17 +57,6 @@ class Login:
         return f"person:{self.person_id}"
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Whose a login is or is to be."""
-
-    handle: str
-    person_id: UUID
-    kind: str
-    is_in_force: bool
-    bound: bool
-
-
 def list_(session: Session, *, every: bool = False) -> list[Login]:
     """Return logins in use by name; with `every` those that have ended, too."""
     with transaction(session):
@@ -101,14 +92,12 @@ def _login(
     return Login(login, person, kind, tuple(roles), method, limit, until, tuple(attributes), *rest)
 
 
-def owner(session: Session, handle: str) -> Owner:
+def owner(session: Session, handle: str) -> Person:
     """Return whose handle it is, in the caller's transaction. Raises NotFoundError."""
-    noun = queries("access_login")
-    row = noun.person(session.conn, handle=handle, at=session.clock.now())
-    if row is not None:
-        person_id, kind, in_force, bound = row
-        return Owner(handle, person_id, kind, in_force, bound)
-    near = get_close_matches(handle, [one for (one,) in noun.handles(session.conn)], n=3)
+    for one in persons(session, handle):
+        return one
+    known = [one.handle for one in persons(session) if one.ended_at is None]
+    near = get_close_matches(handle, known, n=3)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     raise NotFoundError(
         f"there is nobody {handle[:63]!r}", hint=f"{guess}`luactl staff list` shows everybody"
