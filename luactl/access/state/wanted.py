@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...staff.person import KINDS
 from ..login.adopting import ATTRIBUTES
 from ..login.register import GROUPS
 
 DEFAULT = "default.toml"
-KINDS = ("employee", "contractor", "job")
 
 
 @dataclass(frozen=True)
