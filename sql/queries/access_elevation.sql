@@ -37,7 +37,7 @@ SELECT lua.note_cleared(:elevation_id::uuid);
 SELECT lua.sign_off_elevation(:elevation_id::uuid, :reason::text, :entries::bigint, :at::timestamptz, :entry_id::uuid);
 
 -- name: elevations
--- Elevations, newest first; of one id, of one person, those that are open, or those where something is left to do.
+-- Elevations, newest first; of one id, of one person, those that are open, or those that nobody signed off.
 SELECT e.elevation_id, e.login::text, p.handle, e.person_id, e.asked_by::text, e.role, coalesce(d.slug, e.of_tenant::text), e.of_tenant,
        e.reason, e.approval_id, e.begun_at, e.ends_at,
        CASE WHEN e.signed_off_at IS NOT NULL THEN 'signed off'
@@ -50,7 +50,6 @@ LEFT JOIN lua.tenant_directory d ON d.tenant_id = e.of_tenant
 WHERE (:elevation_id::uuid IS NULL OR e.elevation_id = :elevation_id::uuid)
   AND (NOT :mine::boolean OR e.person_id = lua.person_of(session_user::name))
   AND (NOT :is_open::boolean OR (e.ended_at IS NULL AND e.ends_at > clock_timestamp()))
-  AND (NOT :is_left::boolean OR e.cleared_at IS NULL)
   AND (NOT :unsigned::boolean OR e.signed_off_at IS NULL)
 ORDER BY e.begun_at DESC, e.elevation_id DESC
 LIMIT nullif(:limit::bigint, 0);

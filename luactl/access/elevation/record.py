@@ -10,9 +10,6 @@ from uuid import UUID
 from ...db import Session, queries
 from ...errors import NotFoundError, UsageError
 
-UNFINISHED = ("over", "ending", "ended")
-"""States in which something is left to do: to sweep, or to look at what was done and sign it off."""
-
 
 @dataclass(frozen=True)
 class Elevation:
@@ -106,7 +103,6 @@ def _read(session: Session, **wanted: Any) -> tuple[Elevation, ...]:
         "elevation_id": None,
         "mine": False,
         "is_open": False,
-        "is_left": False,
         "unsigned": False,
         "limit": 0,
     }
