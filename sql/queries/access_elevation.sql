@@ -56,7 +56,7 @@ LIMIT nullif(:limit::bigint, 0);
 
 -- name: due
 -- Elevations that the sweep has to end or to finish, oldest first: their time is over, or whose they are has left or is bound no more.
-SELECT e.elevation_id, e.login::text, e.ended_at IS NULL
+SELECT e.elevation_id
 FROM lua.elevation e JOIN lua.person p ON p.person_id = e.person_id
 WHERE e.cleared_at IS NULL
   AND (e.ended_at IS NOT NULL OR e.ends_at <= clock_timestamp() OR p.ended_at IS NOT NULL OR NOT lua.is_bound(e.person_id, clock_timestamp()))

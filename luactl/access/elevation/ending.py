@@ -11,7 +11,6 @@ from uuid import UUID
 
 import psycopg
 
-from ...config import find_paths
 from ...db import Session, queries, transaction
 from ...errors import RefusedError
 from .profile import tidy
@@ -39,27 +38,16 @@ def end(session: Session, elevation_id: UUID, *, dry_run: bool = False) -> Endin
     database the same and takes it back. Raises NotFoundError, RefusedError.
     """
     one = find(session, elevation_id)
-    ended = _end(session, one.elevation_id, one.login, one.tenant_id, dry_run)
-    cleared = one.cleared_at is not None if dry_run else _clear(session, one.elevation_id)
-    return Ending(
-        one.elevation_id, one.login, ended, cleared, () if dry_run else _tidied(session, (one.login,))
-    )
+    ended = _end(session, elevation_id, one.login, one.tenant_id, dry_run)
+    if dry_run:
+        return Ending(elevation_id, one.login, ended, one.cleared_at is not None, ())
+    return Ending(elevation_id, one.login, ended, _clear(session, elevation_id), tidy(one.login))
 
 
 def sweep(session: Session, *, dry_run: bool = False) -> tuple[Ending, ...]:
     """End what is over, of whoever has left or is bound no more, and finish what was cut short. For cron."""
     due = list(queries("access_elevation").due(session.conn))
-    done = []
-    for elevation_id, login, is_open in due:
-        one = find(session, elevation_id)
-        ended = bool(is_open) and _end(session, elevation_id, login, one.tenant_id, dry_run)
-        if not is_open and not dry_run:
-            _lock(session, elevation_id)
-        cleared = not dry_run and _clear(session, elevation_id)
-        done.append(
-            Ending(elevation_id, login, ended, cleared, () if dry_run else _tidied(session, (login,)))
-        )
-    return tuple(done)
+    return tuple(end(session, elevation_id, dry_run=dry_run) for (elevation_id,) in due)
 
 
 def _end(session: Session, elevation_id: UUID, login: str, tenant_id: int, dry_run: bool) -> bool:
@@ -88,12 +76,6 @@ def _end(session: Session, elevation_id: UUID, login: str, tenant_id: int, dry_r
     return ended
 
 
-def _lock(session: Session, elevation_id: UUID) -> None:
-    """Take entrance and rights from the login of an elevation that has ended."""
-    with transaction(session) as conn:
-        queries("access_elevation").lock_login(conn, elevation_id=elevation_id)
-
-
 def _clear(session: Session, elevation_id: UUID) -> bool:
     """End the sessions and drop the login: nobody can enter any more, so nobody comes back."""
     noun = queries("access_elevation")
@@ -102,7 +84,3 @@ def _clear(session: Session, elevation_id: UUID) -> bool:
         if dropped:
             noun.note_cleared(conn, elevation_id=elevation_id)
     return bool(dropped)
-
-
-def _tidied(session: Session, logins: tuple[str, ...]) -> tuple[str, ...]:
-    return tidy(find_paths(), logins)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from ...config import Paths, Profile, find_paths, load_profiles, save_profile, write_private
+from ...config import Profile, find_paths, load_profiles, save_profile, write_private
 from ...errors import LuactlError
 from ...passfile import password_in, with_password
 
@@ -42,7 +41,7 @@ def write_password(base: Profile, login: str, password: str) -> None:
         ) from error
 
 
-def write_profile(base: Profile, login: str) -> Profile:
+def write_profile(base: Profile, login: str) -> None:
     """Write the profile by which the elevated login enters; keys and anchors are those of its person."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -56,18 +55,17 @@ def write_profile(base: Profile, login: str) -> Profile:
         server=base.server_name if base.embedded else None,
     )
     save_profile(find_paths(), made)
-    return made
 
 
-def tidy(paths: Paths, ended: Collection[str]) -> tuple[str, ...]:
-    """Take away profiles and password files of logins that have ended; returns the profiles' names."""
+def tidy(ended: str) -> tuple[str, ...]:
+    """Take away profiles and password files of a login that has ended; returns the profiles' names."""
     from psycopg.conninfo import conninfo_to_dict
 
     from ...profile import remove
 
-    gone = []
+    gone, paths = [], find_paths()
     for one in load_profiles(paths).values():
-        if one.name.endswith("elevated") and conninfo_to_dict(one.dsn).get("user") in ended:
+        if one.name.endswith("elevated") and conninfo_to_dict(one.dsn).get("user") == ended:
             paths.passfile(one.name).unlink(missing_ok=True)
             remove(paths, one.name)
             gone.append(one.name)
