@@ -1,8 +1,12 @@
-"""A line of libpq's password file (.pgpass): how a login's password is found in its text, and put there."""
+"""Passwords of logins: made, told to Postgres as a verifier, and kept in a line of libpq's file (.pgpass)."""
 
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 
 def escaped(text: str) -> str:
@@ -23,6 +27,11 @@ def password_in(text: str, login: str) -> str | None:
 def new_password() -> str:
     """Return a random password of 256 bits, without signs that the file would have to escape."""
     return secrets.token_urlsafe(32)
+
+
+def verifier_of(conn: Connection[Any], login: str, password: str) -> str:
+    """Return what Postgres keeps instead of a password: SCRAM-SHA-256 (RFC 5803), computed here by libpq."""
+    return conn.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
 
 
 def with_password(text: str, login: str, password: str) -> str:

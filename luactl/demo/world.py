@@ -24,6 +24,7 @@ from psycopg import sql
 from .. import embedded
 from ..config import find_paths, load_profile, save_profile
 from ..errors import LuactlError
+from ..passfile import verifier_of
 
 PROFILE = "local"
 PROGRAM = (sys.executable, "-m", "luactl.commands.main")
@@ -114,9 +115,7 @@ class World:
         paths, profile = find_paths(self.environ), load_profile(None, self.environ)
         password, passfile = secrets.token_urlsafe(24), paths.passfile(login)
         with self.looking() as conn:
-            verifier = conn.pgconn.encrypt_password(
-                password.encode(), login.encode(), b"scram-sha-256"
-            ).decode()
+            verifier = verifier_of(conn, login, password)
             name, noinherit = (
                 sql.Identifier(login),
                 sql.SQL(" NOINHERIT" if login.endswith("trainee") else ""),

@@ -10,7 +10,7 @@ from ..config import write_private
 from ..connect import Connection
 from ..db import queries
 from ..errors import RefusedError, UsageError
-from ..passfile import new_password, password_in, with_password
+from ..passfile import new_password, password_in, verifier_of, with_password
 
 GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 """What the first person of a home may do: everything but be the CRM or its AI."""
@@ -77,7 +77,7 @@ def ensure_login(conn: Connection, login: str, passfile: Path | None) -> None:
     name = sql.Identifier(login)
     if passfile is not None:
         password = _store_password(passfile, login)  # before the role, so that it cannot be lost in between
-        verifier = conn.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
+        verifier = verifier_of(conn, login, password)
         verb = sql.SQL("CREATE ROLE {} CONNECTION LIMIT {}" if known is None else "ALTER ROLE {}")
         conn.execute("SET LOCAL log_statement = 'none'")
         made = verb.format(name, sql.Literal(CONNECTIONS))

@@ -11,7 +11,7 @@ import psycopg
 from ..config import write_private
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, NoConnectionError, UsageError
-from ..passfile import new_password, with_password
+from ..passfile import new_password, verifier_of, with_password
 from .dedicated import dedicated_id
 
 
@@ -44,8 +44,8 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
     written = False
     try:
         with transaction(session) as conn:
-            verifier = conn.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256")
-            queries("tenant").set_verifier(conn, tenant_id=tenant_id, verifier=verifier.decode())
+            verifier = verifier_of(conn, login, password)
+            queries("tenant").set_verifier(conn, tenant_id=tenant_id, verifier=verifier)
             if dry_run:
                 raise psycopg.Rollback
             append(session, Entry("tenant.login", tenant_id, f"tenant:{slug}", detail={"login": login}))

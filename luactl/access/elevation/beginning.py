@@ -14,7 +14,7 @@ from ... import approval
 from ...approval import Granted
 from ...db import Session, queries, transaction
 from ...errors import LuactlError, NoConnectionError, RefusedError, UsageError
-from ...passfile import new_password
+from ...passfile import new_password, verifier_of
 from .order import ACTION, BROKEN_GLASS, Order, want
 from .profile import has_password, passfile_of, profile_name, write_password, write_profile
 from .record import Elevation, find, list_, tenant_of
@@ -81,9 +81,8 @@ def _begin(session: Session, order: Order, tenant_id: int, granted: Granted | No
             approval.use(session, granted)
             login = _record(session, order, tenant_id, elevation_id, granted)
             password = new_password()
-            verifier = conn.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256")
             queries("access_elevation").make_login(
-                conn, elevation_id=elevation_id, verifier=verifier.decode()
+                conn, elevation_id=elevation_id, verifier=verifier_of(conn, login, password)
             )
             write_password(session.profile, login, password)
             written = True

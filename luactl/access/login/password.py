@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...db import Session
 from ...errors import UsageError
-from ...passfile import new_password, with_password
+from ...passfile import new_password, verifier_of, with_password
 from ...tenant.login import read_passfile, write_passfile
 
 SHORTEST = 12
@@ -28,8 +28,7 @@ class Password:
 
     def verifier(self, session: Session, login: str) -> str:
         """Return what Postgres keeps instead of it; libpq computes it (SASLprep, RFC 4013, PBKDF2)."""
-        made = session.conn.pgconn.encrypt_password(self.text.encode(), login.encode(), b"scram-sha-256")
-        return made.decode()
+        return verifier_of(session.conn, login, self.text)
 
     def line(self, login: str) -> tuple[Path, str] | None:
         """Return the file and its new text, if there is one. Raises UsageError for what is no file."""
