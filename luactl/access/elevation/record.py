@@ -98,15 +98,13 @@ def find(session: Session, elevation_id: UUID) -> Elevation:
     return found[0]
 
 
-def _read(session: Session, **wanted: Any) -> tuple[Elevation, ...]:
-    everything = {
-        "elevation_id": None,
-        "mine": False,
-        "is_open": False,
-        "unsigned": False,
-        "limit": 0,
-    }
-    rows = queries("access_elevation").elevations(session.conn, **{**everything, **wanted})
+def _read(
+    session: Session, *, elevation_id: UUID | None = None, is_open: bool = False, mine: bool = False,
+    unsigned: bool = False, limit: int = 0,
+) -> tuple[Elevation, ...]:  # fmt: skip
+    rows = queries("access_elevation").elevations(
+        session.conn, elevation_id=elevation_id, is_open=is_open, mine=mine, unsigned=unsigned, limit=limit
+    )
     return tuple(_elevation(row) for row in rows)
 
 
