@@ -5,13 +5,17 @@ support_story_table.py tells it. The order counts: what one command makes the ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from conftest import Connection, TestServer
+from conftest import Connection, TestServer, new_login
 from support_shape import merged, shape
+
+from luactl.connect import dial, open_session
+from luactl.db import Session
 
 LEDGER_ROWS = {("ledger.entry", "insert"), ("ledger.pending", "insert")}
 REFERENCE = ("crm.subject", "update")
@@ -41,6 +45,19 @@ class World:
         path = self.folder / name
         path.write_text(text)
         return str(path)
+
+
+@contextmanager
+def with_colleague(w: World, name: str, role: str) -> Iterator[tuple[Session, Session]]:
+    """Open a session of the story's login, and one of a new login that has a group role."""
+    passfile = w.folder / f"{name}.pgpass"
+    colleague = new_login(w.server, passfile, (role,))
+    dsn = w.server.dsn(w.database, colleague, passfile)
+    with (
+        open_session(command="test") as own,
+        closing(dial(dsn, passfile=passfile, profile="test", command="test")) as conn,
+    ):
+        yield own, replace(own, conn=conn, actor=colleague)
 
 
 Args = Callable[[World], Sequence[str]]

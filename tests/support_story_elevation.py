@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from conftest import new_login
 from support_story import Case, Rule, World, covering, rows
+from support_story_eyes import ask_and_approve
 
-from luactl import approval
 from luactl.access import elevation
-from luactl.connect import dial, open_session
 
 ORDER = ("--role", "operator", "--tenant", "smile", "--for", "2h", "--reason", "ticket 4711")
 SIGNED = """
@@ -30,23 +26,11 @@ ANNAS = """
     FROM lua.person p WHERE p.handle = 'anna.berger'"""
 
 
-def ask_and_approve(w: World) -> None:
+def have_approved(w: World) -> None:
     """Have the login's person bound, ask for an elevation, and have a colleague approve it."""
     w.admin.execute(SIGNED)
-    passfile = w.folder / "eyes.pgpass"
-    colleague = new_login(w.server, passfile, ("lua_dpo",))
-    made = approval.make(w.folder / "eyes.key", "eyes")
-    dsn = w.server.dsn(w.database, colleague, passfile)
-    with (
-        open_session(command="test") as own,
-        closing(dial(dsn, passfile=passfile, profile="test", command="test")) as conn,
-    ):
-        with suppress(approval.ApprovalNeededError):
-            elevation.elevate(own, elevation.prepare("operator", "smile", 120, "ticket 4711"))
-        approval.register(own, made.vkey, "eyes", [colleague])
-        (asked,) = (one for one in approval.list_(own) if one.action == "access.elevate")
-        theirs = replace(own, conn=conn, actor=colleague)
-        approval.answer(theirs, asked.approval_id, approval.load(w.folder / "eyes.key"), granted=True)
+    order = elevation.prepare("operator", "smile", 120, "ticket 4711")
+    ask_and_approve(w, "eyes", "access.elevate", lambda own: elevation.elevate(own, order))
 
 
 def leave(w: World, *, ended: bool) -> None:
@@ -69,7 +53,7 @@ ELEVATIONS: dict[str, tuple[Case, ...]] = {
                 Rule("lua.approval", "update", "approval.use"),
             ),
             covering(rows("lua.person_login")),
-            prepare=ask_and_approve,
+            prepare=have_approved,
             keep=remember,
         ),
     ),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from conftest import new_login
-from support_story import Case, Rule, World
+from support_story import Case, Rule, World, with_colleague
 
 from luactl import approval
-from luactl.connect import dial, open_session
+from luactl.connect import open_session
+from luactl.db import Session
 
 T = ("--tenant", "smile")
 
@@ -21,26 +21,24 @@ def remember_key(w: World, data: Any) -> None:
 
 def leave_requests(w: World) -> None:
     """Have a colleague ask for three things, as a command of theirs would."""
-    passfile = w.folder / "colleague.pgpass"
-    colleague = new_login(w.server, passfile, ("lua_operator",))
-    with (
-        open_session(command="test") as own,
-        closing(
-            dial(
-                w.server.dsn(w.database, colleague, passfile),
-                passfile=passfile,
-                profile="test",
-                command="test",
-            )
-        ) as conn,
-    ):
-        theirs = replace(own, conn=conn, actor=colleague)
+    with with_colleague(w, "colleague", "lua_operator") as (_own, theirs):
         for name in ("request", "other", "third"):
             want = approval.Want("erasure.run", f"erasure {name}", "Erase 12 people", {}, {}, "smile", 12)
             try:
                 approval.demand(theirs, want)
             except approval.ApprovalNeededError as refusal:
                 w.seen[name] = str(refusal.approval_id)
+
+
+def ask_and_approve(w: World, name: str, action: str, ask: Callable[[Session], object]) -> None:
+    """Ask for what needs an approval, and have a colleague with a key of that name approve it."""
+    made = approval.make(w.folder / f"{name}.key", name)
+    with with_colleague(w, name, "lua_dpo") as (own, theirs):
+        with suppress(approval.ApprovalNeededError):
+            ask(own)
+        approval.register(own, made.vkey, name, [theirs.actor])
+        (asked,) = (one for one in approval.list_(own) if one.action == action)
+        approval.answer(theirs, asked.approval_id, approval.load(w.folder / f"{name}.key"), granted=True)
 
 
 def register_own_key(w: World) -> None:

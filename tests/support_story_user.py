@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import replace
-
-from conftest import new_login
-from support_story import Args, Case, Rule, T, World, covering, rows
+from support_story import Args, Case, Rule, T, World, covering, rows, with_colleague
 
 from luactl.client import Client
-from luactl.connect import dial, open_session
 from luactl.tenant import find
 
 WHO = {"purpose": "rota", "on_behalf": "user:1"}
@@ -17,14 +12,8 @@ WHO = {"purpose": "rota", "on_behalf": "user:1"}
 
 def sign_up(w: World) -> None:
     """Have the CRM make a user, sign them in and out, and in again; the first session was long ago."""
-    passfile = w.folder / "crm.pgpass"
-    service = new_login(w.server, passfile, ("lua_app",))
-    dsn = w.server.dsn(w.database, service, passfile)
-    with (
-        open_session(command="test") as own,
-        closing(dial(dsn, passfile=passfile, profile="test", command="test")) as conn,
-    ):
-        crm, tenant_id = Client(replace(own, conn=conn, actor=service)), find(own, "smile").tenant_id
+    with with_colleague(w, "crm", "lua_app") as (own, service):
+        crm, tenant_id = Client(service), find(own, "smile").tenant_id
         made = crm.add_user(tenant_id, {"login": "dora", "name": "Dora Wolf"}, ["agent"], **WHO)
         crm.end_session(tenant_id, crm.start_session(tenant_id, made.user_id, "203.0.113.77"))
         crm.start_session(tenant_id, made.user_id)
