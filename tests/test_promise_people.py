@@ -14,8 +14,10 @@ from support_staff import hire, know_everybody, publish, sign
 from luactl import policy, promise, staff
 from luactl.db import Session
 from luactl.promise import Look
+from luactl.promise.look import knock
 from luactl.promise.proving import look
 
+Capture = pytest.CaptureFixture[str]
 PAGE = promise.load()
 SOON = timedelta(days=14)
 
@@ -45,6 +47,18 @@ def test_a_house_in_order_keeps_its_promises(office: Session, probe: str) -> Non
     found = run(office, probe)
     assert (found.state, found.broken, found.unseen) == ("kept", [], [])
     assert found.attempts
+
+
+def test_an_attempt_to_log_in_brings_no_password_file_and_says_nothing(
+    session: Session, server: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    login = new_login(server, tmp_path / ".pgpass", ["lua_auditor"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / ".pgpass"))
+    assert "no password supplied" in (knock(session, login) or "")
+    password = (tmp_path / ".pgpass").read_text().strip().rpartition(":")[2]
+    assert knock(session, login, password) is None
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_login_that_a_superuser_plants_is_found(office: Session, admin: Connection, planted: str) -> None:

@@ -6,12 +6,10 @@ no password, and with passwords that are guessed first, are tried for real.
 
 from __future__ import annotations
 
-import psycopg
-
 from ..access.catalog import load
 from ..access.entrance import Rule, deciding
 from ..db import Session, queries
-from .look import Look, undone
+from .look import Look, knock, undone
 from .page import Page
 
 UNASKED, CLEAR, OLD = "trust", "password", "md5"
@@ -20,7 +18,6 @@ WEAK = {
     CLEAR: "asks for the password in clear",
     OLD: "takes MD5",
 }
-TIMEOUT = 10
 MOST = 10
 """How many logins are tried: each failure is a line in the server's log."""
 
@@ -58,26 +55,11 @@ def authentication(session: Session, page: Page, look: Look) -> None:
 
 def _try(session: Session, look: Look, name: str, what: str, password: str) -> None:
     """Log in with a password that must be refused, and with nothing else that could let us in."""
-    info = session.conn.info
-    try:
-        psycopg.connect(
-            host=info.host,
-            hostaddr=info.hostaddr,
-            port=info.port,
-            dbname=info.dbname,
-            user=name,
-            password=password,
-            passfile="/dev/null",
-            sslcertmode="disable",
-            gssencmode="disable",
-            connect_timeout=TIMEOUT,
-        ).close()
-    except psycopg.OperationalError as error:
-        said = str(error).lower()
-        if "authentication failed" in said or "no password supplied" in said or "pg_hba.conf" in said:
-            look.tried()
-        else:
-            look.misses(f"a login of {name} with {what} failed for another reason than that")
-    else:
+    said = knock(session, name, password)
+    if said is None:
         look.tried()
         look.breaks(f"{name} gets in with {what}")
+    elif "authentication failed" in said or "no password supplied" in said or "pg_hba.conf" in said:
+        look.tried()
+    else:
+        look.misses(f"a login of {name} with {what} failed for another reason than that")

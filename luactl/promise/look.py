@@ -28,6 +28,10 @@ GROUPS = (
     "lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting",
     "lua_app", "lua_ai",
 )  # fmt: skip
+TIMEOUT = 10
+"""Seconds that an attempt to log in waits for the server."""
+NO_FILE = "/dev/null/none"
+"""A path at which no file can be: none is the default to libpq, and of /dev/null it complains on stderr."""
 MOST = 50
 """How many findings, and how many reasons, a look keeps; it counts the rest."""
 
@@ -151,6 +155,30 @@ def attempt(conn: Connection, statement: Composable, role: str | None = None, te
         result = Tried([], 0, error)
     conn.execute("ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt")
     return result
+
+
+def knock(session: Session, name: str, password: str = "") -> str | None:
+    """Try to log in by that name and password, and with nothing else that could let us in.
+
+    Returns why not, as it was said, in lower case; None: it is let in.
+    """
+    info = session.conn.info
+    try:
+        psycopg.connect(
+            host=info.host,
+            hostaddr=info.hostaddr,
+            port=info.port,
+            dbname=info.dbname,
+            user=name,
+            password=password,
+            passfile=NO_FILE,
+            sslcertmode="disable",
+            gssencmode="disable",
+            connect_timeout=TIMEOUT,
+        ).close()
+    except psycopg.OperationalError as error:
+        return str(error).lower()
+    return None
 
 
 def roles(session: Session, look: Look, *, all_of_them: bool) -> list[str]:

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-import psycopg
 from psycopg.sql import SQL
 from psycopg.sql import Literal as Value
 
 from ..db import Session
-from .look import Connection, Look, attempt, statements, undone
+from .look import Connection, Look, attempt, knock, statements, undone
 from .page import Page
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 GROUPS = ("lua_admin", "lua_operator", "lua_auditor", "lua_dpo", "lua_owner", "lua_definer", "lua_rolekeeper")
 NOBODY = "lua_nobody"
-TIMEOUT = 10
 
 
 def staff(session: Session, page: Page, look: Look) -> None:
@@ -46,27 +44,14 @@ def staff(session: Session, page: Page, look: Look) -> None:
 
 def _knock(session: Session, look: Look, role: str) -> None:
     """Try to log in as a role that is nobody's; the server's own refusal is what counts."""
-    info = session.conn.info
-    try:
-        psycopg.connect(
-            host=info.host,
-            hostaddr=info.hostaddr,
-            port=info.port,
-            user=role,
-            dbname=info.dbname,
-            password="",
-            passfile="",
-            connect_timeout=TIMEOUT,
-        ).close()
-    except psycopg.OperationalError as error:
-        said = str(error).lower()
-        if "fatal" in said or "no password supplied" in said:
-            look.tried()
-        else:
-            look.misses(f"logging in as {role} failed for another reason than a refusal")
-    else:
+    said = knock(session, role)
+    if said is None:
         look.tried()
         look.breaks(f"{role} can log in, with no password at all")
+    elif "fatal" in said or "no password supplied" in said:
+        look.tried()
+    else:
+        look.misses(f"logging in as {role} failed for another reason than a refusal")
 
 
 def undertakings(session: Session, page: Page, look: Look) -> None:
