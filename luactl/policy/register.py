@@ -122,7 +122,7 @@ def text(session: Session, one: Policy) -> PolicyText:
 def add(session: Session, new: NewVersion, *, dry_run: bool = False) -> Policy:
     """Add the next version of a policy, as a draft, and return it. Needs lua_admin or lua_dpo.
 
-    The text of the newest version once more adds nothing. Raises BusyError when somebody adds one just now.
+    The text of the newest version once more adds nothing. Raises LuactlError when somebody adds one just now.
     """
     from ..ledger import Entry, append
 
