@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .offboarding import Offboarding, offboard, plan_offboarding, prepare_leaving
     from .part import Leaving, Step
     from .person import KINDS, Login, Person, find, list_, logins, me
-    from .registering import NewPerson, StaffChange, add, change, checked_handle
+    from .registering import NewPerson, StaffChange, add, change
     from .undertaking import (
         BASES,
         Basis,
@@ -51,7 +51,6 @@ __all__ = [
     "add",
     "bases",
     "change",
-    "checked_handle",
     "find",
     "find_undertaking",
     "gather",
@@ -76,7 +75,7 @@ __getattr__ = attributes(
         "offboarding": "Offboarding offboard plan_offboarding prepare_leaving",
         "part": "Leaving Step",
         "person": "KINDS Login Person find list_ logins me",
-        "registering": "NewPerson StaffChange add change checked_handle",
+        "registering": "NewPerson StaffChange add change",
         "undertaking": "BASES Basis BasisChange NewUndertaking Undertaking bases find_undertaking prepare"
         " record require undertakings withdraw",
     },

@@ -55,7 +55,7 @@ class StaffChange:
     """False when it was so already and nothing was written."""
 
 
-def checked_handle(handle: str) -> str:
+def _checked_handle(handle: str) -> str:
     """Return a handle that somebody may have. Raises UsageError."""
     if len(handle) > LONGEST or not _HANDLE.fullmatch(handle):
         raise UsageError(
@@ -77,7 +77,7 @@ def add(session: Session, new: NewPerson, *, dry_run: bool = False) -> StaffChan
         f"there is somebody called {new.handle!r} already",
         hint=f"`luactl staff show {new.handle}` shows who; handles are never used again",
     )
-    handle = checked_handle(new.handle)
+    handle = _checked_handle(new.handle)
     if any(one.handle == handle for one in list_(session, every=True)):
         raise taken
     today = session.clock.now().date()
