@@ -95,10 +95,8 @@ def _unbound(person: Person) -> list[str]:
     if person.bound:
         return []
     what = "their manager has" if person.kind == "job" else "they have"
-    whose = person.manager if person.kind == "job" else person.handle
-    return [
-        f"{person.handle} is granted nothing before {what} signed: `luactl staff undertaking add {whose}`"
-    ]
+    add_it = f"`luactl staff undertaking add {person.answering}`"
+    return [f"{person.handle} is granted nothing before {what} signed: {add_it}"]
 
 
 @app.command("list")

@@ -30,11 +30,11 @@ class Dossier:
 def gather(session: Session, person: Person) -> Dossier:
     """Gather what is known of somebody."""
     people = list_(session, every=True)
-    answering = person.manager if person.kind == "job" else person.handle
+    answering = next(one for one in people if one.handle == person.answering)
     return Dossier(
         person,
         tuple(logins(session, person)),
-        tuple(one for one in undertakings(session) if one.person == answering),
+        tuple(undertakings(session, answering)),
         tuple(one.handle for one in people if one.manager == person.handle and one.ended_at is None),
     )
 
@@ -61,8 +61,8 @@ def standings(session: Session) -> list[Standing]:
     today, signed = session.clock.now().date(), undertakings(session)
     found = []
     for person in list_(session):
-        answering = person.manager if person.kind == "job" else person.handle
-        until = _until(required, [one for one in signed if one.person == answering]) if person.bound else None
+        theirs = [one for one in signed if one.person == person.answering]
+        until = _until(required, theirs) if person.bound else None
         found.append(Standing(person, until, None if until is None else (until - today).days))
     return found
 

@@ -39,6 +39,11 @@ class Person:
     person_id: UUID
 
     @property
+    def answering(self) -> str:
+        """Handle of whoever signs for them: themselves; of a job, who answers for it."""
+        return self.manager if self.kind == "job" and self.manager is not None else self.handle
+
+    @property
     def object(self) -> str:
         """What the ledger calls them: no handle, no name."""
         return f"person:{self.person_id}"
