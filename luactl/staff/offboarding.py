@@ -7,7 +7,8 @@ and hands on what they had open; what cannot be undone with it follows, and is f
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from uuid import UUID
 
 import psycopg
@@ -16,7 +17,7 @@ from ..db import Session, transaction
 from ..errors import LuactlError, RefusedError, UsageError
 from ..line import checked
 from .part import Leaving, Part, Step, carried_out, steps
-from .person import Person, find, list_, me
+from .person import Person, above, find, list_, me
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,12 @@ def _successor(session: Session, person: Person, to: str | None) -> Person | Non
     found = find(session, name)
     if found.handle == person.handle or found.kind == "job" or found.ended_at is not None:
         raise UsageError(f"{found.handle} cannot take over", hint="--to names another person in force")
-    above = {one.handle: one.manager for one in list_(session, every=True)}
-    at = above.get(found.handle)
-    while at is not None and at != person.handle:
-        if above.get(at) == person.handle:
+    for at, over in pairwise(above(session, found.handle)):
+        if over == person.handle:
             raise UsageError(
                 f"{found.handle} reports to {at}, who would then report to {found.handle}",
                 hint=f"first `luactl staff change {found.handle} --manager`, or name another one",
             )
-        at = above.get(at)
     return found
 
 
@@ -130,8 +128,6 @@ def _at_once(session: Session, leaving: Leaving, within: list[tuple[Part, Step]]
 
 
 def _afterwards(session: Session, leaving: Leaving, part: Part, step: Step, entry_id: UUID) -> Step:
-    from dataclasses import replace
-
     try:
         return carried_out(session, leaving, part, step, entry_id)
     except LuactlError as error:

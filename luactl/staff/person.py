@@ -86,6 +86,16 @@ def _person(
     )  # fmt: skip
 
 
+def above(session: Session, handle: str) -> list[str]:
+    """Return the handles of everybody whom somebody reports to, the nearest first."""
+    managers = {one.handle: one.manager for one in list_(session, every=True)}
+    found, at = list[str](), managers.get(handle)
+    while at is not None:
+        found.append(at)
+        at = managers.get(at)
+    return found
+
+
 def find(session: Session, handle: str) -> Person:
     """Return a person or a job by handle, also one who has left.
 

@@ -17,7 +17,7 @@ import psycopg
 from ..db import Session, queries, transaction
 from ..errors import LuactlError, NotFoundError, RefusedError, UsageError
 from ..line import checked
-from .person import KINDS, Person, find, list_, logins
+from .person import KINDS, Person, above, find, list_, logins
 
 LONGEST = 63
 _HANDLE = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
@@ -139,15 +139,11 @@ def _manager(session: Session, one: Person) -> Person | None:
     if manager.kind == "job" or manager.ended_at is not None:
         why = "is a job" if manager.kind == "job" else "has left"
         raise UsageError(f"{manager.handle} manages nobody: it {why}", hint="name a person in force")
-    above = {each.handle: each.manager for each in list_(session, every=True)}
-    at: str | None = manager.handle
-    while at is not None:
-        if at == one.handle:
-            raise UsageError(
-                f"{one.handle} would be their own manager, over {manager.handle}",
-                hint=f"`luactl staff show {manager.handle}` shows who reports to whom",
-            )
-        at = above.get(at)
+    if one.handle in (manager.handle, *above(session, manager.handle)):
+        raise UsageError(
+            f"{one.handle} would be their own manager, over {manager.handle}",
+            hint=f"`luactl staff show {manager.handle}` shows who reports to whom",
+        )
     return manager
 
 
