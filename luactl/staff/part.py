@@ -14,6 +14,7 @@ from uuid import UUID
 
 from ..db import Session, queries, transaction
 from .person import Person, list_, logins, read
+from .registering import put
 
 State = Literal["planned", "done", "left"]
 
@@ -77,21 +78,9 @@ def _above(leaving: Leaving, one: Person) -> str | None:
 
 
 def _move(session: Session, leaving: Leaving, step: Step, entry_id: UUID) -> None:
-    people = {one.handle: one for one in read(session)}
-    one = people[step.what]
-    above = people.get(_above(leaving, one) or "")
-    queries("staff").put_person(
-        session.conn,
-        id=one.person_id,
-        handle=one.handle,
-        name=one.name,
-        kind=one.kind,
-        manager=above.person_id if above else None,
-        started_on=one.started_on,
-        teams=list(one.teams),
-        at=session.clock.now(),
-        entry_id=entry_id,
-    )
+    (one,) = read(session, step.what)
+    above = _above(leaving, one)
+    put(session, one, read(session, above)[0] if above else None, entry_id)
 
 
 def _approvals(session: Session, leaving: Leaving) -> Iterator[Step]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -174,23 +175,28 @@ def _write(
     entry_id = append(
         session, Entry("staff.add" if before is None else "staff.change", object=after.object, detail=detail)
     )
+    put(session, after, manager, entry_id)
     said = queries("staff")
-    said.put_person(
-        session.conn,
-        id=after.person_id,
-        handle=after.handle,
-        name=after.name,
-        kind=after.kind,
-        manager=manager.person_id if manager else None,
-        started_on=after.started_on,
-        teams=list(after.teams),
-        at=at,
-        entry_id=entry_id,
-    )
     for login in new_logins:
         said.add_login(session.conn, login=login, person_id=after.person_id, at=at, entry_id=entry_id)
     for login in lost:
         said.end_login(session.conn, login=login, at=at, entry_id=entry_id)
+
+
+def put(session: Session, one: Person, manager: Person | None, entry_id: UUID) -> None:
+    """Write what is said of somebody, under that manager, in the open transaction."""
+    queries("staff").put_person(
+        session.conn,
+        id=one.person_id,
+        handle=one.handle,
+        name=one.name,
+        kind=one.kind,
+        manager=manager.person_id if manager else None,
+        started_on=one.started_on,
+        teams=list(one.teams),
+        at=session.clock.now(),
+        entry_id=entry_id,
+    )
 
 
 def _said(one: Person, manager: Person | None) -> dict[str, Any]:
