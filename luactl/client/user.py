@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ import psycopg
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
+from ..secret import hash_of
 
 if TYPE_CHECKING:
     from ..key import TenantKeys
@@ -200,8 +200,3 @@ def end_session(session: Session, tenant_id: int, token: str) -> UUID | None:
         if whose is not None:
             append(session, Entry("crm.session.end", tenant_id, f"user:{whose}"))
     return whose
-
-
-def hash_of(token: str) -> bytes:
-    """Return what is kept of a session's token; it holds 256 random bits, so no slow hash is needed."""
-    return sha256(token.encode()).digest()
