@@ -70,10 +70,11 @@ def list_(session: Session, *, every: bool = False) -> list[Person]:
         return [one for one in read(session) if every or one.ended_at is None]
 
 
-def read(session: Session, handle: str | None = None) -> list[Person]:
+def read(session: Session, handle: str | None = None, person_id: UUID | None = None) -> list[Person]:
     """Return all people and jobs, or one, in the caller's transaction."""
     at = session.clock.now()
-    return [_person(*row) for row in queries("staff").persons(session.conn, handle=handle, at=at)]
+    rows = queries("staff").persons(session.conn, handle=handle, person_id=person_id, at=at)
+    return [_person(*row) for row in rows]
 
 
 def _person(
@@ -119,7 +120,7 @@ def me(session: Session) -> Person | None:
     """Return the person or job in force whose login speaks here; None: nobody's."""
     with transaction(session) as conn:
         person_id = queries("staff").person_of(conn, login=session.actor)
-        return next((one for one in read(session) if one.person_id == person_id), None)
+        return None if person_id is None else read(session, person_id=person_id)[0]
 
 
 def logins(session: Session, person: Person | None = None) -> list[Login]:

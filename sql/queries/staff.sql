@@ -5,7 +5,7 @@ SELECT p.handle, p.name, p.kind, m.handle, ARRAY(SELECT t.team FROM lua.person_t
        ARRAY(SELECT l.login::text FROM lua.person_login l WHERE l.person_id = p.person_id AND l.ended_at IS NULL ORDER BY l.login),
        lua.is_bound(p.person_id, :at::timestamptz), p.person_id
 FROM lua.person p LEFT JOIN lua.person m ON m.person_id = p.manager
-WHERE :handle::text IS NULL OR p.handle = :handle::text
+WHERE (:handle::text IS NULL OR p.handle = :handle::text) AND (:person_id::uuid IS NULL OR p.person_id = :person_id::uuid)
 ORDER BY p.handle;
 
 -- name: person_of$
