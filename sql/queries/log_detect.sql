@@ -1,9 +1,9 @@
 -- name: counted_rows
 -- Rows that a rule counts: when, which, by what they are told apart and what is counted; {relation}, {groups}, {value},
--- {people}, {condition} and {from} are written by luactl.log.detect.episode.
+-- {people}, {condition} and {first} are written by luactl.log.detect.episode.
 SELECT a.at, a.id, ARRAY[{groups}]::text[] AS g, {value}::text AS v
 FROM {relation} a CROSS JOIN LATERAL unnest({people}::uuid[]) AS p(person)
-WHERE a.at >= {from}::timestamptz AND a.at < :until::timestamptz AND {condition}
+WHERE a.at >= {first}::timestamptz AND a.at < :until::timestamptz AND {condition}
 
 -- name: rows_of_people
 -- The same where a group's people are counted that it did not touch for :lookback: rows from :begin on, and of each person

@@ -112,12 +112,13 @@ def _rows(session: Session, count: Count, asked: Asked, name: str, values: dict[
             SQL(queries("log_detect").counted_rows.sql).format(
                 value=Identifier("id") if count.field is None else _column(condition, count.field),
                 people=_PEOPLE if is_about_people else _NOBODY,
-                **{"from": Placeholder("begin" if is_looked_up else "earliest")},
+                first=Placeholder("begin" if is_looked_up else "earliest"),
                 **parts,
             )
         )
-        text = SQL(queries("log_detect").rows_before.sql)
-        earlier += [text.format(about=about, **parts) for about in _ABOUT]
+        if is_looked_up:
+            text = SQL(queries("log_detect").rows_before.sql)
+            earlier += [text.format(about=about, **parts) for about in _ABOUT]
         values |= condition.values
     rows = SQL(" UNION ALL ").join(pieces)
     if not is_looked_up:
