@@ -7,7 +7,6 @@ mistyped verbs, and the quick conversion of plain values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -17,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command, get_group
 from typer.models import OptionInfo
 
-from luactl.errors import UsageError
+from luactl.errors import UsageError, did_you_mean
 
 from .context import FORMATS, settings
 
@@ -189,8 +188,7 @@ class HouseGroup(_House, TyperGroup):
             return name, found, args[1:]
         if name.startswith("-"):
             raise UsageError(f"no such option: {name}", hint=f"`{ctx.command_path} --help` lists them")
-        near = get_close_matches(name, self.list_commands(ctx), n=3)
-        guess = f"did you mean {' or '.join(near)}? " if near else ""
+        guess = did_you_mean(name, self.list_commands(ctx))
         raise UsageError(
             f"no such command: {ctx.command_path} {name}",
             hint=f"{guess}`{ctx.command_path} --help` lists them",

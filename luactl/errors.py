@@ -6,6 +6,7 @@ Owns the exception types and the exit code that each of them ends a command with
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
 
@@ -65,3 +66,11 @@ class NotFoundError(LuactlError):
     """Nothing of that name is there."""
 
     exit = Exit.FAILED
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """Return the beginning of a hint, which asks for the nearest of the names; empty: none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=most)
+    return f"did you mean {' or '.join(near)}? " if near else ""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 
 from ..db import Session, transaction
-from ..errors import NotFoundError, UsageError
+from ..errors import NotFoundError, UsageError, did_you_mean
 from .about import About, about
 from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, read
 from .cut import cut, resets
@@ -80,8 +79,7 @@ def find(catalog: Catalog, name: str) -> Thing:
         and (one.kind.endswith(kind) if colon else one.kind in RELATIONS or one.key[0] == "function")
     ]
     if not fits:
-        close = get_close_matches(name, [asked(one) for one in catalog.things.values()], 1)
-        meant = f"did you mean {close[0]}? " if close else ""
+        meant = did_you_mean(name, [asked(one) for one in catalog.things.values()], 1)
         raise NotFoundError(
             f"there is no object {name!r}",
             hint=f"{meant}a relation is schema.name, anything else kind:name, as in schema:crm",

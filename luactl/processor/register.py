@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 
 from ..db import Session, queries, transaction
-from ..errors import LuactlError, NotFoundError, UsageError
+from ..errors import LuactlError, NotFoundError, UsageError, did_you_mean
 from ..line import checked
 
 SERVICES = ("cloud", "payment", "authentication", "communication")
@@ -86,10 +86,7 @@ def find(session: Session, slug: str) -> Processor:
     known = {one.slug: one for one in list_(session)}
     if slug in known:
         return known[slug]
-    from difflib import get_close_matches
-
-    near = get_close_matches(slug, known, n=3)
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    guess = did_you_mean(slug, known)
     raise NotFoundError(
         f"there is no processor {slug[:80]!r}", hint=f"{guess}`luactl processor list` shows them all"
     )

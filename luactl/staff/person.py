@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ..db import Session, queries, transaction
-from ..errors import NotFoundError
+from ..errors import NotFoundError, did_you_mean
 
 KINDS = ("employee", "contractor", "job")
 
@@ -107,10 +107,7 @@ def find(session: Session, handle: str) -> Person:
         if found:
             return found[0]
         known = [one.handle for one in read(session)]
-    from difflib import get_close_matches
-
-    near = get_close_matches(handle, known, n=3)
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    guess = did_you_mean(handle, known)
     raise NotFoundError(
         f"nobody here is called {handle[:80]!r}", hint=f"{guess}`luactl staff list --all` shows everybody"
     )

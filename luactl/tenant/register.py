@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..connect import ADMISSION as ADMISSION
 from ..db import Session, queries, transaction
-from ..errors import NotFoundError, RefusedError
+from ..errors import NotFoundError, RefusedError, did_you_mean
 
 FIRST_DEDICATED = 1 << 40
 """Ids from here on are dedicated tenants'; smaller ones share tables (docs/reference/roles.md)."""
@@ -103,10 +103,7 @@ def known(session: Session, slug: str) -> tuple[int, int]:
     known = directory(session, [slug]) if slug.isprintable() else {}
     if slug in known:
         return known[slug]
-    from difflib import get_close_matches
-
-    near = get_close_matches(slug, [row[0] for row in queries("tenant").slugs(session.conn)], n=3)
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    guess = did_you_mean(slug, [row[0] for row in queries("tenant").slugs(session.conn)])
     raise NotFoundError(
         f"there is no tenant {slug[:80]!r}", hint=f"{guess}`luactl tenant list` shows them all"
     )

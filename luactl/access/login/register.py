@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
 from ...db import Session, queries, transaction
-from ...errors import NotFoundError, UsageError
+from ...errors import NotFoundError, UsageError, did_you_mean
 from ...staff.person import Person
 from ...staff.person import read as persons
 
@@ -73,8 +72,7 @@ def found(session: Session, login: str) -> Login:
     """Return a login in the caller's transaction. Raises as `find` does."""
     for one in read(session, every=True, login=login):
         return one
-    near = get_close_matches(login, [one.login for one in read(session)], n=3)
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    guess = did_you_mean(login, [one.login for one in read(session)])
     hint = f"{guess}`luactl access login list` shows them; `luactl access adopt` takes in others"
     raise NotFoundError(f"no login {login[:63]!r} is on record", hint=hint)
 
@@ -97,8 +95,7 @@ def owner(session: Session, handle: str) -> Person:
     for one in persons(session, handle):
         return one
     known = [one.handle for one in persons(session) if one.ended_at is None]
-    near = get_close_matches(handle, known, n=3)
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    guess = did_you_mean(handle, known)
     raise NotFoundError(
         f"there is nobody {handle[:63]!r}", hint=f"{guess}`luactl staff list` shows everybody"
     )

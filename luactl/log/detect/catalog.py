@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from uuid import UUID
 
-from ...errors import NotFoundError
+from ...errors import NotFoundError, did_you_mean
 from .parse import Written, written
 from .reading import RuleError, documents, read_documents
 from .rule import Count, Rule
@@ -102,8 +101,7 @@ def find_rule(listed: Sequence[Listed], name: str) -> Listed:
     for one in listed:
         if name in (one.rule.name, str(one.rule.id)):
             return one
-    close = get_close_matches(name, [one.rule.name for one in listed], 1)
-    meant = f"did you mean {close[0]}? " if close else ""
+    meant = did_you_mean(name, [one.rule.name for one in listed], 1)
     raise NotFoundError(f"there is no rule {name[:60]!r}", hint=f"{meant}`luactl log rule list` shows them")
 
 

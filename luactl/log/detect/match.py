@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import Any
 
+from ...errors import did_you_mean
 from ..query import (
     DETAIL,
     FIELDS,
@@ -79,8 +79,7 @@ def known_field(name: str, problem: Problem) -> str:
     if is_detail or name in MASKED or (name in FIELDS and name != "text"):
         return name
     every = [*FIELDS, *MASKED, SUBJECTS, "at"]
-    close = get_close_matches(name, every, 1)
-    meant = f"did you mean {close[0]}? " if close else ""
+    meant = did_you_mean(name, every, 1)
     raise problem(f"there is no field {name[:40]!r} here", f"{meant}fields: {', '.join(every)}, detail.NAME")
 
 
