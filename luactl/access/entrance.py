@@ -78,10 +78,16 @@ def _network(address: str | None, netmask: str | None) -> str:
     return f"{address}/{bits}"
 
 
+def rules_of(conn: Any) -> list[Rule] | None:
+    """Return the rules by which the server lets logins in; None: this login may not read them."""
+    noun = queries("access")
+    return [Rule.of(row) for row in noun.rules(conn)] if noun.may_read_rules(conn) else None
+
+
 def entrances(conn: Any, graph: Graph, now: datetime) -> Mapping[int, Entrance]:
     """Return how each login gets in, by its oid, within the transaction that read the roles."""
     noun = queries("access")
-    rules = [Rule.of(row) for row in noun.rules(conn)] if noun.may_read_rules(conn) else None
+    rules = rules_of(conn)
     found = {}
     for oid, connects, over, shut, seen, database in noun.doors(conn, now=now):
         said = _kept_out(connects, shut) or _said(rules, graph, graph.roles[oid], database, over=bool(over))

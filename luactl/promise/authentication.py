@@ -7,8 +7,8 @@ no password, and with passwords that are guessed first, are tried for real.
 from __future__ import annotations
 
 from ..access.catalog import load
-from ..access.entrance import Rule, deciding
-from ..db import Session, queries
+from ..access.entrance import deciding, rules_of
+from ..db import Session
 from .look import Look, knock, undone
 from .page import Page
 
@@ -27,18 +27,16 @@ def authentication(session: Session, page: Page, look: Look) -> None:
     graph = load(session).graph
     logins = [one for one in graph.roles.values() if one.logs_in]
     with undone(session) as conn:
-        noun = queries("access")
-        readable = bool(noun.may_read_rules(conn))
-        rules = [Rule.of(row) for row in noun.rules(conn)] if readable else []
-    if readable:
+        rules = rules_of(conn)
+    if rules is None:
+        look.misses(f"{session.actor} may not read pg_hba_file_rules")
+    else:
         for one in logins:
             look.tried()
             for rule in deciding(rules, graph, one, session.conn.info.dbname):
                 if rule.method in WEAK:
                     look.breaks(f"{one.name}: the rule `{rule}` {WEAK[rule.method]}")
-    else:
-        look.misses(f"{session.actor} may not read pg_hba_file_rules")
-    look.evidence |= {"logins": len(logins), "rules": len(rules)}
+    look.evidence |= {"logins": len(logins), "rules": len(rules or ())}
     if session.conn.info.host.startswith(("/", "@")):
         look.misses("this session came over a local socket: no login over the network was tried")
         return
