@@ -79,6 +79,21 @@ def test_broken_glass_stands_at_home_and_its_clock_in_every_frame(people: Sessio
     drive(script, console=console)
 
 
+def test_a_list_that_was_cut_says_so_and_one_that_was_not_does_not(
+    people: Session, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(admin, "mara.holt", 45)
+    leave(admin, "otto.lang", -600, ended=True, role="lua_accounting")
+
+    async def script(pilot: Pilot[None]) -> None:
+        for most, heading in ((2, "1 open, 1 ended"), (1, "1 open, and more")):
+            monkeypatch.setattr("luactl.tui.elevation.MOST", most)
+            await go(pilot, screen := Elevations())
+            assert screen.heading() == f"Elevations: {heading}"
+
+    drive(script)
+
+
 def test_asked_for_granted_begun_and_ended_with_keys_alone(
     people: Session, login: Login, home: Home, tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from luactl.db import Session
 
 MOST = 500
-"""How many are asked for."""
+"""How many are shown."""
 STATES = {
     "waiting": "warn", "granted": "good", "open": "warn", "over": "bad", "ending": "bad", "ended": "warn",
     "signed off": "dim",
@@ -47,6 +47,8 @@ class Listed(Message, bubble=False):
 
     requests: tuple[Approval, ...]
     found: tuple[Elevation, ...]
+    cut: bool
+    """Whether there are more."""
     now: datetime
 
 
@@ -117,11 +119,11 @@ class Elevations(ByState):
     @on(Listed)
     def show(self, event: Listed) -> None:
         """Show them, what goes on first."""
+        self.cut = event.cut
         rows = [_asked(one, event.now) for one in event.requests]
         rows += [_had(one, event.now) for one in event.found]
         order = list(STATES)
         self.show_rows(sorted(rows, key=lambda row: order.index(row.cells[0])))
-        self.cut = len(event.found) == MOST
         self.retitle()
 
     def opened(self, row: Row) -> None:
@@ -183,7 +185,8 @@ def _list(session: Session) -> Listed:
 
     requests = [one for one in asked(session, open_only=True) if one.action == "access.elevate"]
     waiting = tuple(one for one in requests if one.state in ("waiting", "granted"))
-    return Listed(waiting, list_(session, limit=MOST), session.clock.now())
+    every = list_(session, limit=MOST + 1)
+    return Listed(waiting, every[:MOST], len(every) > MOST, session.clock.now())
 
 
 def _asked(one: Approval, now: datetime) -> Row:
