@@ -6,6 +6,8 @@ import pytest
 from conftest import Connection, TestServer
 from support_attempt import Got, World, worlds
 
+from luactl import access
+from luactl.access import effective
 from luactl.access.catalog import Catalog, load
 from luactl.access.way import Way, Ways
 from luactl.db import Session
@@ -65,6 +67,18 @@ def test_what_is_told_of_random_roles_is_what_they_get_at(
 @pytest.mark.long
 def test_nor_does_it_differ_in_many_graphs(session: Session, server: TestServer, admin: Connection) -> None:
     assert differences(session, server, admin, range(3, 50)) == []
+
+
+@pytest.mark.long
+def test_a_cut_takes_nothing_from_those_whom_it_does_not_concern(
+    session: Session, admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for world in worlds(admin, range(100, 101)):
+        asked = [(name, role) for role in world.roles[:2] for name in world.relations[:8]]
+        few = [access.explain(session, *one) for one in asked]
+        monkeypatch.setattr(effective, "_concerned", lambda before, after: effective._logins(before))
+        assert few == [access.explain(session, *one) for one in asked]
+        assert sum(map(len, few)) > len(asked)
 
 
 @pytest.mark.exhaustive

@@ -99,6 +99,24 @@ def test_what_a_cut_takes_besides_is_told(session: Session, house: House) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "arranged",
+    [
+        "GRANT {anna} TO {bert}",
+        "CREATE VIEW clinic.names AS SELECT name FROM clinic.patients;"
+        " ALTER VIEW clinic.names OWNER TO {anna}; GRANT SELECT ON clinic.names TO {bert}",
+    ],
+)
+def test_a_cut_takes_also_from_those_who_reach_it_over_somebody_else(
+    session: Session, house: House, arranged: str
+) -> None:
+    house.run("GRANT SELECT ON clinic.patients TO {anna}", arranged)
+    losses = access.explain(session, "clinic.patients", house.name("anna"))
+    assert {one.login for one in losses if (one.object, one.still) == ("clinic.patients", "")} == {
+        house.name("anna"), house.name("bert")
+    }  # fmt: skip
+
+
 def test_columns_are_told_where_the_whole_is_not_reached(session: Session, house: House) -> None:
     house.run("GRANT SELECT (name), UPDATE (name, note) ON clinic.patients TO {anna}")
     rows = {row.object: row.rights for row in house.told(session, "anna")}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from ..db import Session, transaction
 from ..errors import NotFoundError, UsageError, did_you_mean
 from .about import About, about
-from .catalog import HARMLESS, RELATIONS, Catalog, Key, Right, Thing, read
+from .catalog import HARMLESS, PUBLIC, RELATIONS, Catalog, Key, Right, Thing, read
 from .cut import cut, resets
 from .graph import Role
 from .standing import standing
@@ -256,7 +257,7 @@ def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
     some = _those(catalog, known.people, login)
     now, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
     roles = {one for one in keys if one[0] in ("role", "attribute")}
-    was = {one: now.of(one.oid) | standing(catalog, one.oid, roles) for one in _logins(catalog)}
+    was = cache(lambda one: now.of(one.oid) | standing(catalog, one.oid, roles))
     found: dict[str, list[Loss]] = {}
     for role, ways in [(one, ways) for one in some for ways in _alike(_best(now, one, keys))]:
         made = cut(catalog, ways)
@@ -271,16 +272,32 @@ def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
 
 
 def _losses(
-    text: str, before: Catalog, was: Mapping[Role, Best], after: Catalog, roles: Collection[Key]
+    text: str, before: Catalog, was: Callable[[Role], Best], after: Catalog, roles: Collection[Key]
 ) -> Iterator[Loss]:
     is_ = Ways(after)
-    for login, old in was.items():
-        new = is_.of(login.oid) | standing(after, login.oid, roles)
+    for login in _concerned(before, after):
+        old, new = was(login), is_.of(login.oid) | standing(after, login.oid, roles)
         gone = {at: way for at, way in old.items() if at not in new or not _is_same(way, new[at])}
         for ways in _alike(gone):
             still = new.get((ways[0].key, ways[0].right))
             told = _told(before, still) if still else ""
             yield Loss(text, login.name, _name(before, ways), _rights(ways), told)
+
+
+def _concerned(before: Catalog, after: Catalog) -> list[Role]:
+    """Return the logins whose ways a cut may change: those that lead over whoever it takes something from.
+
+    All of them where it takes from everybody, or from whom views and definer functions act as; and up to 15,
+    where CREATEROLE leads to roles without any membership.
+    """
+    robbed = {one.member for one in set(before.memberships).difference(after.memberships)}
+    for key, grants in before.grants.items():
+        if (left := after.grants[key]) is not grants:
+            robbed.update(one.grantee for one in grants if one not in left)
+    graph = before.graph
+    over = {role for role in graph.roles if not robbed.isdisjoint(graph.member_of(role))}
+    everybody = graph.is_old or PUBLIC in robbed or not over.isdisjoint(before.behind_doors)
+    return [one for one in _logins(before) if everybody or one.oid in over]
 
 
 def _is_same(old: Way, new: Way) -> bool:
