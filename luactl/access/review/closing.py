@@ -18,7 +18,6 @@ from ...clock import instant
 from ...config import write_private
 from ...db import Session, queries, transaction
 from ...errors import RefusedError, UsageError
-from ...tenant.register import FIRST_DEDICATED
 from ..catalog import Catalog, read
 from .record import find, snapshot_of
 from .scope import Scope, own_role
@@ -125,7 +124,7 @@ def _taken(session: Session, said: dict[str, Any]) -> Taken:
         session,
         Scope(
             tuple(scope["roles"]),
-            tuple(own_role(slug, ids, FIRST_DEDICATED) for slug in scope["tenants"] if slug in ids),
+            tuple(own_role(slug, ids) for slug in scope["tenants"] if slug in ids),
             tuple(scope["categories"]),
         ),
     )

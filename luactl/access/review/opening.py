@@ -13,7 +13,6 @@ import psycopg
 from ...db import Session, queries, transaction
 from ...errors import BusyError, RefusedError, UsageError
 from ...line import checked
-from ...tenant.register import FIRST_DEDICATED
 from . import category
 from .people import people
 from .scope import Scope, own_role, owners
@@ -110,7 +109,7 @@ def _scope(session: Session, ask: Ask) -> Scope:
             raise UsageError(f"there is no role {role!r}", hint="such as lua_admin")
     return Scope(
         ask.roles,
-        tuple(own_role(slug, ids, FIRST_DEDICATED) for slug in ask.tenants),
+        tuple(own_role(slug, ids) for slug in ask.tenants),
         category.checked(ask.categories),
         owners(ask.owners, who),
     )

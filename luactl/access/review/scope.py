@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ...errors import UsageError
+from ...tenant.register import FIRST_DEDICATED
 from .given import Given
 from .people import People, Somebody
 
@@ -75,8 +76,8 @@ def owners(rules: Sequence[str], people: People) -> tuple[tuple[str, UUID], ...]
     return tuple(found)
 
 
-def own_role(slug: str, ids: Mapping[str, int], first_dedicated: int) -> tuple[str, str | None]:
+def own_role(slug: str, ids: Mapping[str, int]) -> tuple[str, str | None]:
     """Return a tenant of the scope. Raises UsageError for a slug that there is not."""
     if slug not in ids:
         raise UsageError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows all of them")
-    return slug, f"lua_t{ids[slug]}" if ids[slug] >= first_dedicated else None
+    return slug, f"lua_t{ids[slug]}" if ids[slug] >= FIRST_DEDICATED else None
