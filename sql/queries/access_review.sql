@@ -33,10 +33,6 @@ SELECT slug, tenant_id FROM lua.tenant_directory;
 -- Names of all roles.
 SELECT rolname::text FROM pg_catalog.pg_roles;
 
--- name: digest$
--- SHA-256 as the database works it out, in hex.
-SELECT encode(sha256(:data::bytea), 'hex');
-
 -- name: reviewers
 -- Who reviews each of several items, in their order: whoever is meant, else above them, else a data protection officer.
 SELECT r.reviewer, r.chosen

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 import psycopg
@@ -119,8 +120,7 @@ def _store(session: Session, review_id: UUID, series: UUID, title: str, ask: Ask
            items: int, dry_run: bool) -> None:  # fmt: skip
     from ...ledger import Entry, append
 
-    digest = queries("access_review").digest(session.conn, data=data)
-    detail = {"title": title, "snapshot": digest, "items": items, "series": str(series)}
+    detail = {"title": title, "snapshot": sha256(data).hexdigest(), "items": items, "series": str(series)}
     entry = Entry("access.review.open", object=f"access-review:{review_id}", detail=detail)
     try:
         with transaction(session) as conn:
@@ -137,8 +137,6 @@ def _store(session: Session, review_id: UUID, series: UUID, title: str, ask: Ask
 
 def _opened(review_id: UUID, title: str, ask: Ask, taken: Taken, assigned: Sequence[Assigned], data: bytes,
             due: datetime) -> Opened:  # fmt: skip
-    from hashlib import sha256
-
     handles = {one.person_id: one.handle for one in taken.people.by_id.values()}
     counts = Counter((handles[one.reviewer], one.assigned_as) for one in assigned)
     return Opened(
