@@ -13,7 +13,7 @@ from ...db import Session, queries, transaction
 from ...errors import NotFoundError, RefusedError, UsageError
 from ...line import checked
 from .people import people
-from .record import Item, find, items, my_person
+from .record import Item, find, items, my_person, waiting
 
 DECISIONS = ("keep", "revoke", "reduce", "delegate", "withdraw")
 _SPAN = re.compile(r"([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8}))?")
@@ -82,7 +82,7 @@ def decide(
     wanted = tuple(sorted(set(some)))
     find(session, review_id)
     text = write_down(session, review_id, wanted, decision, reason, to, dry_run=dry_run)
-    left = len(items(session, review_id, mine=True, undecided=True))
+    left = waiting(session).get(review_id, 0)
     return Decided(review_id, wanted, decision, text, to, left)
 
 
