@@ -126,7 +126,7 @@ def _grants(catalog: Catalog, key: Key, grantees: Collection[int], names: set[st
     statements = []
     for grantor, grantee in sorted({(one.grantor, one.grantee) for one in mine}):
         rights = {one.right for one in mine if (one.grantor, one.grantee) == (grantor, grantee)}
-        privileges = ", ".join(sorted(_spelt(catalog, key, right) for right in rights))
+        privileges = ", ".join(sorted(spelt(catalog, key, right) for right in rights))
         name = _role(catalog, grantee).as_string()
         if thing.kind == "default privilege":
             statements.append(f"{_to_come(catalog, thing, privileges)} FROM {name}")
@@ -167,6 +167,7 @@ def _by_grantee(later: Grant, earlier: Grant) -> bool:
     return earlier.passes_on and (later.right, later.grantor) == (earlier.right, earlier.grantee)
 
 
-def _spelt(catalog: Catalog, key: Key, right: Right) -> str:
+def spelt(catalog: Catalog, key: Key, right: Right) -> str:
+    """Return a right as it stands in a statement."""
     column, privilege = right
     return f"{privilege} ({catalog.columns[key, column]})" if column else privilege

@@ -13,7 +13,7 @@ from typing import Literal
 from psycopg.sql import SQL, Identifier
 
 from ..catalog import Catalog, Key, Right
-from ..cut import cut
+from ..cut import cut, spelt
 from ..graph import Graph, Membership, Role
 from ..way import HOWS, Way, Ways
 from .category import category_of
@@ -155,11 +155,11 @@ class Giving:
 
     def _grant(self, login: Role, key: Key, rights: list[Right]) -> Given:
         ways = [Way(key, right, 0, (login.oid,), "grant", "") for right in dict.fromkeys(rights)]
-        spelt = {self._spelt(key, right) for right in rights}
+        names = {spelt(self.catalog, key, right) for right in rights}
         reach = self._on(key, rights)
         statements = cut(self.catalog, ways).statements
         return self._made(
-            login, "grant", key[0], key[1], self.catalog.things[key].name, tuple(spelt), reach, statements
+            login, "grant", key[0], key[1], self.catalog.things[key].name, tuple(names), reach, statements
         )
 
     def _owner(self, login: Role, key: Key) -> Given:
@@ -169,10 +169,6 @@ class Giving:
         return self._made(
             login, "owner", key[0], key[1], self.catalog.things[key].name, ("owner",), reach, statements
         )
-
-    def _spelt(self, key: Key, right: Right) -> str:
-        column, privilege = right
-        return f"{privilege} ({self.catalog.columns[key, column]})" if column else privilege
 
     def _on(self, key: Key, rights: list[Right]) -> _Reach:
         if key[0] != "relation":
