@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..catalog import ATTRIBUTES
 from .given import ADMIN, Given
 from .people import People, Somebody
 
@@ -15,7 +16,6 @@ FEWEST_PEERS = 3
 RARE_PERCENT = 25
 """Fewer of the peers than this have it: unlike them."""
 HOUSE = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
-BROAD = ("SUPERUSER", "BYPASSRLS", "CREATEROLE", "REPLICATION")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _dormant(item: Given, known: Evidence) -> list[str]:
 
 def _broad(item: Given, known: Evidence) -> list[str]:
     found = []
-    if item.kind == "attribute" and item.object in BROAD:
+    if item.kind == "attribute" and item.object in ATTRIBUTES:
         found.append(f"over-broad: {item.object}")
     if item.kind == "membership":
         others = sorted(known.roles.get(item.login, frozenset()) & set(HOUSE) - {"lua_admin"})
