@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -83,7 +83,7 @@ def remind(session: Session, review_id: UUID, *, dry_run: bool = False) -> tuple
         except LuactlError as error:
             problems.append(error.what)
     out, wrong = ", ".join(told), "; ".join(problems) or None
-    return tuple(Reminder(**{**asdict(one), "told": out, "problem": wrong}) for one in found)
+    return tuple(replace(one, told=out, problem=wrong) for one in found)
 
 
 def _tell(session: Session, chosen: Settings, channel: str, title: str, review_id: UUID,

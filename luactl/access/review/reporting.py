@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def report(session: Session, review_id: UUID, folder: Path, *, dry_run: bool = F
         entry = Entry("access.review.report", object=f"{KIND}:{review_id}", detail=detail)
         entry_id = append(session, entry)
     pending = issue(session, act, entry_id, folder)
-    return Report(**{**told.__dict__, "state": f"pending: {pending}" if pending else "complete"})
+    return replace(told, state=f"pending: {pending}" if pending else "complete")
 
 
 def _act(session: Session, found: Review, folder: Path) -> tuple[Act, Report]:
