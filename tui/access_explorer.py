@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from .access import HOW
 from .command import Command
 from .frame import Frame
 from .place import make
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from luactl.access import Access, Entrant, Object
     from luactl.db import Session
 
-HOW = {"now": "", "after SET ROLE": "dim", "after granting it to itself": "warn"}
 SHORT = {"now": "now", "after SET ROLE": "SET ROLE", "after granting it to itself": "by grant"}
 
 
