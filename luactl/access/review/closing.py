@@ -81,9 +81,9 @@ def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_ru
     """Carry out every decision, suspend what nobody answered for, read it all back, and close the review.
 
     Of a closed review it carries out what came due since, and tries again what failed: when that changes
-    nothing, nothing is recorded. All of it is one
-    transaction; a dry run does the same and takes it back. Raises RefusedError while reviewers have time, and
-    when no administrator would be left; UsageError when somebody is suspended and `undo` names no new file.
+    nothing, nothing is recorded. All of it is one transaction; a dry run does the same and takes it back.
+    Raises RefusedError while reviewers have time, and when no administrator would be left; UsageError when
+    somebody is suspended and `undo` names no new file.
     """
     if undo is not None and undo.exists():
         raise RefusedError(f"{undo} is there already", hint="name a file that does not exist yet")
@@ -176,7 +176,7 @@ def _statement(item: dict[str, Any], login: str, wanted: str, target: str | None
 
 def _told(conn: Any, review_id: UUID, now: datetime, steps: Sequence[Step], said: dict[str, Any], late: Taken,
           after: Catalog, undo: Path | None) -> Closed:  # fmt: skip
-    suspended = sorted({one.login for one in steps if one.outcome == "suspended" and one.wanted == "suspend"})
+    suspended = _suspended(steps)
     if suspended and undo is None:
         raise UsageError(
             f"{len(suspended):,} logins would be suspended, since nobody answered: name a file to undo it by",
@@ -187,6 +187,11 @@ def _told(conn: Any, review_id: UUID, now: datetime, steps: Sequence[Step], said
         review_id, now, tuple(steps), _since(said, late), _still(steps, said, after), tuple(connected),
         str(undo) if suspended else None,
     )  # fmt: skip
+
+
+def _suspended(steps: Sequence[Step]) -> list[str]:
+    """Return the logins that this close keeps out."""
+    return sorted({one.login for one in steps if one.wanted == "suspend" and one.outcome == "suspended"})
 
 
 def _since(said: dict[str, Any], late: Taken) -> tuple[Since, ...]:
@@ -250,9 +255,7 @@ def _write_undo(closed: Closed, undo: Path | None) -> None:
     """Write, before anything is committed, what lifts the suspensions. Raises UsageError."""
     if closed.undo is None or undo is None:
         return
-    logins = sorted(
-        {one.login for one in closed.steps if one.wanted == "suspend" and one.outcome == "suspended"}
-    )
+    logins = _suspended(closed.steps)
     text = {
         "format": UNDO,
         "review": str(closed.review_id),
