@@ -202,6 +202,10 @@ def _has_usual_keys(request: pytest.FixtureRequest) -> bool:
     return "home" in known and len(known["bare_home"]) == 1
 
 
+_LOGINS: dict[str, list[str]] = {}
+"""The logins that tests made, by database: they go with it."""
+
+
 @pytest.fixture
 def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh, migrated database, with the template's keys for a `home` and without any otherwise."""
@@ -223,6 +227,9 @@ def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str
         conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
         for role in roles:
             conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        for role in _LOGINS.pop(name, []):  # whatever looks at every login would get slower test by test
+            with suppress(psycopg.errors.DependentObjectsStillExist):
+                conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 def made_roles(server: TestServer, database: str) -> list[str]:
@@ -323,7 +330,9 @@ def bare_home(server: TestServer, database: str, tmp_path: Path, monkeypatch: py
     paths = find_paths(environ)
     paths.make()
     passfile = paths.passfile("test")
-    profile = test_profile(path, server, database, new_login(server, passfile, GROUP_ROLES), passfile)
+    person = new_login(server, passfile, GROUP_ROLES)
+    _LOGINS.setdefault(database, []).append(person)
+    profile = test_profile(path, server, database, person, passfile)
     save_profile(paths, profile)
     return Home(path, profile, environ)
 
@@ -360,6 +369,7 @@ def login(server: TestServer, database: str, home: Home) -> Iterator[Callable[..
         def open_as(*roles: str, name: str | None = None) -> Session:
             passfile = home.paths.passfile("test")
             person = new_login(server, passfile, roles, name)
+            _LOGINS.setdefault(database, []).append(person)
             profile = test_profile(home.path, server, database, person, passfile)
             conn = stack.enter_context(
                 closing(dial(profile.dsn, passfile=passfile, profile="test", command="test"))
