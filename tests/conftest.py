@@ -78,6 +78,9 @@ VERSIONED = {
 }  # fmt: skip
 
 
+LONGEST = {"test_ledger_history"}
+
+
 def pytest_configure() -> None:
     """Let SIGHUP and Ctrl-C end the programs that tests start, also where the tests run in the background."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -86,7 +89,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what depends on the server whose version LUACTL_TEST_PG chooses."""
+    """Mark what depends on the server whose version LUACTL_TEST_PG chooses; put the longest first.
+
+    So that at the end no worker waits for another's last test.
+    """
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
     for item in items:
         if {"server", "untouched"} & set(getattr(item, "fixturenames", ())) and item.path.stem not in ALIKE:
             item.add_marker(pytest.mark.postgres)
