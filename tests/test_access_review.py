@@ -379,6 +379,24 @@ def test_the_last_administrator_stays(house: House, tmp_path: Path) -> None:
     assert review.find(house.sessions["dora"], opened.review_id).state == "open"
 
 
+def test_nobody_closes_a_review_that_takes_their_right_to(house: House) -> None:
+    house.hire("nele", "lua_accounting", manager="mara")
+    house.keep("nele")
+    house.run("GRANT lua_dpo TO {}", house.crew)
+    house.grant(house.crew, "nele")
+    opened = house.open()
+    mara, nele = house.sessions["mara"], house.sessions["nele"]
+    numbers = [one.item_no for one in review.show_mine(mara, opened.review_id)]
+    review.decide(mara, opened.review_id, numbers, "revoke", "all")
+    with pytest.raises(RefusedError, match=f"it takes from nele_{house.tag} what closing it needs"):
+        review.close(nele, opened.review_id)
+    assert members(house) == ["anna", "bert", "cleo", "nele"]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        review.close(mara, opened.review_id)
+    review.close(house.sessions["dora"], opened.review_id)
+    assert members(house) == []
+
+
 def test_only_the_office_opens_and_closes(house: House) -> None:
     opened = house.open()
     for statement in (

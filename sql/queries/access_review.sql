@@ -103,6 +103,10 @@ WHERE i.review_id = :review_id::uuid ORDER BY i.item_no;
 -- What became of each item so far.
 SELECT i.item_no, i.outcome FROM lua.review_item i WHERE i.review_id = :review_id::uuid;
 
+-- name: is_office$
+-- Whether this login may open and close reviews.
+SELECT pg_has_role(session_user, 'lua_admin', 'MEMBER') OR pg_has_role(session_user, 'lua_dpo', 'MEMBER');
+
 -- name: carry_out$
 -- Takes a membership or suspends a login, as was decided; returns why not.
 SELECT lua.carry_out_review(:review_id::uuid, :item_no::integer, :at::timestamptz, :entry_id::uuid);

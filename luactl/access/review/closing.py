@@ -109,6 +109,14 @@ def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_ru
             f"the review stays open: {error.diag.message_primary}",
             hint=f"`luactl access review show {review_id} --undecided` shows what waits",
         ) from None
+    except psycopg.errors.InsufficientPrivilege:
+        _forget_undo(undo)
+        if not queries("access_review").is_office(session.conn):
+            raise
+        raise RefusedError(
+            f"the review stays open: it takes from {session.actor} what closing it needs",
+            hint="somebody else in lua_admin or lua_dpo closes it",
+        ) from None
     except psycopg.Error:
         _forget_undo(undo)
         raise
