@@ -19,7 +19,7 @@ from .output import show, show_plan
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from luactl.access.review import Closed, Opened
+    from luactl.access.review import Closed, Opened, Sessions
 
 HELP = "Reviews of access: open, decide, close, and what the catalog says after it."
 app = group(HELP)
@@ -312,8 +312,9 @@ def close(
 ) -> None:
     """Close a review: carry out what was decided, suspend what nobody answered for, read it all back.
 
-    Run it again on a closed review, from cron too: it revokes what was suspended long enough, and tries again
-    what failed. Exit code 6 when something is left for a superuser; the statements are in the answer.
+    Open sessions of who is suspended, or loses a role, end. Run it again on a closed review, from cron too:
+    it revokes what was suspended long enough, and tries again what failed. Exit code 6 when something is left
+    for a superuser; the statements are in the answer.
 
     Examples:
         luactl access review close ID --undo autumn.undo.json --dry-run
@@ -325,22 +326,30 @@ def close(
         key = review_id(of)
         plan = review.close(s, key, undo, dry_run=True)
         if dry_run:
-            show_plan(plan.steps, STEPS, _notes(plan))
+            show_plan(plan.steps, STEPS, _notes(plan, planned=True))
             return
         taken = sum(one.wanted in ("revoke", "reduce", "suspend") for one in plan.steps)
         confirm(f"Take {taken:,} rights, as was decided?", yes=yes, name=str(key))
         done = review.close(s, key, undo)
-    failed = any(one.outcome == "failed" for one in done.steps)
+    failed = any(one.outcome == "failed" for one in done.steps) or any(one.left for one in done.sessions)
     show(done.steps, STEPS, _notes(done), outcome=Exit.FINDINGS if failed else Exit.DONE)
 
 
-def _notes(closed: Closed) -> list[str]:
+def _notes(closed: Closed, *, planned: bool = False) -> list[str]:
     notes = [f"granted since the snapshot: {one.path}: {one.object}: {one.rights}" for one in closed.since]
     notes += [f"item {one.item_no}: {one.login} reaches it still: {one.path}" for one in closed.still]
-    notes += [f"{login} is suspended and still connected" for login in closed.open_sessions]
+    notes += [_ended(one, planned=planned) for one in closed.sessions]
     if closed.undo:
         notes.append(f"`luactl access review undo {closed.undo} --reason TEXT` lets them in again")
     return notes
+
+
+def _ended(one: Sessions, *, planned: bool) -> str:
+    if planned:
+        return f"{one.open:,} open sessions of {one.login} end"
+    if one.left:
+        return f"{one.left:,} sessions of {one.login} are open still: run this again"
+    return f"{one.open:,} open sessions of {one.login} were ended"
 
 
 @app.command("report")

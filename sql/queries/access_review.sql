@@ -123,9 +123,13 @@ SELECT lua.settle_review(:review_id::uuid, :item_no::integer, :statement::text, 
 -- Closes a review whose items all have an outcome; false: it was closed already.
 SELECT lua.close_review(:review_id::uuid, :outcome::bytea, :at::timestamptz, :entry_id::uuid);
 
--- name: connected
--- Which of these logins are connected now.
-SELECT DISTINCT a.usename::text FROM pg_catalog.pg_stat_activity a WHERE a.usename = ANY (:logins::text[]) ORDER BY 1;
+-- name: sessions
+-- Open sessions of each login that a review suspends, or has just taken a role from.
+SELECT s.login::text, count(*)::integer FROM lua.review_sessions(:review_id::uuid) AS s GROUP BY s.login ORDER BY 1;
+
+-- name: end_sessions$
+-- Ends them, and waits until they are gone; returns how many there were.
+SELECT lua.end_review_sessions(:review_id::uuid);
 
 -- name: lift$
 -- Lets a login in again that a review suspended; returns why not.

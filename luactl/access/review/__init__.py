@@ -11,7 +11,7 @@ from ...lazy import attributes
 
 if TYPE_CHECKING:
     from .checking import Check, again_held, verify
-    from .closing import Closed, close
+    from .closing import Closed, Sessions, close
     from .deciding import DECISIONS, Decided, decide, numbers, show_mine, shown, write_down
     from .exchange import Exported, Imported, export, import_
     from .opening import Ask, Opened, again, open_
@@ -35,6 +35,7 @@ __all__ = [
     "Reminder",
     "Report",
     "Review",
+    "Sessions",
     "again",
     "again_held",
     "close",
@@ -62,7 +63,7 @@ __getattr__ = attributes(
     __name__,
     {
         "checking": "Check again_held verify",
-        "closing": "Closed close",
+        "closing": "Closed Sessions close",
         "deciding": "DECISIONS Decided decide numbers show_mine shown write_down",
         "exchange": "Exported Imported export import_",
         "opening": "Ask Opened again open_",

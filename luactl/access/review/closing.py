@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,17 @@ class Still:
 
 
 @dataclass(frozen=True)
+class Sessions:
+    """The open sessions of a login that is suspended, or lost a role."""
+
+    login: str
+    open: int
+    """How many there were."""
+    left: int
+    """How many are there still; in a plan as many as there are."""
+
+
+@dataclass(frozen=True)
 class Closed:
     """What closing did, or would do."""
 
@@ -71,8 +82,8 @@ class Closed:
     steps: tuple[Step, ...]
     since: tuple[Since, ...]
     still: tuple[Still, ...]
-    open_sessions: tuple[str, ...]
-    """Suspended logins that are still connected: NOLOGIN keeps them from coming again only."""
+    sessions: tuple[Sessions, ...]
+    """They end: NOLOGIN keeps from coming again only, and SET ROLE outlives the membership."""
     undo: str | None
     """The file that lifts the suspensions."""
 
@@ -82,6 +93,7 @@ def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_ru
 
     Of a closed review it carries out what came due since, and tries again what failed: when that changes
     nothing, nothing is recorded. All of it is one transaction; a dry run does the same and takes it back.
+    Open sessions end after it, when nobody can come in again; those that an earlier run left end as well.
     Raises RefusedError while reviewers have time, and when no administrator would be left; UsageError when
     somebody is suspended and `undo` names no new file.
     """
@@ -120,7 +132,20 @@ def close(session: Session, review_id: UUID, undo: Path | None = None, *, dry_ru
     except psycopg.Error:
         _forget_undo(undo)
         raise
-    return closed
+    return closed if dry_run else _with_sessions_ended(session, closed)
+
+
+def _with_sessions_ended(session: Session, closed: Closed) -> Closed:
+    """End the sessions, and read back which are there still: in a transaction that sees them anew."""
+    session.step("review closed")
+    noun = queries("access_review")
+    with transaction(session) as conn:
+        noun.end_sessions(conn, review_id=closed.review_id)
+    with transaction(session) as conn:
+        left = dict(noun.sessions(conn, review_id=closed.review_id))
+    return replace(
+        closed, sessions=tuple(replace(one, left=left.get(one.login, 0)) for one in closed.sessions)
+    )
 
 
 def _taken(session: Session, said: dict[str, Any]) -> Taken:
@@ -190,9 +215,10 @@ def _told(conn: Any, review_id: UUID, now: datetime, steps: Sequence[Step], said
             f"{len(suspended):,} logins would be suspended, since nobody answered: name a file to undo it by",
             hint=f"--undo review-{review_id}.undo.json",
         )
-    connected = [row[0] for row in queries("access_review").connected(conn, logins=suspended)]
+    found = queries("access_review").sessions(conn, review_id=review_id)
+    sessions = tuple(Sessions(login, count, count) for login, count in found)
     return Closed(
-        review_id, now, tuple(steps), _since(said, late), _still(steps, said, after), tuple(connected),
+        review_id, now, tuple(steps), _since(said, late), _still(steps, said, after), sessions,
         str(undo) if suspended else None,
     )  # fmt: skip
 
@@ -249,7 +275,12 @@ def _keep(session: Session, conn: Any, closed: Closed, entry_id: UUID, *, first:
             "still": [asdict(one) for one in closed.still],
         }
     )
-    detail = {"outcomes": counts, "granted_since": len(closed.since), "first": first}
+    detail = {
+        "outcomes": counts,
+        "granted_since": len(closed.since),
+        "first": first,
+        "sessions": {one.login: one.open for one in closed.sessions},
+    }
     entry = Entry(
         "access.review.close", object=f"access-review:{closed.review_id}", detail=detail, id=entry_id
     )
