@@ -179,6 +179,8 @@ def rectify(
 def reindex(tenant: TenantSlug, dry_run: DryRun = False, yes: Yes = False) -> None:
     """Fit the width of a tenant's blind indexes to its present size; may be interrupted and repeated.
 
+    Contacts and users of the CRM are indexed apart: each by how many of them there are.
+
     Examples:
         luactl subject reindex --tenant smile --dry-run
     """
@@ -191,6 +193,6 @@ def reindex(tenant: TenantSlug, dry_run: DryRun = False, yes: Yes = False) -> No
         if dry_run:
             show_plan(plan)
             return
-        with progress("contacts", plan.outdated) as advance:
+        with progress("contacts and users", plan.outdated + plan.users.outdated) as advance:
             done = subject.reindex(s, there, plan, advance)
     show_result(done)

@@ -93,6 +93,22 @@ def test_many_users_are_found_by_their_indexes(
     for n in (0, 19):
         (found,) = user.list_(session, smile, purpose="x", sought=("email", f"u{n}@praxis.example"))
         assert found.login == f"u{n}"
+    plan = subject.plan_reindex(session, smile)
+    assert (plan.rows, plan.outdated) == (0, 0)
+    assert (plan.users.version, plan.users.rows, plan.users.outdated, plan.users.done) == (4, 20, 15, 0)
+    steps: list[int] = []
+    assert subject.reindex(session, smile, plan, steps.append).users.done == sum(steps) == 15
+    assert subject.plan_reindex(session, smile).users.outdated == 0
+    shown = admin.execute("SELECT index_version, email_index IS NULL FROM crm.app_user").fetchall()
+    assert set(shown) == {(4, False)}
+    for n in (0, 19):
+        (found,) = user.list_(session, smile, purpose="x", sought=("email", f"u{n}@praxis.example"))
+        assert found.login == f"u{n}"
+    said = admin.execute(
+        "SELECT convert_from(body, 'UTF8')::jsonb -> 'detail' FROM ledger.entry"
+        " WHERE action = 'subject.reindex'"
+    ).fetchall()
+    assert said == [({"rows": 15, "version": 4},)]
 
 
 def test_a_login_is_one_users_and_a_role_is_the_tenants(crm: Client, smile: Tenant, session: Session) -> None:

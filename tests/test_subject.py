@@ -23,6 +23,7 @@ from luactl.subject import Kind
 from luactl.tenant import NewTenant, Tenant
 
 FINDING = import_module("luactl.subject.finding")
+WIDENING = import_module("luactl.subject.widening")
 SEALING = import_module("luactl.key.seal")  # the package has a function of that name
 Cli = Callable[..., CompletedProcess[str]]
 LUISA = {
@@ -304,7 +305,7 @@ def test_reindex(
 ) -> None:
     luisa = add_people(session, shop, [LUISA, *crowd(39)], 0)[0]
     gone = add_people(session, shop, [{"name": "Ada Nolting"}], 0)[0]
-    monkeypatch.setattr(FINDING, "BATCH", 16)
+    monkeypatch.setattr(WIDENING, "BATCH", 16)
     plan = subject.plan_reindex(session, shop)
     assert (plan.version, plan.rows, plan.outdated, plan.done) == (5, 41, 41, 0)
     admin.execute("DELETE FROM vault.slot WHERE tenant_id = %s AND subject_id = %s", (shop.tenant_id, gone))
@@ -330,7 +331,7 @@ def test_reindex_goes_on_after_an_interruption(
     session: Session, shop: Tenant, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_people(session, shop, crowd(40), 0)
-    monkeypatch.setattr(FINDING, "BATCH", 16)
+    monkeypatch.setattr(WIDENING, "BATCH", 16)
 
     def stop(_rows: int) -> None:
         raise KeyboardInterrupt
@@ -347,14 +348,14 @@ def test_reindex_leaves_what_somebody_changed_meanwhile(
     session: Session, shop: Tenant, admin: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = add_people(session, shop, crowd(20), 0)[0]
-    real = FINDING._opened
+    real = WIDENING.opened
 
     def slow(*args: Any) -> Any:
         opened = list(real(*args))
         admin.execute("UPDATE crm.contact SET updated_at = now() WHERE subject_id = %s", [first])
         return iter(opened)
 
-    monkeypatch.setattr(FINDING, "_opened", slow)
+    monkeypatch.setattr(WIDENING, "opened", slow)
     assert subject.reindex(session, shop, subject.plan_reindex(session, shop)).done == 19
 
 

@@ -14,20 +14,18 @@ if TYPE_CHECKING:
         Found,
         Holding,
         Kind,
-        Reindexing,
         Wanted,
         Whereabouts,
         display_name,
         find,
         indexes,
         lock,
-        plan_reindex,
-        reindex,
         show,
         wanted,
     )
     from .rectifying import Rectification, plan_rectification, rectify, reindex_contact
     from .rekeying import Rekeyed, plan_rekey, rekey
+    from .widening import Reindexing, Widening, plan_reindex, reindex
 
 __all__ = [
     "Found",
@@ -38,6 +36,7 @@ __all__ = [
     "Rekeyed",
     "Wanted",
     "Whereabouts",
+    "Widening",
     "display_name",
     "find",
     "indexes",
@@ -56,9 +55,9 @@ __all__ = [
 __getattr__ = attributes(
     __name__,
     {
-        "finding": "Found Holding Kind Reindexing Wanted Whereabouts display_name find indexes lock"
-        " plan_reindex reindex show wanted",
+        "finding": "Found Holding Kind Wanted Whereabouts display_name find indexes lock show wanted",
         "rectifying": "Rectification plan_rectification rectify reindex_contact",
         "rekeying": "Rekeyed plan_rekey rekey",
+        "widening": "Reindexing Widening plan_reindex reindex",
     },
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
 from ..db import Session, queries, transaction
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ..key import TenantKeys
     from ..key.blind import Indexer
     from ..tenant import Tenant
+    from .sealed import Table
 
 Kind = Literal["email", "phone", "name", "external_id"]
 NAME_FIELDS = ("name", "first_name", "last_name", "company")
 PHONE_FIELDS = ("phone", "mobile", "fax")
 PAGE = 5_000
-BATCH = 1_000
 LONGEST = 1_000
 _FIRST = UUID(int=0)
 
@@ -80,20 +80,6 @@ class Whereabouts:
     """Rows by table and period."""
 
 
-@dataclass(frozen=True)
-class Reindexing:
-    """What a reindexing does, or did."""
-
-    version: int
-    """Width version that fits the present number of rows."""
-    rows: int
-    """Contacts of the tenant."""
-    outdated: int
-    """Contacts whose indexes have another width."""
-    done: int
-    """Contacts that got new indexes; 0 in a dry run."""
-
-
 def indexes(indexer: Indexer, fields: Mapping[str, Any]) -> tuple[int | None, list[int], list[int]]:
     """Return the e-mail, phone and name index of a contact's fields."""
     return (
@@ -103,7 +89,8 @@ def indexes(indexer: Indexer, fields: Mapping[str, Any]) -> tuple[int | None, li
     )
 
 
-def _named(values: tuple[int | None, list[int], list[int]]) -> dict[str, Any]:
+def named(values: tuple[int | None, list[int], list[int]]) -> dict[str, Any]:
+    """Return indexes by the columns that hold them."""
     return dict(zip(("email_index", "phone_index", "name_index"), values, strict=True))
 
 
@@ -176,6 +163,7 @@ def find(session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: s
     UsageError for a malformed identity or an empty purpose, RefusedError where keys are out of reach.
     """
     from ..key import open_tenant
+    from .sealed import CONTACT
 
     sought = wanted(kind, value, tenant.country)
     if not purpose.strip():
@@ -187,7 +175,7 @@ def find(session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: s
     rows = (row for search in searches for row in search.rows())
     found = [
         (hit, fields)
-        for hit, fields in _opened(session, tenant.tenant_id, keys, rows)
+        for hit, fields in opened(session, tenant.tenant_id, keys, CONTACT, rows)
         if sought.matches(fields)
     ]
     recorded = _record_hits(session, tenant.tenant_id, keys, [row[1] for row, _ in found], purpose)
@@ -229,7 +217,7 @@ def _searches(session: Session, tenant_id: int, sought: Wanted, keys: TenantKeys
 
 def _search(session: Session, tenant_id: int, sought: Wanted, indexer: Indexer, version: int) -> _Search:
     q = queries("subject")
-    match = {"tenant_id": tenant_id, "version": version, **_named(indexes(indexer, sought.as_fields()))}
+    match = {"tenant_id": tenant_id, "version": version, **named(indexes(indexer, sought.as_fields()))}
 
     def page(after: UUID) -> list[Any]:
         with transaction(session, tenant_id) as conn:
@@ -248,13 +236,13 @@ def _record_search(
     append(session, Entry("subject.find", tenant_id, "table:crm.contact", purpose=purpose, detail=detail))
 
 
-def _opened(
-    session: Session, tenant_id: int, keys: TenantKeys, rows: Iterable[Any]
+def opened(
+    session: Session, tenant_id: int, keys: TenantKeys, table: Table, rows: Iterable[Any]
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open contacts in this process only: rows of (contact_id, subject_id, …, personal)."""
+    """Open rows of (row id, subject_id, …, personal) in this process only; whoever is erased is left out."""
     from itertools import islice
 
-    from ..key.classes import KeyClass, Place, RetentionClass
+    from ..key.classes import KeyClass, RetentionClass
     from ..key.seal import unseal
 
     source = iter(rows)
@@ -265,8 +253,7 @@ def _opened(
         for row in batch:
             key = subject_keys.get(row[1])
             if key is not None and period is not None:  # else erased since the row was read
-                place = Place(tenant_id, row[1], "crm.contact", "personal", row[0])
-                yield row, unseal(row[3], place, key, period)
+                yield row, unseal(row[3], table.place(tenant_id, row[1], row[0]), key, period)
 
 
 def _record_hits(
@@ -336,68 +323,3 @@ def lock(session: Session, tenant_id: int, ids: Iterable[UUID]) -> None:
         raise RefusedError(
             f"subject {', '.join(erased)} is erased", hint="nothing new can be kept about an erased person"
         )
-
-
-def plan_reindex(session: Session, tenant: Tenant) -> Reindexing:
-    """Return how many contacts have indexes of a width that no longer fits the number of rows."""
-    from ..key import blind
-
-    with transaction(session, tenant.tenant_id) as conn:
-        counts = {
-            int(v): int(n) for v, n in queries("subject").rows_by_version(conn, tenant_id=tenant.tenant_id)
-        }
-    rows = sum(counts.values())
-    version = blind.version_for(rows)
-    return Reindexing(version, rows, rows - counts.get(version, 0), 0)
-
-
-def reindex(
-    session: Session, tenant: Tenant, plan: Reindexing, progress: Callable[[int], None] = lambda _rows: None
-) -> Reindexing:
-    """Give all contacts indexes of the planned width, batch by batch; may be interrupted and repeated.
-
-    Each batch is recorded as read before it opens, and changes in one transaction with an entry of its own.
-    """
-    from ..key import blind, open_tenant
-
-    with transaction(session, tenant.tenant_id):
-        keys = open_tenant(session, tenant.tenant_id)
-    indexer = blind.Indexer(keys.index_key, plan.version, tenant.country)
-    after, done = _FIRST, 0
-    while batch := _next_batch(session, tenant.tenant_id, plan.version, after):
-        after = batch[-1][0]
-        changed = _reindex_batch(session, tenant.tenant_id, keys, indexer, batch)
-        done += changed
-        progress(changed)
-    return Reindexing(plan.version, plan.rows, plan.outdated, done)
-
-
-def _next_batch(session: Session, tenant_id: int, version: int, after: UUID) -> list[Any]:
-    with transaction(session, tenant_id) as conn:
-        rows = queries("subject").next_batch(
-            conn, tenant_id=tenant_id, version=version, after=after, limit=BATCH
-        )
-        return [(contact_id, subject_id, at, personal) for contact_id, subject_id, personal, at in rows]
-
-
-def _reindex_batch(
-    session: Session, tenant_id: int, keys: TenantKeys, indexer: Indexer, batch: list[Any]
-) -> int:
-    from ..ledger import Entry, append, record_read, references
-
-    known = references(session, keys, tenant_id, [row[1] for row in batch])
-    record_read(session, tenant_id, sorted(set(known.values())), "widen blind indexes", "table:crm.contact")
-    scope = {"tenant_id": tenant_id, "version": indexer.widths.version}
-    changes = [
-        (who, scope | {"contact_id": contact_id, "updated_at": at} | _named(indexes(indexer, fields)))
-        for (contact_id, who, at, _), fields in _opened(session, tenant_id, keys, batch)
-    ]
-    q = queries("subject")
-    with transaction(session, tenant_id) as conn:
-        rows = q.lock_subjects(conn, tenant_id=tenant_id, subject_ids=[who for who, _ in changes])
-        living = {subject_id for subject_id, status in rows if status == "active"}
-        changed = cast("int", q.set_indexes(conn, [change for who, change in changes if who in living]))
-        if changed:
-            detail = {"rows": changed, "version": indexer.widths.version}
-            append(session, Entry("subject.reindex", tenant_id, "table:crm.contact", detail=detail))
-    return changed

@@ -6,10 +6,18 @@ WHERE EXISTS (
     SELECT FROM crm.contact c WHERE c.tenant_id = :tenant_id::bigint AND c.index_version = v.version
 );
 
--- name: rows_by_version
+-- name: rows_by_version_contact
 -- How many contacts of a tenant have indexes of which width version.
 SELECT index_version, count(*)
 FROM crm.contact
+WHERE tenant_id = :tenant_id::bigint
+GROUP BY index_version
+ORDER BY index_version;
+
+-- name: rows_by_version_app_user
+-- How many users of a tenant have indexes of which width version.
+SELECT index_version, count(*)
+FROM crm.app_user
 WHERE tenant_id = :tenant_id::bigint
 GROUP BY index_version
 ORDER BY index_version;
@@ -105,20 +113,34 @@ FROM vault.slot
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
 ORDER BY key_class;
 
--- name: next_batch
+-- name: next_batch_contact
 -- The next contacts whose indexes have another width than they should, sealed.
-SELECT contact_id, subject_id, personal, updated_at
+SELECT contact_id, subject_id, updated_at, personal
 FROM crm.contact
 WHERE tenant_id = :tenant_id::bigint AND index_version <> :version::smallint AND contact_id > :after::uuid
 ORDER BY contact_id
 LIMIT :limit::integer;
 
--- name: set_indexes*!
+-- name: set_indexes_contact*!
 -- Gives contacts their indexes of another width, unless somebody changed them meanwhile.
 UPDATE crm.contact
 SET index_version = :version::smallint, email_index = :email_index::integer, phone_index = :phone_index::integer[],
     name_index = :name_index::integer[]
-WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid AND updated_at = :updated_at::timestamptz;
+WHERE tenant_id = :tenant_id::bigint AND contact_id = :row_id::uuid AND updated_at = :updated_at::timestamptz;
+
+-- name: next_batch_app_user
+-- The next users whose indexes have another width than they should, sealed.
+SELECT user_id, subject_id, updated_at, personal
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint AND index_version <> :version::smallint AND user_id > :after::uuid
+ORDER BY user_id
+LIMIT :limit::integer;
+
+-- name: set_indexes_app_user*!
+-- Gives users their indexes of another width, unless somebody changed them meanwhile.
+UPDATE crm.app_user
+SET index_version = :version::smallint, email_index = :email_index::integer, name_index = :name_index::integer[]
+WHERE tenant_id = :tenant_id::bigint AND user_id = :row_id::uuid AND updated_at = :updated_at::timestamptz;
 
 -- name: lock_alone
 -- Waits for every writer of a subject's rows, and keeps new ones out until the end of the transaction.
