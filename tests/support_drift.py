@@ -129,6 +129,23 @@ PLANTS = (
         shows=[("{bert}", "ROUTINE crm.leak"), ("PUBLIC", "ROUTINE crm.leak")],
         cleared=["DROP FUNCTION crm.leak()"],
     ),
+    plant("ALTER ROLE {anna} SET row_security = off", shows=[("{anna}", "row_security")]),
+    plant(
+        "ALTER ROLE {bert} IN DATABASE {database} SET search_path = public, lua",
+        "ALTER ROLE {bert} SET statement_timeout = 0",
+        shows=[("{bert}", "search_path"), ("{bert}", "statement_timeout")],
+    ),
+    plant("ALTER ROLE {anna} SET role = {bert}", shows=[("{anna}", "role")]),
+    plant(
+        "ALTER ROLE {bert} SET session_replication_role = replica",
+        "ALTER ROLE {bert} IN DATABASE {database} SET log_statement = 'none'",
+        shows=[("{bert}", "session_replication_role"), ("{bert}", "log_statement")],
+    ),
+    plant("ALTER ROLE {anna} SET lua.tenant_id = '1'", shows=[("{anna}", "lua.tenant_id")]),
+    plant("ALTER ROLE lua_auditor SET search_path = lua", shows=[("lua_auditor", "search_path")]),
+    plant("ALTER DATABASE {database} SET log_lock_waits = off", shows=[("PUBLIC", "log_lock_waits")]),
+    plant("ALTER ROLE ALL SET log_duration = off", shows=[("PUBLIC", "log_duration")]),
+    plant("ALTER ROLE ALL IN DATABASE {database} SET row_security = off", shows=[("PUBLIC", "row_security")]),
     plant("REVOKE lua_operator FROM {anna}{by_keeper}", shows=[("{anna}", "lua_operator")]),
 )
 """In the order in which they can be planted: without her role anna no longer acts in our schemas."""

@@ -220,6 +220,8 @@ def test_nobody_undoes_their_own(session: Session, house: House) -> None:
         session.conn.execute(
             "SELECT lua.undo_membership('lua_dpo', session_user::name, false, now(), gen_random_uuid())"
         )
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="their own rights"):
+        session.conn.execute("SELECT lua.reset_setting(session_user::name, false, 'work_mem')")
     assert session.conn.execute("SELECT lua.revoke_stray_of_owner(%s)", (own[0].undo,)).fetchone() == (0,)
 
 
@@ -234,7 +236,7 @@ def test_only_what_is_found_is_run_and_only_for_administrators(session: Session,
         )
     auditor = login("lua_auditor")
     assert isinstance(drift(auditor, load_state()), list)
-    for call in ("revoke_stray_of_owner('x')", "restore_login('x', now())",
+    for call in ("revoke_stray_of_owner('x')", "restore_login('x', now())", "reset_setting('x', true, 'x')",
                  "undo_membership('lua_dpo', 'x', false, now(), gen_random_uuid())"):  # fmt: skip
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             auditor.conn.execute(f"SELECT lua.{call}".encode())
@@ -275,12 +277,41 @@ def test_exceptions_have_names(house: House, tmp_path: Path) -> None:
     assert kinds(house, "helper", load_state(file)) == []
 
 
+def test_settings_given_for_good(house: House, tmp_path: Path) -> None:
+    """What weakens nothing may stand; what the house says may stand as it says it; the rest is taken back."""
+    run(
+        house.admin,
+        ("ALTER ROLE {anna} SET work_mem = '64MB'", "ALTER ROLE {anna} SET DateStyle = 'German'",
+         "ALTER ROLE {anna} SET statement_timeout = '30s'", "ALTER ROLE {anna} SET app.secret = 'hush'"),
+        house.names,
+    )  # fmt: skip
+    assert kinds(house, "anna") == [
+        ("setting", "app.secret", "superuser"),
+        ("setting", "statement_timeout", "luactl"),
+    ]
+    assert "hush" not in repr(house.found())
+    name = house.names["anna"]
+    file = tmp_path / "access.toml"
+    said = f'[[setting]]\nname = "statement_timeout"\nvalue = "{{}}"\nlogin = "{name}"\n'
+    said += '[[setting]]\nname = "App.secret"\n'
+    file.write_text(said.format("30s"))
+    assert kinds(house, "anna", load_state(file)) == []
+    file.write_text(said.format("10s"))
+    assert kinds(house, "anna", load_state(file)) == [("setting", "statement_timeout", "luactl")]
+    house.reconcile(load_state(file))
+    kept = house.admin.execute(
+        "SELECT setconfig FROM pg_db_role_setting WHERE setrole = %s::regrole", (name,)
+    ).fetchone()
+    assert kept == (["work_mem=64MB", "DateStyle=German", "app.secret=hush"],)
+
+
 @pytest.mark.parametrize(
     "text",
     ["x = 1", "kind = 1", "[kind.boss]\nroles = []", "[kind.job]\n", '[kind.job]\nroles = ["lua_owner"]',
      "[team.a]\nroles = []\nlimit = 3", "[team.a]\nroles = []\nconnection_limit = true",
      '[login.a]\nattributes = ["ROOT"]', "[login.a]\nnobodys = 1", '[group.lua_owner]\nmember_of = []',
-     '[[grant]]\ngrantee = "a"', "[person.a]\nroles = [1]", "= 1"],
+     '[[grant]]\ngrantee = "a"', '[[setting]]\nvalue = "1"', '[[setting]]\nname = "a"\nvalue = 1',
+     '[[setting]]\nname = "a"\nrole = "b"', "[person.a]\nroles = [1]", "= 1"],
 )  # fmt: skip
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "access.toml"

@@ -35,6 +35,24 @@ SELECT 'lua_t' || d.tenant_id FROM lua.tenant_directory d WHERE d.tenant_id >= 1
 -- Rights on objects that belong to nobody but group roles.
 SELECT object, grantee, privilege, grantor, owner, statement FROM lua.stray_grants();
 
+-- name: settings
+-- What roles, or all of them (PUBLIC), were given for good, here or in every database: the value where Postgres knows what it is,
+-- the statement that takes it back, and can luactl run it. Without predefined roles and the superuser of the first hour.
+SELECT coalesce(r.rolname, 'PUBLIC')::text, s.setdatabase <> 0, o.name, CASE WHEN k.context IS NOT NULL THEN o.value END,
+       format('ALTER %%s RESET %%s', CASE WHEN r.oid IS NULL AND s.setdatabase <> 0 THEN format('DATABASE %%I', current_database())
+                                      ELSE format('ROLE %%s%%s', coalesce(quote_ident(r.rolname), 'ALL'),
+                                                  CASE WHEN s.setdatabase <> 0 THEN format(' IN DATABASE %%I', current_database()) ELSE '' END) END,
+              (SELECT string_agg(quote_ident(part), '.' ORDER BY at) FROM unnest(string_to_array(o.name, '.')) WITH ORDINALITY AS p (part, at))),
+       r.oid IS NOT NULL AND lua.keeps(r.rolname) AND coalesce(k.context, '') = 'user'
+FROM pg_catalog.pg_db_role_setting s
+CROSS JOIN LATERAL (SELECT split_part(one, '=', 1) AS name, substr(one, strpos(one, '=') + 1) AS value FROM unnest(s.setconfig) AS one) AS o
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+LEFT JOIN LATERAL (SELECT g.context FROM pg_catalog.pg_settings g WHERE g.name = o.name
+                   UNION ALL SELECT 'no function' WHERE o.name = 'role') AS k ON true  -- which pg_settings does not show
+WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+  AND (s.setrole = 0 OR (r.oid <> 10 AND r.rolname !~ '^pg_'))
+ORDER BY 1, 2, 3;
+
 -- name: owned
 -- Relations, routines, schemas and types of this database that belong to neither lua_owner, lua_definer nor lua_rolekeeper, nor to a
 -- superuser or the database's owner; what belongs to a table goes with it.
@@ -91,3 +109,7 @@ SELECT lua.revoke_stray_of_definer(:statement::text);
 -- name: revoke_stray_of_rolekeeper$
 -- Takes back what was granted on an object of lua_rolekeeper.
 SELECT lua.revoke_stray_of_rolekeeper(:statement::text);
+
+-- name: reset_setting$
+-- Takes a setting that a role was given for good, in this database or in all.
+SELECT lua.reset_setting(:role::name, :here::boolean, :setting::text);

@@ -35,6 +35,7 @@ def findings(state: State, seen: Seen) -> list[Finding]:
         *_memberships(state, seen),
         *_roles(state, seen),
         *_numbers(state, seen),
+        *_presets(state, seen),
         *_strays(state, seen),
         *_owned(seen),
     ]
@@ -278,6 +279,21 @@ def _validity(role: Role, record: Record, by: By) -> Iterator[Finding]:
 
 def _until(moment: datetime | None) -> str:
     return "infinity" if moment is None else moment.isoformat()
+
+
+def _presets(state: State, seen: Seen) -> Iterator[Finding]:
+    """Yield settings given for good that are not stated; of who does not get in, what is on record."""
+    for one in seen.presets:
+        role = seen.roles.get(one.login)
+        if role is not None and not (role.connects or one.login in HOUSE or one.login in seen.records):
+            continue
+        if state.may_set(one.login, one.name, one.value):
+            continue
+        record, by = seen.records.get(one.login), _by(seen, one.login, one.can)
+        value = "" if one.value is None else f" to {one.value!r}"
+        where = "here" if one.is_here else "in every database"
+        what, act = f"set{value} {where}, for good", ("reset", one.login, where, one.name)
+        yield _finding(record, "setting", one.login, one.name, what, one.statement, by, act=act)
 
 
 def _strays(state: State, seen: Seen) -> Iterator[Finding]:

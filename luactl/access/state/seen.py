@@ -77,6 +77,22 @@ class Owned:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A setting that a role was given for good."""
+
+    login: str
+    """PUBLIC: every role."""
+    is_here: bool
+    """Whether it is for this database alone."""
+    name: str
+    value: str | None
+    """None: what it means is not Postgres' to know, and it could be a secret."""
+    statement: str
+    can: bool
+    """Whether luactl can take it back."""
+
+
+@dataclass(frozen=True)
 class Seen:
     """All of it, at one moment."""
 
@@ -90,6 +106,7 @@ class Seen:
     """Logins of dedicated tenants that are here."""
     strays: tuple[Stray, ...]
     owned: tuple[Owned, ...]
+    presets: tuple[Preset, ...]
 
     @property
     def own(self) -> frozenset[str]:
@@ -115,6 +132,7 @@ def read(conn: Any, actor: str, at: datetime) -> Seen:
         frozenset(row[0] for row in noun.tenants(conn)),
         tuple(Stray(*row) for row in noun.strays(conn)),
         tuple(Owned(*row) for row in noun.owned(conn)),
+        tuple(Preset(*row) for row in noun.settings(conn)),
     )
 
 

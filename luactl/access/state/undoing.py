@@ -125,6 +125,8 @@ def _undo(session: Session, conn: Any, one: Finding) -> None:
         )
     elif what == "restore":
         noun.restore_login(conn, login=told[0], at=at)
+    elif what == "reset":
+        noun.reset_setting(conn, role=told[0], here=told[1] == "here", setting=told[2])
     elif what == "end":
         queries("access_login").end_login(conn, login=told[0], at=at, entry_id=entry_id)
     else:

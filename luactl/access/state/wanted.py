@@ -47,6 +47,18 @@ class Allowed:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A setting that a role may have been given for good."""
+
+    name: str
+    """In lower case."""
+    value: str | None = None
+    """As the catalog has it; None: any."""
+    login: str | None = None
+    """Whose; PUBLIC: the database's, or every role's; None: anybody's and theirs."""
+
+
+@dataclass(frozen=True)
 class State:
     """What access should be."""
 
@@ -57,6 +69,7 @@ class State:
     """What a group role may be a member of."""
     logins: Mapping[str, Exempt] = field(default_factory=dict)
     grants: frozenset[Allowed] = frozenset()
+    settings: frozenset[Setting] = frozenset()
 
     def stated(self, handle: str, teams: tuple[str, ...]) -> frozenset[str] | None:
         """Return the group roles that somebody must have, no more and no less; None: nothing is said."""
@@ -81,6 +94,11 @@ class State:
         """Return what is said of a login by name; nothing is the rule."""
         return self.logins.get(login, Exempt())
 
+    def may_set(self, login: str, name: str, value: str | None) -> bool:
+        """Tell whether a role may have been given a setting for good."""
+        same = [one for one in self.settings if one.name == name.lower() and one.login in (None, login)]
+        return any(one.value in (None, value) for one in same)
+
 
 def load_state(file: Path | None = None) -> State:
     """Return the shipped default, with a file of the house over it. Raises UsageError."""
@@ -99,11 +117,12 @@ def load_state(file: Path | None = None) -> State:
         house,
         kinds={**default.kinds, **house.kinds},
         groups={**default.groups, **house.groups},
+        settings=default.settings | house.settings,
     )
 
 
 def _state(said: Mapping[str, Any], name: str) -> State:
-    _known(said, ("kind", "team", "person", "group", "login", "grant"), name)
+    _known(said, ("kind", "team", "person", "group", "login", "grant", "setting"), name)
     kinds = _tables(said, "kind", name)
     for kind in kinds:
         if kind not in KINDS:
@@ -119,6 +138,7 @@ def _state(said: Mapping[str, Any], name: str) -> State:
         {one: _words(table, "member_of", f"{name}: group.{one}") for one, table in groups.items()},
         {one: _exempt(table, f"{name}: login.{one}") for one, table in _tables(said, "login", name).items()},
         _grants(said.get("grant", []), name),
+        _settings(said.get("setting", []), name),
     )
 
 
@@ -151,6 +171,18 @@ def _grants(said: Any, name: str) -> frozenset[Allowed]:
         if not isinstance(row, dict) or set(row) != {"grantee", "object"} or not _texts(list(row.values())):
             raise _problem(name, "a [[grant]] names grantee and object", "as `access drift` writes them")
         found.add(Allowed(row["grantee"], row["object"]))
+    return frozenset(found)
+
+
+def _settings(said: Any, name: str) -> frozenset[Setting]:
+    found = set()
+    for row in said if isinstance(said, list) else [said]:
+        if not isinstance(row, dict) or "name" not in row or not _texts(list(row.values())):
+            raise _problem(
+                name, "a [[setting]] has a name, and says value and login as text", 'value = "30s"'
+            )
+        _known(row, ("name", "value", "login"), f"{name}: setting")
+        found.add(Setting(row["name"].lower(), row.get("value"), row.get("login")))
     return frozenset(found)
 
 
