@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support_stage_roles
 from conftest import GROUP_ROLES, TEMPLATE, Connection, TestServer, isolated, new_login, test_profile
 from psycopg import sql
+from support_stage_roles import Roles
 from support_whole import Rows
 
 from luactl.config import Profile, find_paths, save_profile
@@ -38,7 +40,7 @@ class Stage:
     database: str
     home: Path
     aside: Path
-    roles: frozenset[str] = frozenset()
+    roles: Roles | None = None
     name: str = "saved"
     first: frozenset[str] = frozenset()
     """The roles that were there before `bare` made it."""
@@ -52,7 +54,7 @@ class Stage:
         """Keep all as it is now. Nobody may be connected."""
         with closing(self.server.admin()) as conn:
             self.copy(conn, self.database, self.saved)
-            self.roles = roles(conn)
+            self.roles = support_stage_roles.read(conn)
         shutil.rmtree(self.aside, ignore_errors=True)
         shutil.copytree(self.home, self.aside, symlinks=True)
 
@@ -60,7 +62,8 @@ class Stage:
         """Make all as it was; return a superuser's connection to the database."""
         self.restore()
         with closing(self.server.admin()) as conn:
-            self._drop_roles(conn, self.roles)
+            assert self.roles is not None
+            support_stage_roles.put_back(conn, self.roles)
         shutil.rmtree(self.home)
         shutil.copytree(self.aside, self.home, symlinks=True)
         return self.server.admin(self.database)
@@ -81,12 +84,8 @@ class Stage:
         self.forget()
         with closing(self.server.admin()) as conn:
             conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database)))
-            self._drop_roles(conn, self.first)
-
-    @staticmethod
-    def _drop_roles(conn: Connection, kept: frozenset[str]) -> None:
-        for role in sorted(roles(conn) - kept):
-            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+            for role in sorted(roles(conn) - self.first):
+                conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     @staticmethod
     def admit(conn: Connection, database: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support_stage_roles
 from conftest import Connection, TestServer
 from support_failures import met
 from support_stage import Stage, bare, gist
@@ -239,6 +240,7 @@ class Blow:
         assert done.code == self.code, (command, done.err)
         now = snapshot(w.admin)
         self.after, self.files, self.entries = gist(now), stage.files(), self.called(now)
+        self.roles = support_stage_roles.read(w.admin).gist()
 
     def called(self, now: Rows) -> Counter[tuple[str, str]]:
         """Return the entries that the command's own changes call for."""
@@ -291,6 +293,7 @@ class Blow:
             assert gist(now) == self.after
             assert self.called(now) == self.entries
         assert self.stage.files() == self.files
+        assert support_stage_roles.read(self.w.admin).gist() == self.roles
         self.check(changes(self.before, now))
 
 
