@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,13 @@ ENDINGS = (
     ("cleared", "CLEARED"),
     ("profiles", "PROFILES"),
 )
-RULES = (("role", "ROLE"), ("minutes", "MINUTES"), ("alarm_minutes", "WITHOUT APPROVAL"))
+RULES = (
+    ("role", "ROLE"),
+    ("minutes", "MINUTES"),
+    ("alarm_minutes", "WITHOUT APPROVAL"),
+    ("sign_off_days", "DAYS TO SIGN OFF"),
+    ("set_by", "SET BY"),
+)
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the elevation.")]
 
 
@@ -160,7 +167,7 @@ def show_(elevation_id: Id) -> None:
 
 @app.command("rules")
 def rules() -> None:
-    """Show which roles can be had for a time, and for how many minutes at most.
+    """Show which roles can be had for a time, for how many minutes at most, and how soon it is signed off.
 
     Examples:
         luactl access elevation rules
@@ -169,6 +176,54 @@ def rules() -> None:
 
     with session("access elevation rules") as s:
         show(elevation.rules(s), RULES)
+
+
+@app.command("limit")
+def limit(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="Group role, such as lua_operator.")],
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="At most, with an approval: 8h; 0: not at all."),
+    ] = None,
+    break_glass: Annotated[
+        str | None,
+        typer.Option("--break-glass", metavar="TIME", help="At most, without one: 30m; 0: not at all."),
+    ] = None,
+    sign_off: Annotated[
+        int | None,
+        typer.Option("--sign-off", min=1, max=90, metavar="DAYS", help="To be signed off within so many."),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Set how long a role can be had, and until when it is signed off. Only the data protection officer may.
+
+    What has begun keeps its end. Where breaking glass would last longer than an approval, it goes down too.
+
+    Examples:
+        luactl access elevation limit lua_operator --for 4h --break-glass 30m --dry-run
+        luactl access elevation limit lua_accounting --break-glass 0 --yes
+        luactl access elevation limit lua_responder --sign-off 3
+    """
+    from luactl.access import elevation
+
+    longest = None if for_ is None else elevation.limit_of(for_)
+    alarm = None if break_glass is None else elevation.limit_of(break_glass)
+    with session("access elevation limit") as s:
+        change = partial(
+            elevation.limit, s, role, minutes=longest, alarm_minutes=alarm, sign_off_days=sign_off
+        )
+        plan = change(dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        if plan.raises:
+            one = plan.after
+            confirm(
+                f"Let {one.role} be had for {one.minutes} minutes, {one.alarm_minutes} by breaking glass?",
+                yes=yes,
+            )
+        show(change())
 
 
 @app.command("end")

@@ -45,6 +45,12 @@ def remember(w: World, data: Any) -> None:
 
 ELEVATIONS: dict[str, tuple[Case, ...]] = {
     "access elevation rules": (Case(),),
+    "access elevation limit": (
+        Case(
+            lambda w: ("accounting", "--for", "4h", "--break-glass", "0", "--sign-off", "3"),
+            (Rule("lua.elevation_rule", "update", "access.elevation.limit"),),
+        ),
+    ),
     "access elevate": (
         Case(
             lambda w: ORDER,

@@ -15,7 +15,7 @@ from luactl.access import elevation
 from luactl.approval import ApprovalNeededError
 from luactl.config import load_profiles
 from luactl.db import Session
-from luactl.errors import RefusedError, UsageError
+from luactl.errors import NotFoundError, RefusedError, UsageError
 
 Login = Callable[..., Session]
 
@@ -165,3 +165,61 @@ def test_who_may_end_it_early(who: Cast, login: Login) -> None:
     with pytest.raises(RefusedError, match="before its time"):
         elevation.end(login("lua_operator"), begun.elevation_id)
     assert elevation.end(login("lua_responder"), begun.elevation_id).ended
+
+
+def rule_of(session: Session, role: str) -> elevation.RoleRule:
+    return next(one for one in elevation.rules(session) if one.role == role)
+
+
+def test_the_data_protection_officer_says_how_long(who: Cast, session: Session, admin: Connection) -> None:
+    dpo = who.approver.session
+    before = rule_of(session, "lua_operator")
+    assert (before.minutes, before.alarm_minutes, before.sign_off_days, before.set_by) == (480, 60, 7, None)
+    plan = elevation.limit(dpo, "operator", minutes=90, sign_off_days=3, dry_run=True)
+    assert (plan.after.minutes, plan.after.alarm_minutes, plan.after.sign_off_days) == (90, 60, 3)
+    assert rule_of(session, "lua_operator") == before
+    assert value(admin, "SELECT count(*) FROM ledger.entry WHERE action = 'access.elevation.limit'") == 0
+    done = elevation.limit(dpo, "operator", minutes=90, sign_off_days=3)
+    after = rule_of(session, "lua_operator")
+    assert (after, after.set_by) == (replace(done.after, set_at=after.set_at), dpo.actor)
+    with pytest.raises(UsageError, match="at most 90"):
+        elevation.elevate(who.mara, ORDER)
+    elevation.limit(dpo, "operator", minutes=90, sign_off_days=3)  # is so already: nothing is written
+    detail = "SELECT jsonb_agg(convert_from(body, 'UTF8')::jsonb -> 'detail') FROM ledger.entry"
+    assert value(admin, f"{detail} WHERE action = 'access.elevation.limit'") == [
+        {"minutes": {"before": 480, "after": 90}, "sign_off_days": {"before": 7, "after": 3}}
+    ]
+
+
+def test_an_approval_of_what_is_not_allowed_any_more_begins_nothing(who: Cast) -> None:
+    with pytest.raises(ApprovalNeededError) as needed:
+        elevation.elevate(who.mara, ORDER)
+    who.approver.grant(needed.value.approval_id)
+    elevation.limit(who.approver.session, "lua_operator", minutes=60)
+    with pytest.raises(UsageError, match="at most 60"):
+        elevation.elevate(who.mara, ORDER)
+
+
+def test_breaking_glass_can_be_forbidden_and_never_lasts_longer(who: Cast) -> None:
+    dpo = who.approver.session
+    shorter = elevation.limit(dpo, "operator", minutes=30)
+    assert (shorter.after.minutes, shorter.after.alarm_minutes, shorter.raises) == (30, 30, False)
+    with pytest.raises(UsageError, match="out of bounds"):
+        elevation.limit(dpo, "operator", alarm_minutes=31)
+    for wrong in ({"minutes": 1441}, {"sign_off_days": 0}):
+        with pytest.raises(UsageError, match="out of bounds"):
+            elevation.limit(dpo, "operator", **wrong)
+    assert elevation.limit(dpo, "operator", minutes=31).raises
+    elevation.limit(dpo, "operator", alarm_minutes=elevation.limit_of("0"))
+    with pytest.raises(UsageError, match="at most 0"):
+        elevation.elevate(who.mara, replace(ALARM, minutes=1))
+    for role in ("lua_admin", "nobody"):
+        with pytest.raises(NotFoundError, match="cannot be had"):
+            elevation.limit(dpo, role, minutes=60)
+
+
+def test_nobody_else_says_how_long(session: Session, login: Login) -> None:
+    others = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_accounting")
+    with pytest.raises(RefusedError, match="may not set how long"):
+        elevation.limit(login(*others), "lua_operator", minutes=1440)
+    assert rule_of(session, "lua_operator").minutes == 480

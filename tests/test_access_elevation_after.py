@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,12 +17,14 @@ from psycopg import sql
 from support_elevation import ALARM, ORDER, Cast, add_person, approved, cast, entered, value
 
 from luactl.access import elevation
-from luactl.clock import SystemClock
+from luactl.clock import ShiftedClock, SystemClock
 from luactl.config import load_profile, load_profiles
 from luactl.connect import enter
 from luactl.db import Session
 from luactl.errors import BusyError, RefusedError
 from luactl.log import detect
+from luactl.promise import load, reviewing
+from luactl.promise.look import Look
 from luactl.staff import find, offboard, prepare_leaving
 from luactl.tenant import show
 
@@ -282,6 +285,28 @@ def test_nobody_signs_their_own_off_by_whichever_login(who: Cast, session: Sessi
     )
     with pytest.raises(RefusedError, match="another person"):
         elevation.sign_off(second, elevation.review(second, one), "all well")
+
+
+def test_the_promise_is_broken_while_an_elevation_waits_too_long_to_be_signed_off(
+    who: Cast, session: Session
+) -> None:
+    one, _name = begun(who)
+
+    def broken(days: float) -> list[str]:
+        look = Look()
+        reviewing.reviews(replace(session, clock=ShiftedClock(timedelta(days=days))), load(), look)
+        return look.broken
+
+    elevation.end(who.mara, one)
+    assert broken(6.9) == []
+    (found,) = broken(7.1)
+    assert (f"{one} (lua_operator on smile)" in found, "mara" in found) == (True, False)
+    elevation.limit(who.approver.session, "lua_operator", sign_off_days=9)
+    assert broken(7.1) == []
+    assert len(broken(9.1)) == 1
+    anna = who.approver.session
+    elevation.sign_off(anna, elevation.review(anna, one), "as the ticket asked")
+    assert broken(30) == []
 
 
 def test_list_ends_with_6_as_long_as_something_is_left(

@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from ..db import Session, transaction
-from ..errors import LuactlError, RefusedError, UsageError
+from ..errors import LuactlError, NoConnectionError, RefusedError, UsageError
 from ..line import checked
 from .part import Leaving, Part, Step, carried_out, steps
 from .person import Person, above, find, list_, me
@@ -130,6 +130,8 @@ def _at_once(session: Session, leaving: Leaving, within: list[tuple[Part, Step]]
 def _afterwards(session: Session, leaving: Leaving, part: Part, step: Step, entry_id: UUID) -> Step:
     try:
         return carried_out(session, leaving, part, step, entry_id)
+    except NoConnectionError:
+        raise  # so is everything that would come next; a second run goes on
     except LuactlError as error:
         hint = f"; {error.hint}" if error.hint else ""
         return replace(step, state="left", then=f"not done: {error.what}{hint}")

@@ -44,8 +44,9 @@ SELECT e.elevation_id, e.login::text, p.handle, e.person_id, e.asked_by::text, e
             WHEN e.ended_at IS NOT NULL AND e.cleared_at IS NULL THEN 'ending'
             WHEN e.ended_at IS NOT NULL THEN 'ended'
             WHEN e.ends_at <= clock_timestamp() THEN 'over' ELSE 'open' END,
-       e.ended_at, e.ended_by::text, e.cleared_at, e.signed_off_at, e.signed_off_by::text, e.signed_off_for, e.signed_off_entries
-FROM lua.elevation e JOIN lua.person p ON p.person_id = e.person_id
+       e.ended_at, e.ended_by::text, e.cleared_at, coalesce(e.ended_at, e.ends_at) + make_interval(days => r.sign_off_days),
+       e.signed_off_at, e.signed_off_by::text, e.signed_off_for, e.signed_off_entries
+FROM lua.elevation e JOIN lua.person p ON p.person_id = e.person_id JOIN lua.elevation_rule r ON r.role = e.role
 LEFT JOIN lua.tenant_directory d ON d.tenant_id = e.of_tenant
 WHERE (:elevation_id::uuid IS NULL OR e.elevation_id = :elevation_id::uuid)
   AND (NOT :mine::boolean OR e.person_id = lua.person_of(session_user::name))
@@ -63,8 +64,12 @@ WHERE e.cleared_at IS NULL
 ORDER BY e.begun_at, e.elevation_id;
 
 -- name: rules
--- Which roles can be had, and for how long.
-SELECT role, minutes, alarm_minutes FROM lua.elevation_rule ORDER BY role;
+-- Which roles can be had, for how long, and until when that is signed off.
+SELECT role, minutes, alarm_minutes, sign_off_days, set_by::text, set_at FROM lua.elevation_rule ORDER BY role;
+
+-- name: set_rule$
+-- Sets how long a role can be had, and until when that is signed off; false: there is no such rule.
+SELECT lua.set_elevation_rule(:role::text, :minutes::integer, :alarm_minutes::integer, :sign_off_days::integer, :at::timestamptz, :entry_id::uuid);
 
 -- name: tenant_id$
 -- The tenant that a slug names.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .alarming import alarm
     from .beginning import Begun, elevate
     from .ending import Ending, end, sweep
+    from .limiting import RoleRuleChange, limit, limit_of
     from .order import Order, minutes_of, order_of, prepare
     from .record import Elevation, Fault, RoleRule, faults, find, list_, rules
     from .reviewing import Act, Review, Reviewed, review, sign_off
@@ -27,11 +28,14 @@ __all__ = [
     "Review",
     "Reviewed",
     "RoleRule",
+    "RoleRuleChange",
     "alarm",
     "elevate",
     "end",
     "faults",
     "find",
+    "limit",
+    "limit_of",
     "list_",
     "minutes_of",
     "order_of",
@@ -48,6 +52,7 @@ __getattr__ = attributes(
         "alarming": "alarm",
         "beginning": "Begun elevate",
         "ending": "Ending end sweep",
+        "limiting": "RoleRuleChange limit limit_of",
         "order": "Order minutes_of order_of prepare",
         "record": "Elevation Fault RoleRule faults find list_ rules",
         "reviewing": "Act Review Reviewed review sign_off",

@@ -42,10 +42,14 @@ def minutes_of(text: str) -> int:
     return minutes
 
 
+def full_name(role: str) -> str:
+    """Return the name of a group role that may have left out `lua_`."""
+    return role if role.startswith("lua_") else f"lua_{role}"
+
+
 def prepare(role: str, tenant: str, minutes: int, reason: str, *, breaks_glass: bool = False) -> Order:
     """Return an order; `role` may leave out `lua_`. Raises UsageError for a reason that is no line."""
-    full = role if role.startswith("lua_") else f"lua_{role}"
-    return Order(full, tenant, minutes, checked("reason", reason), breaks_glass)
+    return Order(full_name(role), tenant, minutes, checked("reason", reason), breaks_glass)
 
 
 def want(order: Order, actor: str) -> Want:

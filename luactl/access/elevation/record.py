@@ -39,6 +39,8 @@ class Elevation:
     ended_by: str | None
     cleared_at: datetime | None
     """When sessions and login were gone."""
+    sign_off_by: datetime
+    """By when somebody else has to sign it off, as the rule of the role is now."""
     signed_off_at: datetime | None
     signed_off_by: str | None
     signed_off_for: str | None
@@ -50,6 +52,10 @@ class Elevation:
         """Whether nobody approved it."""
         return self.approval_id is None
 
+    def late(self, now: datetime) -> bool:
+        """Whether nobody signed it off in the time that its role allows."""
+        return self.signed_off_at is None and self.sign_off_by < now
+
     def left(self, now: datetime) -> timedelta:
         """How long it still goes on; never negative."""
         return max(self.ends_at - now, timedelta(0)) if self.state == "open" else timedelta(0)
@@ -57,13 +63,18 @@ class Elevation:
 
 @dataclass(frozen=True)
 class RoleRule:
-    """For how long a role can be had."""
+    """For how long a role can be had, and until when that is signed off."""
 
     role: str
     minutes: int
-    """With an approval."""
+    """With an approval; 0: not at all."""
     alarm_minutes: int
-    """Without one, and with an alarm."""
+    """Without one, and with an alarm; 0: not at all."""
+    sign_off_days: int
+    """How long after its end somebody else has to look at what was done."""
+    set_by: str | None
+    """None: as delivered."""
+    set_at: datetime | None
 
 
 @dataclass(frozen=True)

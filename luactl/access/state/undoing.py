@@ -10,12 +10,13 @@ from uuid import UUID
 import psycopg
 
 from ...db import Session, queries, transaction
-from ...errors import LuactlError
+from ...errors import NotFoundError, RefusedError
 from .finding import Finding
 from .looking import drift, within
 from .wanted import State
 
-REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.IntegrityError, LuactlError)
+REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.IntegrityError, NotFoundError, RefusedError)
+"""What keeps one finding from being undone, and no other: a lost connection is none of these."""
 MOST_ROUNDS = 20
 """What is undone can bring something else to light; the catalog is read until nothing is left to do."""
 
