@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def transaction(
         raise RuntimeError("a tenant's transaction must be a top-level one")
     committing = False
     try:
-        with _block(session.conn, _settings(tenant_id, lock_timeout or LOCK_TIMEOUT, durable, snapshot)):
+        with _block(session.conn, _beginning(tenant_id, lock_timeout or LOCK_TIMEOUT, durable, snapshot)):
             yield session.conn
             session.step("about to commit")
             committing = True
@@ -105,10 +105,10 @@ def transaction(
 
 
 @contextmanager
-def _block(conn: psycopg.Connection[tuple[Any, ...]], settings: sql.Composed) -> Iterator[None]:
+def _block(conn: psycopg.Connection[tuple[Any, ...]], beginning: bytes) -> Iterator[None]:
     """Begin and set in one round trip; commit at the end, or take back whatever went wrong."""
     try:
-        conn.execute(sql.SQL("BEGIN; {}").format(settings))
+        conn.execute(beginning)
         yield
     except BaseException as error:
         with suppress(psycopg.Error):  # the other error is on its way already
@@ -119,8 +119,10 @@ def _block(conn: psycopg.Connection[tuple[Any, ...]], settings: sql.Composed) ->
         conn.commit()
 
 
-def _settings(tenant_id: int | None, lock_timeout: str, durable: bool, snapshot: bool) -> sql.Composed:
+@lru_cache(maxsize=1024)
+def _beginning(tenant_id: int | None, lock_timeout: str, durable: bool, snapshot: bool) -> bytes:
     settings: list[sql.Composable] = [
+        sql.SQL("BEGIN"),
         sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_timeout)),
         sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(STATEMENT_TIMEOUT)),
     ]
@@ -130,7 +132,7 @@ def _settings(tenant_id: int | None, lock_timeout: str, durable: bool, snapshot:
         settings.append(sql.SQL("SET LOCAL synchronous_commit = on"))
     if tenant_id is not None:
         settings.append(sql.SQL("SET LOCAL lua.tenant_id = {}").format(sql.Literal(int(tenant_id))))
-    return sql.SQL("; ").join(settings)
+    return sql.SQL("; ").join(settings).as_bytes(None)
 
 
 def in_the_way(conn: psycopg.Connection[tuple[Any, ...]], key: int | None = None) -> str:

@@ -258,6 +258,13 @@ def test_both_stores_are_one_list(logged: Session, lines: list[dict[str, Any]]) 
         assert [line.id for line in rows(logged, parse(f"id:{one.id}", NOW), None)] == [one.id]
 
 
+def test_what_joins_names_parts_words(logged: Session) -> None:  # noqa: F811
+    for text in ("", "crm.contact/a@b:c_d-e", "-2 - 3.5 «Ärzte-Haus»", "a./@:_-b ...", "id ﬁ_ẞ-İ:x  \t\n.y"):
+        spaced = text.translate(dict.fromkeys(map(ord, "./@:_-"), " "))
+        found = logged.conn.execute("SELECT lua.words(%s) = to_tsvector('simple', %s)", [text, spaced])
+        assert found.fetchone() == (True,), text
+
+
 def test_a_tenant_or_source_that_is_not_there(logged: Session) -> None:  # noqa: F811
     for text in ("tenant:nobody", "source:nothing"):
         with pytest.raises(NotFoundError, match=text.split(":")[1]):
