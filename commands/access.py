@@ -86,7 +86,8 @@ Explain = Annotated[
 
 @app.command("list")
 def list_(tenant: AnyTenant = None) -> None:
-    """List each login, what it reaches, and how: now, after SET ROLE, or by granting it to itself.
+    """List each login, what it reaches, and how: now, after SET ROLE, by granting it to itself, or by
+    code that it puts where others run it.
 
     Examples:
         luactl access list
@@ -103,7 +104,8 @@ def who(object_: Object, explain: Explain = None) -> None:
     """Show every login that reaches an object, by the shortest way, and the REVOKE that cuts it.
 
     Ways lead over roles (now, after SET ROLE, after granting something to itself), ownership, PUBLIC,
-    predefined roles, views, copies and definer functions.
+    predefined roles, views, copies, rules and definer functions; and over code: a trigger, a function or a
+    name that a login may put where somebody else, who reaches the object, writes, calls or looks it up.
 
     Examples:
         luactl access who crm.contact
@@ -124,8 +126,9 @@ def who(object_: Object, explain: Explain = None) -> None:
 def what(login: Login) -> None:
     """Show everything that a login reaches, by the shortest way, and the REVOKE that cuts it.
 
-    Also the roles that it has or can become, its attributes, what objects to come would grant, settings, keys
-    that were released to it. A person's handle stands for all of their logins.
+    Also the roles that it has or can become, its attributes, as whom code of its own may run (CODE), what
+    objects to come would grant, settings, keys that were released to it. A person's handle stands for all
+    of their logins.
 
     Examples:
         luactl access what anna

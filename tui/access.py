@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from luactl.db import Session
 
 CELLS = ("login", "reaches", "rights", "how", "kind", "path")
-HOW = {"now": "", "after SET ROLE": "dim", "after granting it to itself": "warn"}
+HOW = {
+    "now": "",
+    "after SET ROLE": "dim",
+    "after granting it to itself": "warn",
+    "after planting code": "warn",
+}
 
 
 @dataclass
@@ -31,7 +36,7 @@ class Listed(Message, bubble=False):
 
 
 class Access(Frame):
-    """Each login, what it reaches, and how: now, after SET ROLE, or by granting a role to itself.
+    """Each login, what it reaches, and how: now, after SET ROLE, by granting to itself, by planting code.
 
     Enter shows the whole way.
     """

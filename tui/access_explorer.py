@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from luactl.access import Access, Entrant, Object
     from luactl.db import Session
 
-SHORT = {"now": "now", "after SET ROLE": "SET ROLE", "after granting it to itself": "by grant"}
+SHORT = {
+    "now": "now", "after SET ROLE": "SET ROLE", "after granting it to itself": "by grant",
+    "after planting code": "by code",
+}  # fmt: skip
 
 
 @dataclass
@@ -210,7 +213,7 @@ class Ways(Frame):
 
 
 class Reached(Ways):
-    """All that somebody reaches, each by the shortest way: yellow only after a grant to itself.
+    """All that somebody reaches, each by the shortest way: yellow after a grant to itself, or by code.
 
     Enter draws the way, says what cuts it and what else that breaks; `w` asks who else reaches the object;
     `y` copies what cuts the way.
@@ -244,7 +247,7 @@ class Reached(Ways):
 
 
 class Reaching(Ways):
-    """Everybody who reaches an object, each by the shortest way: yellow only after a grant to itself.
+    """Everybody who reaches an object, each by the shortest way: yellow after a grant to itself, or by code.
 
     Enter draws the way, says what cuts it and what else that breaks; `t` asks what else the login reaches;
     `y` copies what cuts the way.

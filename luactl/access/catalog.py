@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,8 @@ FIRST_MADE = 16384
 """The first oid of what somebody made; roles below come with Postgres."""
 RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 _WORD = re.compile(r"\w+")
+_BARE = re.compile(r"\b(?:from|join|insert\s+into|update|only|table)\s+([^\W\d]\w*)(?![\w.(])")
+_LISTED = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,39 @@ class Definer:
     words: frozenset[str]
     depends: frozenset[Key]
     """What a body that was parsed when it was made is bound to: it needs no name again."""
+    is_opaque: bool
+    """Whether names in its body are looked up as it runs,"""
+    path: tuple[str, ...] | None
+    """and in which schemas; None: in those of whoever calls."""
+    bare: frozenset[str]
+    """Words of the body that are relations without their schema, if they are relations."""
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What a rule of a relation does with another one, as the owner of the first."""
+
+    event: str
+    """The privilege whose use sets it off."""
+    relation: Key
+    privileges: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What runs on somebody else's doing."""
+
+    triggers: Mapping[Key, tuple[Key, ...]]
+    """By function: the relations whose writing calls it."""
+    cascades: Mapping[Key, tuple[tuple[Key, str], ...]]
+    """By table: what makes its rows change as its owner does it, another table and a privilege on it."""
+    paths: Mapping[int, tuple[str, ...]]
+    """Which schemas are searched for names without one, by login; 0: by all others."""
+
+    def searched_by(self, login: Role) -> tuple[str, ...]:
+        """Return the schemas, its own among them, that a login searches as it comes in."""
+        path = self.paths.get(login.oid, self.paths[0])
+        return tuple(login.name if one == "$user" else one for one in path)
 
 
 @dataclass(frozen=True)
@@ -112,6 +147,9 @@ class Catalog:
     """For whom credentials for another server are kept; 0: for whoever has none."""
     decodes: bool
     """Whether the server's WAL can be read as rows."""
+    rewrites: Mapping[Key, tuple[Rewrite, ...]]
+    """By relation: what its rules do elsewhere."""
+    code: Code
 
     @cached_property
     def granted(self) -> dict[Key, dict[int, tuple[Right, ...]]]:
@@ -141,8 +179,9 @@ class Catalog:
 
     @cached_property
     def doors(self) -> frozenset[Key]:
-        """Views, copies and definer functions."""
-        return frozenset(key for key in (*self.views, *self.definers) if key in self.things)
+        """Views, copies, definer functions and relations with rules."""
+        every = (*self.views, *self.definers, *self.rewrites)
+        return frozenset(key for key in every if key in self.things)
 
     @cached_property
     def kept(self) -> frozenset[Key]:
@@ -234,6 +273,8 @@ def read(conn: Any) -> Catalog:
         owned,
         {("user mapping", oid): role for oid, role in noun.mappings(conn)},
         decodes,
+        _rewrites(noun.rewrites(conn)),
+        _code(conn, {thing.key for thing in things}),
     )
 
 
@@ -288,6 +329,48 @@ def _views(rows: Any) -> dict[Key, View]:
     }
 
 
-def _definer(source: str, relations: list[int], functions: list[int]) -> Definer:
+def _definer(
+    source: str, relations: list[int], functions: list[int], is_opaque: bool, path: str | None
+) -> Definer:
     bound = [("relation", oid) for oid in relations] + [("function", oid) for oid in functions]
-    return Definer(frozenset(_WORD.findall(source.lower())), frozenset(bound))
+    text = source.lower()
+    return Definer(
+        frozenset(_WORD.findall(text)), frozenset(bound), is_opaque, None if path is None else _listed(path),
+        frozenset(_BARE.findall(text)),
+    )  # fmt: skip
+
+
+_EVENTS = {"2": "UPDATE", "3": "INSERT", "4": "DELETE"}
+_DONE = {1: "INSERT", 2: "SELECT", 4: "UPDATE", 8: "DELETE"}
+
+
+def _rewrites(rows: Any) -> dict[Key, tuple[Rewrite, ...]]:
+    found: dict[Key, list[Rewrite]] = {}
+    for oid, event, other, mask in rows:
+        done = frozenset(name for bit, name in _DONE.items() if mask & bit)
+        found.setdefault(("relation", oid), []).append(Rewrite(_EVENTS[event], ("relation", other), done))
+    return {key: tuple(some) for key, some in found.items()}
+
+
+def _code(conn: Any, known: Container[Key]) -> Code:
+    noun = queries("access")
+    triggers: dict[Key, list[Key]] = {}
+    for function, relation in noun.trigger_functions(conn):
+        if ("relation", relation) in known:  # not of somebody's temporary table
+            triggers.setdefault(("function", function), []).append(("relation", relation))
+    cascades: dict[Key, list[tuple[Key, str]]] = {}
+    for child, parent, command in noun.cascades(conn):
+        verb = "DELETE" if command == "d" else "UPDATE"
+        if ("relation", child) in known:
+            cascades.setdefault(("relation", child), []).append((("relation", parent), verb))
+    return Code(
+        {key: tuple(some) for key, some in triggers.items()},
+        {key: tuple(some) for key, some in cascades.items()},
+        {role: _listed(path) for role, path, _rank in noun.search_paths(conn)},
+    )
+
+
+def _listed(path: str) -> tuple[str, ...]:
+    """Return the names of a search_path, as it stands in a setting."""
+    found = _LISTED.findall(path)
+    return tuple(quoted.replace('""', '"') or plain.lower() for quoted, plain in found if quoted or plain)

@@ -43,6 +43,8 @@ def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
     """Return what cuts ways that share a path: as near to the login as can be, so that others lose least."""
     some = list(ways)
     way = some[0]
+    if way.planted:
+        return cut(catalog, [way.planted])
     if len(way.path) > 1:
         return _membership(catalog, way.path[0], way.path[1])
     if way.via in ("superuser", "REPLICATION", "attribute"):
@@ -52,9 +54,8 @@ def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
         server, _, whom = _of(catalog, way).name.rpartition(" for ")
         return Cut((f"DROP USER MAPPING FOR {whom} SERVER {server}",), None)
     if way.through is not None:
-        function = way.through[0] == "function"
         both = (way.path[0], PUBLIC)
-        return _grants(catalog, way.through, both, {"EXECUTE"} if function else _names(some))
+        return _grants(catalog, way.through, both, {one.needs for one in some})
     if way.via == "owner":
         return _another_owner(_of(catalog, way))
     return _grants(catalog, way.key, (PUBLIC if way.via == "PUBLIC" else way.path[0],), _names(some))

@@ -1,4 +1,4 @@
-"""What leads around the grants: views and copies that read as their owner, functions that run as theirs."""
+"""What leads around the grants: views, copies, rules and functions that act as their owner."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ class Door:
     rows: Rows
     needs: str = "SELECT"
     """The right on `through` that opens it."""
+    by_rule: bool = False
+    """Whether a rule does it."""
 
     @property
     def via(self) -> str:
         """What it is called."""
+        if self.by_rule:
+            return f"rule on {self.through.name}"
         word = {"view": "view", "materialized view": "copy"}.get(self.through.kind, "function")
         return f"{word} {self.through.name}"
 
@@ -36,6 +40,7 @@ class Door:
 def doors(acting: Acting, as_: As, through: Key) -> Iterator[Door]:
     """Yield what somebody would reach through one object if it has the right that each door needs."""
     catalog = acting.catalog
+    yield from _of_rules(as_, catalog, catalog.things[through])
     if through in catalog.views:
         yield from _of_view(acting, as_, catalog.things[through])
     elif through in catalog.definers:
@@ -49,6 +54,9 @@ def leading_to(catalog: Catalog, keys: Iterable[Key]) -> frozenset[Key]:
     for key, view in catalog.views.items():
         for read in view.reads:
             behind.setdefault(read.relation, set()).add(key)
+    for key, rewrites in catalog.rewrites.items():
+        for one in rewrites:
+            behind.setdefault(one.relation, set()).add(key)
     for key, definer in catalog.definers.items():
         for mentioned in _mentioned(catalog, definer):
             behind.setdefault(mentioned, set()).add(key)
@@ -59,6 +67,23 @@ def leading_to(catalog: Catalog, keys: Iterable[Key]) -> frozenset[Key]:
         found |= more
         queue += more
     return frozenset(found & catalog.doors)
+
+
+def _of_rules(as_: As, catalog: Catalog, relation: Thing) -> Iterator[Door]:
+    """Yield what rules do elsewhere as the owner; when that may not do all of it, the whole is refused."""
+    for event in {one.event for one in catalog.rewrites.get(relation.key, ())}:
+        owner = as_(relation.owner)
+        done = [one for one in catalog.rewrites[relation.key] if one.event == event]
+        there = [(one, name) for one in done for name in one.privileges if one.relation in catalog.things]
+        if all(_may(owner, one.relation, name) for one, name in there):
+            for one, name in there:
+                rows = owner.rows(catalog.things[one.relation], name)
+                yield Door(one.relation, (0, name), relation, owner.role, rows, event, by_rule=True)
+
+
+def _may(acting: Acting, relation: Key, privilege: str) -> bool:
+    held = acting.held(relation)
+    return acting.is_superuser or any(name == privilege for _, name in held)
 
 
 def _of_view(acting: Acting, as_: As, view: Thing) -> Iterator[Door]:
@@ -146,6 +171,9 @@ def _used(as_: As, actor: Acting, definer: Definer, function: Thing, thing: Thin
                 yield Door(door.relation, door.right, function, door.reader, door.rows)
         elif actor.is_superuser or (0, privilege) in actor.held(thing.key):
             yield Door(thing.key, (0, privilege), function, actor.role, actor.rows(thing, privilege))
+            for door in _of_rules(as_, actor.catalog, thing):
+                if door.needs == privilege:
+                    yield Door(door.relation, door.right, function, door.reader, door.rows)
 
 
 def _mentioned(catalog: Catalog, definer: Definer) -> Iterator[Key]:

@@ -13,6 +13,7 @@ from .about import About, about
 from .catalog import HARMLESS, PUBLIC, RELATIONS, Catalog, Key, Right, Thing, read
 from .cut import cut, resets
 from .graph import Role
+from .running import Running
 from .standing import standing
 from .way import Best, How, Way, Ways
 
@@ -28,10 +29,10 @@ class Access:
     rights: str
     """Privileges, in alphabetical order."""
     how: How
-    """At once, only after SET ROLE, or only after it granted something to itself."""
+    """At once, only after SET ROLE, after it granted something to itself, or after it put code somewhere."""
     via: str
     """grant, PUBLIC, owner, superuser, membership, attribute, REPLICATION, user mapping, setting, a
-    predefined role, or the view, copy or function on the way."""
+    predefined role, the view, copy, rule or function on the way, or where code is put and who runs it."""
     rows: str
     """all, those of a policy, none; empty where there are no rows."""
     path: str
@@ -126,13 +127,18 @@ def state(session: Session) -> tuple[Catalog, About]:
 def who(session: Session, name: str) -> tuple[Access, ...]:
     """Return every login that reaches an object, its columns and what is read through others, easiest first.
 
+    What a login reaches only by code that it puts where others run it comes on top, as lines of their own.
+
     Raises NotFoundError and UsageError as `find` does.
     """
     catalog, known = state(session)
-    ways, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
+    ways, keys, logins = Ways(catalog), _asked_for(catalog, find(catalog, name)), _logins(catalog)
+    best = {login.oid: _best(ways, login, keys) for login in logins}
+    more = Running(ways).reaching(keys, best)
     found = [
-        row for login in _logins(catalog)
-        for row in _rows(catalog, login, _best(ways, login, keys), known)
+        row for login in logins
+        for some in (best[login.oid], more[login.oid])
+        for row in _rows(catalog, login, some, known)
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda row: (row.login, row.object, row.how, row.rights)))
 
@@ -153,12 +159,16 @@ def _best(ways: Ways, login: Role, keys: frozenset[Key] | None = None) -> Best:
 def what(session: Session, name: str) -> tuple[Access, ...]:
     """Return everything that a login reaches, or a person by their handle with all of their logins.
 
+    Of others who may come to run its code it tells who (CODE on their role); what they reach is theirs.
+
     Raises NotFoundError for who is not there.
     """
     catalog, known = state(session)
     ways, rows = Ways(catalog), list[Access]()
+    running = Running(ways)
     for role in _those(catalog, known.people, name):
-        told = {at: way for at, way in _best(ways, role).items() if _is_told(catalog, way)}
+        best = _best(ways, role) | running.roles(role.oid)
+        told = {at: way for at, way in best.items() if _is_told(catalog, way)}
         rows += [*_rows(catalog, role, told, known), *_settings(role, known), *_keys(role, known)]
     return tuple(sorted(rows, key=lambda row: (row.login, row.kind, row.object, row.rights)))
 
@@ -256,16 +266,17 @@ def explain(session: Session, name: str, login: str) -> tuple[Loss, ...]:
     catalog, known = state(session)
     some = _those(catalog, known.people, login)
     now, keys = Ways(catalog), _asked_for(catalog, find(catalog, name))
+    running = Running(now)
     roles = {one for one in keys if one[0] in ("role", "attribute")}
     was = cache(lambda one: now.of(one.oid) | standing(catalog, one.oid, roles))
     found: dict[str, list[Loss]] = {}
-    for role, ways in [(one, ways) for one in some for ways in _alike(_best(now, one, keys))]:
+    for role, ways in [(one, ways) for one in some for ways in _cuttable(now, running, one, keys)]:
         made = cut(catalog, ways)
         text = "; ".join(made.statements)
         if made.after is None:
             found[text] = [Loss(text, role.name, _name(catalog, ways), _rights(ways), UNKNOWN)]
         elif text not in found:
-            losses = _losses(text, catalog, was, made.after, roles)
+            losses = [*_losses(text, catalog, was, made.after, roles), *_unplanted(text, running, made.after)]
             names = {one.name for one in some}
             found[text] = sorted(losses, key=lambda one: (one.login not in names, one.login, one.object))
     return tuple(loss for losses in found.values() for loss in losses)
@@ -282,6 +293,28 @@ def _losses(
             still = new.get((ways[0].key, ways[0].right))
             told = _told(before, still) if still else ""
             yield Loss(text, login.name, _name(before, ways), _rights(ways), told)
+
+
+def _cuttable(ways: Ways, running: Running, login: Role, keys: frozenset[Key]) -> Iterator[list[Way]]:
+    """Yield the ways of a login that are to be cut, those by code that others run last."""
+    yield from _alike(_best(ways, login, keys))
+    best = {one.oid: _best(ways, one, keys) for one in _logins(ways.catalog)} if running.of(login.oid) else {}
+    yield from _alike(running.reaching(keys, best).get(login.oid, {}))
+
+
+def _unplanted(text: str, was: Running, after: Catalog) -> Iterator[Loss]:
+    """Yield as whom code of logins runs no more, or in another way."""
+    is_ = Running(Ways(after))
+    for login in _logins(was.catalog):
+        old, new = was.roles(login.oid), is_.roles(login.oid)
+        for ways in _alike({at: way for at, way in old.items() if way.via != _via(new, at)}):
+            still = new.get((ways[0].key, ways[0].right))
+            told = _told(after, still) if still else ""
+            yield Loss(text, login.name, _name(after, ways), _rights(ways), told)
+
+
+def _via(best: Best, at: tuple[Key, Right]) -> str:
+    return best[at].via if at in best else ""
 
 
 def _concerned(before: Catalog, after: Catalog) -> list[Role]:

@@ -6,8 +6,9 @@ gets to it, and what leads around it. It changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
@@ -15,6 +16,7 @@ from ..tenant.register import FIRST_DEDICATED
 from .acting import ALL_DATA, PREDEFINED, PROGRAM
 from .catalog import FIRST_MADE, RELATIONS, Catalog, Key, read
 from .graph import Role
+from .running import Running
 from .standing import standing
 from .way import GRANTED, HOWS, Best, How, Way, Ways
 
@@ -35,15 +37,17 @@ class Reach:
     login: str
     """Who logs in."""
     kind: str
-    """superuser, attribute, group role, predefined role, owner, table, column, definer function …"""
+    """superuser, attribute, group role, predefined role, owner, table, column, definer function …; code: what
+    it puts somewhere runs as somebody who reaches something of the same."""
     reaches: str
     """The role, the object or the attribute."""
     rights: str
     """What it may do there: privileges, `member` of a role, `all` of an owner."""
     how: How
-    """At once, only after SET ROLE, or only after it granted something to itself."""
+    """At once, only after SET ROLE, after it granted something to itself, or after it put code somewhere."""
     path: str
-    """The roles on the way, from the login on; then `PUBLIC` for what everybody has, or what leads around."""
+    """The roles on the way, from the login on; then `PUBLIC` for what everybody has, or what leads around, or
+    where code is put and who runs it."""
 
 
 @dataclass(frozen=True)
@@ -190,16 +194,30 @@ def list_(session: Session, tenant: str | None = None) -> tuple[Reach, ...]:
     with transaction(session, snapshot=True) as conn:
         own_role = None if tenant is None else _own_role(conn, tenant)
         of_tenants = frozenset((kind, oid) for kind, oid in queries("access").of_tenants(conn))
-        house = House.of(read(conn), of_tenants, own_role)
-    ways = Ways(house.catalog)
-    found: list[Reach] = []
-    for login in house.catalog.graph.roles.values():
-        if login.logs_in:
-            reached = house.reached(login.oid, ways)
-            found += _told(login, reached if tenant is None else _of_tenant(house, login, reached))
+        catalog = read(conn)
+    house = House.of(catalog, of_tenants, own_role)
+    ways, running = Ways(house.catalog), Running(Ways(catalog))
+
+    @cache
+    def of(role: int) -> tuple[Reach, ...]:
+        one = catalog.graph.roles[role]
+        reached = house.reached(role, ways)
+        return tuple(_told(one, reached if tenant is None else _of_tenant(house, one, reached)))
+
+    logins = [role for role, one in catalog.graph.roles.items() if one.logs_in]
+    found = [one for login in logins for one in (*of(login), *_planted(running, login, of))]
     return tuple(
         sorted(found, key=lambda one: (one.login, HOWS.index(one.how), one.kind, one.reaches, one.path))
     )
+
+
+def _planted(running: Running, login: int, of: Callable[[int], tuple[Reach, ...]]) -> Iterator[Reach]:
+    """Yield as whom a login's code may run, of those who reach something of what is told."""
+    roles = running.catalog.graph.roles
+    for (_, role), way in ((key, way) for (key, _), way in running.roles(login).items()):
+        if of(role):
+            path = " > ".join([*(roles[step].name for step in way.path), way.via])
+            yield Reach(roles[login].name, "code", roles[role].name, way.right[1], way.how, path)
 
 
 def _of_tenant(house: House, login: Role, reached: Iterable[Found]) -> Iterator[Found]:

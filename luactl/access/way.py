@@ -12,10 +12,10 @@ from .catalog import At, Catalog, Key, Right, Thing
 from .doors import As, Door, doors, leading_to
 from .graph import Graph, Path, State
 
-How = Literal["now", "after SET ROLE", "after granting it to itself"]
-HOWS: tuple[How, ...] = ("now", "after SET ROLE", "after granting it to itself")
-GRANTED = 2
-"""The effort of whoever has to grant first."""
+How = Literal["now", "after SET ROLE", "after granting it to itself", "after planting code"]
+HOWS: tuple[How, ...] = ("now", "after SET ROLE", "after granting it to itself", "after planting code")
+GRANTED, PLANTED = 2, 3
+"""The effort of whoever has to grant first, and of whoever has to put code where others run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,15 @@ class Way:
     path: Path
     """The roles on the way, from the login on."""
     via: str
-    """grant, PUBLIC, owner, superuser, a predefined role, or the view, copy or function on the way."""
+    """grant, PUBLIC, owner, superuser, a predefined role, the view, copy, rule or function on the way, or
+    where code is put and what others do that runs it."""
     rows: Rows
     through: Key | None = None
-    """The view, copy or function."""
+    """The view, copy or function, or the relation whose rule it is,"""
+    needs: str = ""
+    """and the right on it that opens it."""
+    planted: Way | None = None
+    """What lets the code be put there."""
 
     @property
     def how(self) -> How:
@@ -84,13 +89,26 @@ class Ways:
     ) -> Iterator[Way]:
         """Yield every way of a login to every right; of those that `best` knows only what may be better."""
         best = {} if best is None else best
+        yield from self.plain(login, wanted, best)
+        for state, as_ in self.after_grants(login):
+            yield from self._of_state(state, as_(state.role), as_, wanted, best)
+
+    def plain(self, login: int, wanted: frozenset[Key] | None, best: Best) -> Iterator[Way]:
+        """Yield the same without what takes a grant first."""
+        for state in self.at_first(login):
+            yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
+
+    def at_first(self, login: int) -> Iterator[State]:
+        """Yield whom a login can act as before it grants anything, as far as that adds a right."""
         own, mapped = self.acting(login).uses, frozenset(self.catalog.mapped.values())
         for state in self.catalog.graph.states(login):
             me = self.catalog.graph.roles[state.role]
             is_more = me.bypasses_rows or me.is_superuser or me.replicates or me.oid in mapped
-            if state.effort and state.role in own and not is_more:
-                continue  # it has all of these rights without becoming anybody
-            yield from self._of_state(state, self.acting(state.role), self.acting, wanted, best)
+            if not state.effort or state.role not in own or is_more:
+                yield state
+
+    def after_grants(self, login: int) -> Iterator[tuple[State, As]]:
+        """Yield whom it can act as once it granted all that it can, and who then acts as what."""
         graph = self.catalog.graph
         later, before = graph.after_grants(login), graph.becomes(login)
         others = [role for role in later.becomes(login) if role != login and graph.roles[role].bypasses_rows]
@@ -103,7 +121,7 @@ class Ways:
             every = any(as_(owner) is not self.acting(owner) for owner in self.catalog.behind_doors)
             for role, path in world.becomes(login).items():
                 if every or role not in before or as_(role) is not self.acting(role):
-                    yield from self._of_state(State(GRANTED, path), as_(role), as_, wanted, best)
+                    yield State(GRANTED, path), as_
 
     def _world(self, graph: Graph, given: Given, favoured: frozenset[int]) -> As:
         """Return who acts, once everything was granted to a login, or to one who sees all rows besides.
@@ -134,7 +152,7 @@ class Ways:
                 length = len(held.path) + (0 if held.from_login else before)
                 if known.effort < effort or (known.effort == effort and len(known.path) <= length):
                     continue
-            yield Way(*at, effort, _joined(state, held), held.via, rows)
+            yield Way(*at, effort, joined(state, held), held.via, rows)
         yield from self._around(state, acting, as_, wanted)
         yield from self._beside(state, acting, wanted)
 
@@ -170,8 +188,9 @@ class Ways:
             for door in self._doors(acting, as_, key):
                 opened = _opened(acting, thing, door.needs)
                 if opened and (wanted is None or door.relation in wanted):
-                    path = _joined(state, opened)
-                    yield Way(door.relation, door.right, state.effort, path, door.via, door.rows, key)
+                    path = joined(state, opened)
+                    at = door.relation, door.right
+                    yield Way(*at, state.effort, path, door.via, door.rows, key, door.needs)
 
     def _toward(self, wanted: frozenset[Key]) -> frozenset[Key]:
         """Return the views, copies and functions through which some objects may be reached."""
@@ -181,16 +200,20 @@ class Ways:
 
     def _doors(self, acting: Acting, as_: As, key: Key) -> Iterable[Door]:
         """Return what lies behind one thing. A function's doors are the same for whoever calls it."""
-        if key not in self.catalog.definers:
+        if key not in self.catalog.definers or as_ != self.acting:
             return doors(acting, as_, key)
-        if as_ != self.acting:
-            return doors(acting, as_, key)
-        if key not in self._behind:
-            self._behind[key] = tuple(doors(acting, as_, key))
-        return self._behind[key]
+        return self.behind(key)
+
+    def behind(self, function: Key) -> tuple[Door, ...]:
+        """Return what a definer function reaches, for whoever calls it."""
+        if function not in self._behind:
+            owner = self.acting(self.catalog.things[function].owner)
+            self._behind[function] = tuple(doors(owner, self.acting, function))
+        return self._behind[function]
 
 
-def _joined(state: State, held: Held) -> Path:
+def joined(state: State, held: Held) -> Path:
+    """Return the roles on the way from the login to whoever holds it."""
     return held.path if held.from_login else state.path + held.path[1:]
 
 

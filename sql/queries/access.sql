@@ -190,14 +190,50 @@ JOIN pg_catalog.pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p', 'v'
 WHERE v.relkind IN ('v', 'm');
 
 -- name: definers
--- Functions that run with their owner's rights: their text, and what a body that was parsed when it was made depends on.
+-- Functions that run with their owner's rights: their text, what a body that was parsed when it was made depends on, whether
+-- names in the body are looked up as it runs, and in which schemas (none: in those of whoever calls).
 SELECT p.oid::bigint, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
        ARRAY(SELECT d.refobjid::bigint FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_proc'::regclass
              AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'),
        ARRAY(SELECT d.refobjid::bigint FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_proc'::regclass
-             AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass AND d.deptype = 'n')
+             AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass AND d.deptype = 'n'),
+       p.prosqlbody IS NULL AND l.lanname NOT IN ('c', 'internal'),
+       (SELECT substr(one, 13) FROM unnest(p.proconfig) AS one WHERE one LIKE 'search\_path=%%')
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang
 WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema');
+
+-- name: rewrites
+-- What the rules of a relation do besides, or instead, with other relations, as its owner: the event (2 update, 3 insert, 4
+-- delete), the relation, and what is done with it (1 insert, 2 select, 4 update, 8 delete), as Postgres notes it in the rule.
+SELECT w.ev_class::bigint, w.ev_type::text, used[1]::bigint, bit_or(used[2]::integer)
+FROM pg_catalog.pg_rewrite w
+CROSS JOIN LATERAL regexp_matches(w.ev_action::text, ':relid (\d+)[^{}]*?:requiredPerms (\d+)', 'g') AS used
+WHERE w.ev_type <> '1' AND used[2] <> '0' AND used[1]::oid <> w.ev_class
+GROUP BY 1, 2, 3;
+
+-- name: trigger_functions
+-- Which function runs as rows of which relation are written.
+SELECT DISTINCT t.tgfoid::bigint, t.tgrelid::bigint FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal;
+
+-- name: cascades
+-- Tables whose rows change, as their owner does it, when a row of another goes (d) or its key changes (w).
+SELECT c.conrelid::bigint, c.confrelid::bigint, k.command
+FROM pg_catalog.pg_constraint c
+CROSS JOIN LATERAL (VALUES ('d', c.confdeltype), ('w', c.confupdtype)) AS k(command, action)
+WHERE c.contype = 'f' AND k.action IN ('c', 'n', 'd');
+
+-- name: search_paths
+-- Where names without a schema are looked up, from what counts least: as the server has it, as it is set for all (role 0)
+-- or for one login, everywhere and then in this database.
+SELECT 0::bigint, CASE s.source WHEN 'configuration file' THEN s.setting ELSE s.boot_val END, 0 AS rank
+FROM pg_catalog.pg_settings s WHERE s.name = 'search_path'
+UNION ALL
+SELECT s.setrole::bigint, substr(one, 13), 1 + (s.setdatabase <> 0)::integer
+FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS one
+WHERE one LIKE 'search\_path=%%'
+  AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+ORDER BY rank;
 
 -- name: may_read_rules$
 -- Whether this login may read the rules of pg_hba.conf.
