@@ -15,13 +15,17 @@ import pytest
 from conftest import Connection, Home
 from psycopg import sql
 from support_elevation import ALARM, ORDER, Cast, add_person, approved, cast, entered, value
+from support_key import add_subjects
 
+from luactl import key
 from luactl.access import elevation
 from luactl.clock import ShiftedClock, SystemClock
 from luactl.config import load_profile, load_profiles
 from luactl.connect import enter
 from luactl.db import Session
 from luactl.errors import BusyError, RefusedError
+from luactl.key import KeyClass
+from luactl.key.rotate import plan_rotation, rotate
 from luactl.log import detect
 from luactl.promise import load, reviewing
 from luactl.promise.look import Look
@@ -327,3 +331,15 @@ def test_list_ends_with_6_as_long_as_something_is_left(
     told = cli("access", "elevation", "list")
     assert told.returncode == 6
     assert "ended and not signed off: 1" in told.stderr
+
+
+def test_a_rotation_by_an_elevated_login_costs_no_other_tenant_a_key(
+    who: Cast, session: Session, home: Home
+) -> None:
+    """It renews the keys that nobody was given, and has to know of all tenants which these are."""
+    other = who.tenants["other"]
+    people = add_subjects(key.open_tenant(session, other), session, 3)
+    begun(who)
+    with enter(load_profile("test-elevated", home.environ), command="key rotate") as elevated:
+        assert rotate(elevated, plan_rotation(elevated)).change
+    assert key.open_tenant(session, other).subjects(people, KeyClass.MAIN) == people

@@ -159,6 +159,20 @@ def test_a_role_on_one_tenant_and_then_nothing(
     assert {name: said for name, said in told.items() if "is over" not in said and said not in NOTHING} == {}
 
 
+def test_of_the_keys_of_all_tenants_it_sees_the_counts_that_save_them_and_no_claims(
+    enter: Callable[[str], Inside], session: Session
+) -> None:
+    """Cut to one tenant, a rotation would renew keys of others that are in use, and books would lack them."""
+    conn = enter("lua_operator").conn
+    assert "this is about all tenants" in attempt(conn, "SELECT * FROM vault.claimed()")
+    assert {row[0] for row in session.conn.execute("SELECT tenant_id FROM vault.claimed()")} == {MINE, OTHER}
+    for call in ("numbers()", "counters()", "tombstones(0)"):
+        query = f"SELECT * FROM vault.{call} ORDER BY 1, 2"
+        whole = session.conn.execute(query.encode()).fetchall()
+        assert conn.execute(query.encode()).fetchall() == whole, call
+        assert {row[0] for row in whole} >= {MINE, OTHER}, call
+
+
 def test_the_clock_ends_it_in_the_middle_of_a_transaction(
     who: Cast, home: Home, admin: Connection, session: Session
 ) -> None:
