@@ -35,6 +35,10 @@ PASSWORD_HINT = "put it into ~/.pgpass or the file that PGPASSFILE names (mode 0
 ADMISSION = "`luactl tenant admit SLUG LOGIN`, by an administrator, lets a login work on a dedicated tenant"
 DUTY = "duty rule "
 """What a refusal of `lua.check_duties` begins with."""
+UNBOUND = re.compile(
+    r"login (?P<login>\S+) belongs to nobody in force|no undertaking of confidentiality is in force for (?P<who>\S+)"
+)
+"""What a refusal of `lua.require_bound` says."""
 NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")
 OWN_LOGIN = re.compile(r"lua_t[0-9]+|lua_e[0-9]+_[0-9]+_[0-9a-f]{14}")
 ELEVATED = re.compile(r"lua_e[0-9]+_([0-9]+)_[0-9a-f]{14}")
@@ -332,6 +336,12 @@ def explain(error: psycopg.Error) -> LuactlError:
     return told
 
 
+def _binding(login: str | None, who: str | None) -> str:
+    if login is not None:
+        return f"`luactl access adopt {login} --person HANDLE` writes down whose it is; then what they signed"
+    return f"record it, then run this again; `luactl staff show {who}` tells what is missing"
+
+
 def _no_right(said: str) -> RefusedError:
     """Say which right was missing, or which rule forbids it, and what would help."""
     if said.startswith(DUTY):
@@ -339,6 +349,9 @@ def _no_right(said: str) -> RefusedError:
             said,
             hint="`luactl access duty list` shows the rules; one is waived by `luactl access duty waive`",
         )
+    unbound = UNBOUND.fullmatch(said)
+    if unbound is not None:
+        return RefusedError(f"{said} (Art. 28(3)(b) GDPR)", hint=_binding(**unbound.groupdict()))
     admitting = NOT_ADMITTED.match(said)
     return RefusedError(
         f"you have no right to do this: {said}",

@@ -30,5 +30,13 @@ CREATE POLICY elevated ON lint_rule AS RESTRICTIVE TO lua_elevated USING (
     AND left(split_part(session_user, '_', 4), 6) = left(md5(current_database()), 6)
     AND tenant_id = substr(split_part(session_user, '_', 2), 2)::bigint);
 
+-- Who makes a dedicated tenant is somebody, and bound.
+WITH who AS (
+    INSERT INTO lua.person VALUES (gen_random_uuid(), 'super', 'Invented', 'employee', NULL, '2020-01-01', NULL, gen_random_uuid())
+    RETURNING person_id, entry_id
+), signed AS (
+    INSERT INTO lua.undertaking SELECT gen_random_uuid(), person_id, 'gdpr-28-3-b', '2026-02', '2020-01-01', NULL, NULL, entry_id FROM who
+) INSERT INTO lua.person_login SELECT session_user, person_id, now(), NULL, entry_id FROM who;
+
 -- The rules hold for a dedicated tenant's partitions and roles too.
 SELECT lua.make_tenant_roles(n), lua.make_tenant_partitions(n) FROM lua.next_dedicated() AS n;

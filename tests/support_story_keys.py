@@ -6,6 +6,8 @@ import secrets
 import shutil
 from uuid import UUID, uuid4
 
+from conftest import new_login
+from support_staff import hire, sign
 from support_story import Case, Rule, T, World, covering, rows
 
 from luactl import key
@@ -35,6 +37,14 @@ def leave_a_place(w: World, kind: Kind) -> None:
     w.seen["gone"] = str(uuid4())
     with open_session(command="test") as s, transaction(s):
         insert(s, UUID(w.seen["gone"]), kind, f"/gone/{kind}")
+
+
+def somebody_bound(w: World) -> None:
+    """Let somebody work here who is bound by every law that is required, and administers nothing."""
+    w.seen["reader"] = new_login(w.server, w.folder / "reader", ("lua_operator",))
+    with open_session(command="test") as own:
+        reader = hire(own, "rita.reader", logins=(w.seen["reader"],))
+        sign(own, reader, "stgb-203")
 
 
 def moved(action: str) -> Rule:
@@ -133,7 +143,7 @@ KEYS: dict[str, tuple[Case, ...]] = {
             lambda w: (
                 *T,
                 "--to",  # not to the boss of the story, who lets others in
-                w.admin.info.user,
+                w.seen["reader"],
                 "--public-key",
                 str(w.folder / "me.pub"),
                 "--for",
@@ -143,6 +153,7 @@ KEYS: dict[str, tuple[Case, ...]] = {
             ),
             (Rule("vault.release", "insert", "key.release.add"),),
             covering(rows("vault.release_key")),
+            prepare=somebody_bound,
             keep=lambda w, data: w.seen.update(release=data["release_id"]),
             anew=True,
         ),

@@ -59,7 +59,12 @@ def second(w: World) -> None:
 
 
 def suspend(w: World) -> None:
-    """Have nobody answer in another review, so that it suspends somebody."""
+    """Have nobody answer in another review, so that it suspends somebody, who is bound."""
+    w.admin.execute(
+        "INSERT INTO lua.undertaking (undertaking_id, person_id, basis, text_version, signed_on, entry_id)"
+        " SELECT gen_random_uuid(), p.person_id, b.basis, '2026-02', '2026-01-01', p.entry_id"
+        " FROM lua.person p, lua.undertaking_basis b WHERE p.handle = 'zed'"
+    )
     with open_session(command="test") as s:
         opened = review.open_(s, review.Ask("again", (w.seen["crew"],)))
         w.admin.execute(

@@ -45,6 +45,14 @@ STAFF: dict[str, tuple[Case, ...]] = {
             (Rule("lua.undertaking", "insert", "staff.undertaking.add"),),
             keep=remember_undertaking,
         ),
+        # Whoever makes a dedicated tenant, and is admitted to it, must be bound.
+        *(
+            Case(
+                lambda w, basis=basis: ("boss.lang", "--text", "2026-02", "--basis", basis),
+                (Rule("lua.undertaking", "insert", "staff.undertaking.add"),),
+            )
+            for basis in ("gdpr-28-3-b", "stgb-203")
+        ),
     ),
     "staff undertaking list": (Case(),),
     "staff list": (Case(),),

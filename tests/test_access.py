@@ -243,7 +243,7 @@ def test_a_dedicated_tenant_is_reached_through_its_own_role(
         " (%s, 'clinic', 'Clinic', 'DE', 'x', 'dedicated', 'active', NULL, now(), now())",
         (own,),
     )
-    admin.execute("SELECT lua.make_tenant_roles(%s)", (own,))
+    admin.execute("SELECT lua.make_tenant_roles(%s)", (own,))  # nobody is admitted
     clinic.hire("anna", "GRANT {support} TO {anna}")
     clinic.hire("bert", f"GRANT lua_t{own} TO {{bert}}")
     clinic.hire("cleo", f"GRANT lua_operator, lua_t{own}_staff TO {{cleo}}")

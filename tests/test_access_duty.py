@@ -32,11 +32,15 @@ class Register:
     admin: Connection
 
     def add(self, *logins: Session, handle: str | None = None) -> UUID:
-        """Put somebody on the register, with these logins."""
+        """Put somebody who is bound on the register, with these logins."""
         who = uuid4()
         self.admin.execute(
             "SELECT lua.put_person(%s, %s, 'Anna Berger', 'employee', NULL, '2026-01-01', '{}', now(), %s)",
             (who, handle or f"p-{who.hex[:8]}", uuid4()),
+        )
+        self.admin.execute(
+            "SELECT lua.add_undertaking(%s, %s, 'gdpr-28-3-b', '2026-02', '2026-01-01', NULL, now(), %s)",
+            (uuid4(), who, uuid4()),
         )
         for one in logins:
             self.admin.execute("SELECT lua.add_person_login(%s, %s, now(), %s)", (one.actor, who, uuid4()))

@@ -401,14 +401,15 @@ def test_a_review_ends_no_session_but_those_it_has_to(house: House) -> None:
     assert sessions_of(house, "anna") == 1
 
 
-def test_whose_person_has_left_is_not_let_in_again(house: House, tmp_path: Path) -> None:
+def test_who_has_left_or_is_not_bound_is_not_let_in_again(house: House, tmp_path: Path) -> None:
     opened = house.open()
     late, file = house.later("dora", 15), tmp_path / "undo.json"
     review.close(late, opened.review_id, file)
     house.admin.execute("UPDATE lua.person SET ended_at = now() WHERE handle = 'anna'")
+    house.admin.execute("DELETE FROM lua.undertaking WHERE person_id = %s", (house.people["bert"],))
     lifted = {one.login.partition("_")[0]: one.outcome for one in review.undo(late, file, "all back")}
-    assert lifted == {"anna": "not lifted", "bert": "lifted", "cleo": "lifted"}
-    assert not logs_in(house, "anna")
+    assert lifted == {"anna": "not lifted", "bert": "not lifted", "cleo": "lifted"}
+    assert [logs_in(house, who) for who in ("anna", "bert")] == [False, False]
 
 
 def test_what_was_granted_since_is_listed_and_what_is_reached_otherwise(house: House) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support_crm import new_tenant
 from support_erasure import erase, later
 from support_hold import put as place_hold
+from support_staff import vouch
 
 from luactl import secret, subject
 from luactl.access import user
@@ -320,6 +321,7 @@ def test_a_dedicated_tenants_users_are_its_own(
 ) -> None:
     from luactl.tenant import NewTenant
 
+    vouch(session)
     create(session, NewTenant("castle", "Castle", "DE", "office", isolation="dedicated"))
     castle = find(session, "castle")
     own = Client(login("lua_app", name=f"crm_{uuid4().hex[:8]}"))

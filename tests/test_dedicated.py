@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 from conftest import Connection, Home, TestServer, new_login
 from support_erasure import BILL_LINES, BILLS, PEOPLE, VISITS
+from support_staff import hire, sign, vouch
 
 from luactl import doctor, tenant
 from luactl.connect import open_session
@@ -30,6 +32,13 @@ CASTLE = NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated
 USERS = {"app_user", "user_role", "user_session", "user_token"}
 TABLES = {"role", "subject", "contact", "contact_key", "interaction", "invoice", "invoice_line"} | USERS
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname IN ('lua_t' || %s, 'lua_t' || %s || '_staff') ORDER BY 1"
+
+
+@pytest.fixture
+def session(session: Session) -> Session:
+    """An open Session of somebody bound, as whoever makes a dedicated tenant must be."""
+    vouch(session)
+    return session
 
 
 def build(session: Session, new: NewTenant = CASTLE) -> Tenant:
@@ -182,6 +191,7 @@ def test_staff_keep_their_own_rights_and_reach_what_they_are_admitted_to(
     with pytest.raises(RefusedError, match="not among its staff") as refusal:
         tenant.find(operator, "castle")
     assert "tenant admit" in str(refusal.value.hint)
+    vouch(session, operator.actor)
     assert tenant.admit(session, "castle", operator.actor, dry_run=True).changed
     with pytest.raises(RefusedError):
         tenant.show(operator, "castle")
@@ -203,6 +213,42 @@ def test_staff_keep_their_own_rights_and_reach_what_they_are_admitted_to(
         "SELECT action FROM ledger.entry WHERE action ~ 'tenant.(admit|dismiss)' ORDER BY at"
     )
     assert [row[0] for row in told] == ["tenant.admit", "tenant.dismiss"]
+
+
+def test_who_is_not_bound_is_let_in_nowhere(
+    session: Session, admin: Connection, login: Login, cli: Cli, tmp_path: Path
+) -> None:
+    """As for group roles: whoever is nobody, or has signed nothing that binds today, gets no tenant."""
+    castle, stranger, boss = build(session), login("lua_operator"), login("lua_admin")
+
+    def refused() -> str:
+        done = cli("tenant", "admit", "castle", stranger.actor)
+        assert done.returncode == Exit.REFUSED, done.stdout
+        assert "hint: " in done.stderr
+        return done.stderr
+
+    assert f"access adopt {stranger.actor}" in refused()
+    someone = hire(session, "mia.lorenz", bound=False, logins=(stranger.actor,))
+    assert "luactl staff show mia.lorenz" in refused()
+    sign(session, someone, signed_on=date(2020, 1, 1), expires_on=date(2020, 12, 31))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="no undertaking"):
+        session.conn.execute(
+            "SELECT lua.admit_staff(%s, %s, '2020-06-01')", (castle.tenant_id, stranger.actor)
+        )
+    sign(session, someone)
+    assert tenant.admit(session, "castle", stranger.actor).changed
+    admin.execute("UPDATE lua.undertaking SET withdrawn_at = now()")
+    assert not tenant.admit(session, "castle", stranger.actor).changed, "nothing new is given"
+    assert tenant.dismiss(session, "castle", stranger.actor).changed, "taking asks for none"
+    tower = replace(CASTLE, slug="tower")
+    for who, why in ((session, "no undertaking"), (boss, "belongs to nobody")):
+        for dry_run in (True, False):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=why):
+                create(who, tower, dry_run=dry_run)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="no undertaking"):
+        tenant.renew_login(session, "castle", tmp_path / "pass")
+    assert [one.slug for one in tenant.list_(session)] == ["castle"]
+    assert create(boss, replace(tower, isolation="pooled")).outcome == "created"
 
 
 def test_who_is_no_staff_is_not_admitted(

@@ -15,6 +15,7 @@ import pytest
 from conftest import Connection, Home
 from support_approval import Approver, approver
 from support_erasure import PEOPLE, erase, person, practice, run_killed
+from support_staff import vouch
 
 from luactl import approval, crm, erasure, hold, ledger, retention
 from luactl.connect import open_session
@@ -223,6 +224,7 @@ def test_a_colleague_plans_in_their_own_name_alone(
 
 
 def test_a_dedicated_tenants_queue_is_its_staffs_alone(session: Session, login: Login) -> None:
+    vouch(session)
     create(session, NewTenant("castle", "Castle", "DE", "x@castle.example", "dedicated"))
     castle = find(session, "castle")
     crm.import_customers(session, castle, BytesIO(PEOPLE.encode()), crm.Options())

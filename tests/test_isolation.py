@@ -20,6 +20,7 @@ import rfc8785
 from conftest import Connection, TestServer, new_login, set_password
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from support_staff import on_record
 from uuid_utils.compat import uuid7
 
 from luactl.connect import admit
@@ -81,6 +82,7 @@ def state(admin: Connection, tables: list[str], tenant: int) -> dict[str, list[s
 def dedicated(admin: Connection) -> Iterator[int]:
     """A dedicated tenant's id; its roles live on the server, so each test has its own."""
     made = DEDICATED + secrets.randbelow(1 << 30)
+    on_record(admin)
     admin.execute("SELECT lua.make_tenant_roles(%s), lua.make_tenant_partitions(%s)", (made, made))
     yield made
     admin.execute(f"DROP ROLE lua_t{made}, lua_t{made}_staff")

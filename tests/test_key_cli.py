@@ -10,11 +10,14 @@ from typing import Any
 
 import psycopg
 from conftest import Home
+from support_staff import on_record
 
 from luactl.config import load_profile
+from luactl.db import Session
 from luactl.key.holder import FileHolder
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+Login = Callable[..., Session]
 
 
 def data(done: subprocess.CompletedProcess[str], code: int = 0) -> Any:
@@ -100,7 +103,7 @@ def test_export_and_import(cli: Cli, home: Home, tmp_path: Path) -> None:
     assert "before the database" in old.stderr
 
 
-def test_release(cli: Cli, home: Home, admin: psycopg.Connection, tmp_path: Path) -> None:
+def test_release(cli: Cli, login: Login, admin: psycopg.Connection, tmp_path: Path) -> None:
     assert (
         cli("tenant", "create", "smile", "--name", "Smile", "--country", "DE", "--contact", "x").returncode
         == 0
@@ -112,12 +115,14 @@ def test_release(cli: Cli, home: Home, admin: psycopg.Connection, tmp_path: Path
     public = tmp_path / "nora.pub"
     public.write_text(cli("key", "person", "show", "-o", "json").stdout)
     assert "secret-1" not in public.read_text()
-    login = admin.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'p\\_%' ORDER BY oid DESC"
-    ).fetchone()
-    assert login is not None
-    ask = ("key", "release", "add", "--tenant", "smile", "--to", login[0], "--public-key", str(public))
+    nora = login("lua_operator").actor
+    ask = ("key", "release", "add", "--tenant", "smile", "--to", nora, "--public-key", str(public))
     rest = ("--for", "8h", "--purpose", "ticket 4711")
+    unknown = cli(*ask, *rest, "--yes")
+    assert unknown.returncode == 5
+    assert f"login {nora} belongs to nobody in force" in unknown.stderr
+    assert f"hint: `luactl access adopt {nora} --person HANDLE`" in unknown.stderr
+    on_record(admin, nora)
     plan = data(cli(*ask, *rest, "--class", "accounting", "--dry-run", "-o", "json"))
     assert plan["opens"] == ["accounting", "medical-record"]
     assert data(cli("key", "release", "list", "-o", "json")) == []

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from psycopg import sql
 from support_key import STEPS, add_subjects, add_tenant
+from support_staff import on_record
 from test_key_release import Later
 
 from luactl import key
@@ -112,10 +113,12 @@ def fresh(server: TestServer, login: str, passfile: Path) -> Iterator[Session]:
 
 
 class Histories(RuleBasedStateMachine):
-    """One history; `server`, `login` and `passfile` come from the test."""
+    """One history; `server`, the logins and `passfile` come from the test."""
 
     server: TestServer
     login: str
+    guest: str
+    """To whom keys are released."""
     passfile: Path
 
     def __init__(self) -> None:
@@ -123,6 +126,7 @@ class Histories(RuleBasedStateMachine):
         self.context = fresh(self.server, self.login, self.passfile)
         self.session = self.context.__enter__()
         self.admin = self.server.admin(self.session.conn.info.dbname)
+        on_record(self.admin, self.guest)
         tree_id = key.status(self.session).tree_id
         self.copies = Copies(tree_id.bytes)
         self.tenants: list[int] = []
@@ -290,7 +294,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.tenants)
     def release(self, data: st.DataObject, part: release.Part) -> None:
         number = data.draw(st.sampled_from(self.tenants))
-        new = release.NewRelease(number, self.login, self.person.public, timedelta(hours=1), "why", (part,))
+        new = release.NewRelease(number, self.guest, self.person.public, timedelta(hours=1), "why", (part,))
         made = release.give(self.session, new)
         path = tenant_nodes(queries("key").key_no(self.session.conn, tenant_id=number))[part == "duty"]
         version, sealed = self.admin.execute(
@@ -382,6 +386,7 @@ def run(server: TestServer, folder: Path, monkeypatch: pytest.MonkeyPatch, examp
         monkeypatch.setenv(name, value)
     Histories.server, Histories.passfile = server, folder / "passfile"
     Histories.login = new_login(server, Histories.passfile, GROUP_ROLES)
+    Histories.guest = new_login(server, Histories.passfile, ("lua_operator",))
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Histories,
         settings=settings(

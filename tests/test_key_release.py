@@ -15,10 +15,12 @@ import psycopg
 import pytest
 from conftest import Home, TestServer, new_login
 from support_key import add_subjects, add_tenant, drop_subjects
+from support_staff import on_record
 from test_key_rekey import all_keys
 
 from luactl import key
 from luactl.clock import Clock
+from luactl.connect import explain
 from luactl.db import Session, queries
 from luactl.errors import Exit, NotFoundError, RefusedError, UsageError
 from luactl.key import KeyClass, RetentionClass, SealError, TenantDrop, TenantKeys, person, release
@@ -35,8 +37,8 @@ def keys(session: Session, admin: psycopg.Connection) -> TenantKeys:
 
 
 @pytest.fixture
-def guest(server: TestServer, database: str, home: Home) -> Iterator[Session]:
-    """Somebody on a host without holders and books, with a key pair of their own."""
+def guest(server: TestServer, database: str, home: Home, admin: psycopg.Connection) -> Iterator[Session]:
+    """Somebody bound, on a host without holders and books, with a key pair of their own."""
     from luactl.connect import dial
 
     passfile = home.paths.passfile("test")
@@ -44,6 +46,7 @@ def guest(server: TestServer, database: str, home: Home) -> Iterator[Session]:
     profile = replace(
         home.profile, name="guest", dsn=server.dsn(database, login, passfile), holders=(), books=()
     )
+    on_record(admin, login)
     person.make(person.person_file("guest"))
     with closing(dial(profile.dsn, passfile=passfile, profile="guest", command="test")) as conn:
         from luactl.clock import SystemClock
@@ -51,11 +54,14 @@ def guest(server: TestServer, database: str, home: Home) -> Iterator[Session]:
         yield Session(conn, login, SystemClock(), profile, "test")
 
 
-def give(session: Session, guest: Session, tenant_id: int = 1, **changed: Any) -> release.Release:
+def wanted(guest: Session, tenant_id: int = 1) -> release.NewRelease:
     mine = person.load(person.person_file("guest"))
     assert mine is not None
-    new = release.NewRelease(tenant_id, guest.actor, mine.public, HOUR, "ticket 4711")
-    return release.give(session, replace(new, **changed))
+    return release.NewRelease(tenant_id, guest.actor, mine.public, HOUR, "ticket 4711")
+
+
+def give(session: Session, guest: Session, tenant_id: int = 1, **changed: Any) -> release.Release:
+    return release.give(session, replace(wanted(guest, tenant_id), **changed))
 
 
 class Later(Clock):
@@ -121,6 +127,27 @@ def test_a_class_may_be_released_alone(
     assert not opened.reaches(other)
     with pytest.raises(RefusedError, match="were not released to you"):
         opened.subjects(others, other)
+
+
+def test_nobody_is_given_keys_who_is_not_bound(
+    session: Session, admin: psycopg.Connection, guest: Session, keys: TenantKeys
+) -> None:
+    """Neither by the command nor by whoever types SQL: rows are the function's alone to write."""
+    admin.execute("UPDATE lua.undertaking SET withdrawn_at = now()")
+    for refused in (lambda: give(session, guest), lambda: release.plan(session, "one", wanted(guest))):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+            refused()
+        told = explain(caught.value)
+        assert told.exit is Exit.REFUSED
+        assert "no undertaking of confidentiality is in force for" in told.what
+        assert "luactl staff show" in str(told.hint)
+    for table in ("release", "release_key"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for table"):
+            session.conn.execute(f"INSERT INTO vault.{table} (tenant_id) VALUES (1)".encode())
+    admin.execute("UPDATE lua.undertaking SET withdrawn_at = NULL; UPDATE lua.person SET ended_at = now()")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="belongs to nobody in force"):
+        give(session, guest)
+    assert release.list_(session) == []
 
 
 def test_it_goes_on_through_epochs_that_others_turn(
@@ -312,8 +339,7 @@ def test_nobody_releases_in_anothers_name(
     login: Callable[..., Session], session: Session, guest: Session, keys: TenantKeys
 ) -> None:
     officer = login("lua_dpo")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        give(replace(officer, actor=session.actor), guest)
+    assert give(replace(officer, actor=session.actor), guest).released_by == officer.actor
 
 
 def test_a_key_pair_is_private_and_never_overwritten(tmp_path: Path) -> None:

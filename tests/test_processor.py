@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from conftest import Home
 from support_erasure import erase, person, practice, table
+from support_staff import vouch
 from test_termination import after, announced, ended
 
 from luactl import approval, crm, doctor, processor, program, termination
@@ -378,6 +379,7 @@ def test_who_may_what(session: Session, login: Callable[..., Session], tmp_path:
 def test_whose_data_must_go_at_a_dedicated_tenant_is_for_its_staff_to_say(
     session: Session, login: Callable[..., Session], tmp_path: Path
 ) -> None:
+    vouch(session)
     create(session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated"))
     castle = find(session, "castle")
     crm.import_customers(session, castle, table("CustomerId,Email\n9,x@y.example\n"), crm.Options())
@@ -389,6 +391,7 @@ def test_whose_data_must_go_at_a_dedicated_tenant_is_for_its_staff_to_say(
     stranger = login("lua_operator")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not for"):
         processor.compose(stranger, notice)
+    vouch(session, stranger.actor)
     admit(session, "castle", stranger.actor)
     assert processor.compose(stranger, notice).subjects == (who,)
 

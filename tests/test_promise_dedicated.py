@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from conftest import Connection
 from support_erasure import practice
+from support_staff import vouch
 
 from luactl import promise, retention
 from luactl.db import Session
@@ -34,6 +35,7 @@ def keeper(session: Session, login: Callable[..., Session]) -> Session:
 def test_a_dedicated_tenant_is_looked_at_by_its_staff(
     session: Session, keeper: Session, admin: Connection
 ) -> None:
+    vouch(session)
     castle = create(session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated"))
     found = run(keeper, "orphans")
     assert (found.state, found.unseen) == (
@@ -93,6 +95,7 @@ MERGERS = [
 def test_what_a_superuser_does_to_a_dedicated_tenant_is_found(
     session: Session, keeper: Session, admin: Connection, breach: str, said: str
 ) -> None:
+    vouch(session)
     own = create(session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated")).tenant_id
     assert run(keeper, "dedicated").state == "kept"
     admin.execute(breach.format(own=own).encode())

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from conftest import Home
 from support_erasure import erase, person, practice, table
+from support_staff import vouch
 
 from luactl import approval, crm, doctor, erasure, hold, key, ledger, portable, termination
 from luactl.clock import ShiftedClock
@@ -243,6 +244,7 @@ def test_only_the_data_protection_officer_ends_a_tenant(
 
 def castle(session: Session) -> Tenant:
     """Return a dedicated tenant with a customer, whose end is announced."""
+    vouch(session)
     create(session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated"))
     found = find(session, "castle")
     crm.import_customers(session, found, table("CustomerId,Email\n9,x@y.example\n"), crm.Options())
@@ -353,6 +355,7 @@ def test_only_an_administrator_ends_a_dedicated_tenant(
 ) -> None:
     alone = castle(session)
     officer = login("lua_dpo")
+    vouch(session, officer.actor)
     admit(session, "castle", officer.actor)
     moved = after(officer)
     with pytest.raises(RefusedError, match="only an administrator"):

@@ -10,6 +10,7 @@ import pytest
 from conftest import Connection, Home
 from support_approval import Approver, approver, ask, changed, own
 from support_erasure import practice
+from support_staff import on_record
 from support_tui import at_noon, compare, drive, go, keys, new_console, settled, text, typed
 from textual.pilot import Pilot
 
@@ -143,9 +144,10 @@ def test_a_forged_answer_is_told(
 
 
 def test_keys_are_released_taken_back_and_counted(
-    tenant: Tenant, session: Session, home: Home, login: Login, tmp_path: Path
+    tenant: Tenant, admin: Connection, home: Home, login: Login, tmp_path: Path
 ) -> None:
     nora = login("lua_operator").actor
+    on_record(admin, nora)
     pair = person.make(tmp_path / "person.key")
     public = tmp_path / "nora.pub"
     public.write_text(person.public_text(pair.public))
@@ -198,13 +200,21 @@ def test_a_release_that_cannot_be_says_why(tenant: Tenant, session: Session, tmp
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
 def test_the_screens_look_as_they_should(
-    size: tuple[int, int], tenant: Tenant, session: Session, colleague: Approver, tmp_path: Path
+    size: tuple[int, int],
+    tenant: Tenant,
+    session: Session,
+    colleague: Approver,
+    login: Login,
+    admin: Connection,
+    tmp_path: Path,
 ) -> None:
+    nora = login("lua_operator").actor
+    on_record(admin, nora)
     request = ask(colleague.session, changed(summary="Erase 12 people of smile, and nobody else of them all"))
     ask(at_noon(session), changed(target="mine", action="tenant.terminate", summary="End the tenant smile"))
     pair = person.make(tmp_path / "person.key")
     new = release.NewRelease(
-        tenant.tenant_id, session.actor, pair.public, timedelta(hours=8), "ticket 12", release.PARTS
+        tenant.tenant_id, nora, pair.public, timedelta(hours=8), "ticket 12", release.PARTS
     )
     release.give(at_noon(session), new)
     erasure.run(

@@ -124,8 +124,8 @@ def check(session: Session, new: NewRelease) -> None:
             f"nobody logs in as {new.person!r}",
             hint="name the login of the person, as `luactl access list` has it",
         )
-    # Raises what the rules of separation say, for whoever may not hold keys.
-    queries("key").check_duties(session.conn, person=new.person, at=session.clock.now())
+    # Raises, for whoever is not bound, and what the rules of separation say.
+    queries("key").may_hold(session.conn, person=new.person, at=session.clock.now())
 
 
 def plan(session: Session, tenant: str, new: NewRelease) -> ReleasePlan:
@@ -151,7 +151,8 @@ def give(session: Session, new: NewRelease) -> Release:
         raise NotFoundError(f"there is no tenant {new.tenant_id}")
     with transaction(session, new.tenant_id) as conn:
         lock_shared(session)
-        queries("key").insert_release(
+        sealed = _sealed(nodes, new, key_no, release_id)
+        queries("key").give_release(
             conn,
             tenant_id=new.tenant_id,
             release_id=release_id,
@@ -159,30 +160,26 @@ def give(session: Session, new: NewRelease) -> Release:
             parts=list(new.parts),
             public_key=new.public_key,
             purpose=new.purpose,
-            released_by=session.actor,
             at=now,
             expires_at=now + new.duration,
+            paths=[path for path, _version, _key in sealed],
+            versions=[version for _path, version, _key in sealed],
+            sealed=[key for _path, _version, key in sealed],
         )
-        _insert_keys(session, nodes, new, key_no, release_id)
         _record(session, new, release_id)
     return find(session, release_id)
 
 
-def _insert_keys(session: Session, nodes: Nodes, new: NewRelease, key_no: int, release_id: UUID) -> None:
+def _sealed(nodes: Nodes, new: NewRelease, key_no: int, release_id: UUID) -> list[tuple[bytes, int, bytes]]:
+    """Return path, version and sealed key of each node that is released, as they are now."""
     paths = dict(zip(PARTS, tenant_nodes(key_no), strict=True))
     nodes.load(paths.values(), fresh=True)
+    found = []
     for part in new.parts:
-        path = paths[part]
-        version = nodes[path].version
+        path, version = paths[part], nodes[paths[part]].version
         place = bound(nodes.tree_id, release_id.bytes, path, version)
-        queries("key").insert_release_key(
-            session.conn,
-            tenant_id=new.tenant_id,
-            release_id=release_id,
-            path=path,
-            version=version,
-            sealed=seal_to(new.public_key, nodes.key_of(path), place),
-        )
+        found.append((path, version, seal_to(new.public_key, nodes.key_of(path), place)))
+    return found
 
 
 def _record(session: Session, new: NewRelease, release_id: UUID) -> None:

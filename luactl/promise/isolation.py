@@ -117,6 +117,7 @@ def _plant(conn: Connection, tenant_id: int) -> None:
     token, prefix = UUID(bytes=secrets.token_bytes(16)), "".join(secrets.choice("abcdefgh") for _ in range(8))
     plant.plant_token(conn, tenant_id=tenant_id, id=id, token=token, prefix=prefix)
     plant.plant_user_token(conn, tenant_id=tenant_id, token=token, id=id)
+    list(plant.plant_bound(conn, id=id))
     plant.plant_release(conn, tenant_id=tenant_id, id=id)
     plant.plant_hold(conn, tenant_id=tenant_id, id=id)
     plant.plant_request(conn, tenant_id=tenant_id, id=id)

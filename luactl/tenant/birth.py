@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from ..db import Session, pipeline, queries, transaction
 from ..errors import BusyError, LuactlError, UsageError
 from ..instruction import Instruction
 from ..line import checked
-from .dedicated import make_partitions, make_roles
+from .dedicated import demand_bound, make_partitions, make_roles
 from .register import FIRST_DEDICATED, DeletionRule, Role, Tenant, directory
 
 if TYPE_CHECKING:
@@ -164,7 +164,15 @@ def create(session: Session, new: NewTenant, *, if_absent: bool = False, dry_run
         return next(create_many(session, [new], if_absent=if_absent))
     plan = _planned(session, checked_tenant(new))
     there = registered(session, [plan.slug])
+    if not there:
+        demand_for(session, [plan])
     return _existing(plan, there[plan.slug], if_absent) if there else plan
+
+
+def demand_for(session: Session, news: Iterable[NewTenant | Creation]) -> None:
+    """Ask beforehand what the database asks of whoever creates these tenants."""
+    if any(new.isolation == "dedicated" for new in news):
+        demand_bound(session)
 
 
 def create_many(
@@ -190,7 +198,9 @@ def settle(session: Session, news: Sequence[NewTenant]) -> Iterator[tuple[Creati
     for start in range(0, len(news), BLOCK):
         block = news[start : start + BLOCK]
         there = registered(session, [new.slug for new in block])
-        numbers = _numbers(session, [new.isolation for new in block if new.slug not in there])
+        absent = [new for new in block if new.slug not in there]
+        demand_for(session, absent)
+        numbers = _numbers(session, [new.isolation for new in absent])
         for new in block:
             plan = _planned(session, new)
             if new.slug not in there:

@@ -59,9 +59,15 @@ def faults(session: Session) -> list[Fault]:
 def make_roles(session: Session, tenant_id: int) -> None:
     """Make login and staff role of a new tenant, in the running transaction; the creator becomes its staff.
 
-    Raises DuplicateObject when the server has one of these roles.
+    Raises DuplicateObject when the server has one of these roles, InsufficientPrivilege for a creator without
+    an undertaking in force.
     """
-    queries("tenant").make_roles(session.conn, tenant_id=tenant_id)
+    queries("tenant").make_roles(session.conn, tenant_id=tenant_id, at=session.clock.now())
+
+
+def demand_bound(session: Session) -> None:
+    """Refuse beforehand, as `make_roles` does, a creator who would be admitted and is not bound."""
+    queries("tenant").require_bound(session.conn, at=session.clock.now())
 
 
 def make_partitions(session: Session, tenant_id: int) -> None:
@@ -141,7 +147,8 @@ def dedicated_id(session: Session, slug: str) -> int:
 def admit(session: Session, slug: str, login: str, *, dry_run: bool = False) -> StaffChange:
     """Let a login work on a dedicated tenant with the rights that it has. Needs lua_admin.
 
-    Raises NotFoundError, and RefusedError for a pooled tenant, and for who is no login of staff.
+    Raises NotFoundError, and RefusedError for a pooled tenant, and for who is no login of staff. The database
+    refuses whoever is nobody's login, or has no undertaking in force.
     """
     return _change(session, slug, login, True, dry_run)
 
@@ -162,7 +169,11 @@ def _change(session: Session, slug: str, login: str, admitted: bool, dry_run: bo
     changed = False
     with transaction(session) as conn:
         try:
-            changed = getattr(queries("tenant"), verb)(conn, tenant_id=tenant_id, login=login)
+            which = {"tenant_id": tenant_id, "login": login}
+            if admitted:
+                changed = queries("tenant").admit(conn, **which, at=session.clock.now())
+            else:
+                changed = queries("tenant").dismiss(conn, **which)
         except psycopg.errors.InvalidRoleSpecification as error:
             raise RefusedError(
                 str(error.diag.message_primary),

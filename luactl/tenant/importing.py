@@ -20,6 +20,7 @@ from .birth import (
     SLUG_RULE,
     NewTenant,
     checked_tenant,
+    demand_for,
     differing,
     is_slug,
     registered,
@@ -135,6 +136,7 @@ def _foreseen(session: Session, news: list[NewTenant]) -> Iterator[Tenant | None
     """Yield for each new tenant the one that is there already."""
     for block in batched(news, BLOCK):
         there = registered(session, [new.slug for new in block])
+        demand_for(session, (new for new in block if new.slug not in there))
         yield from (there.get(new.slug) for new in block)
 
 

@@ -33,7 +33,7 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
     Other lines of the file stay, and so do its owner and sessions that are open. Mode 0600. The file is on
     disk before the change is: cut short in between, the old password holds, and doing it again mends it.
     Raises NotFoundError, RefusedError for a pooled tenant, UsageError for what is no file, LuactlError when
-    it cannot be written.
+    it cannot be written. The database refuses whoever has no undertaking in force: they have the password.
     """
     from ..ledger import Entry, append
 
@@ -45,7 +45,9 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
     try:
         with transaction(session) as conn:
             verifier = verifier_of(conn, login, password)
-            queries("tenant").set_verifier(conn, tenant_id=tenant_id, verifier=verifier)
+            queries("tenant").set_verifier(
+                conn, tenant_id=tenant_id, verifier=verifier, at=session.clock.now()
+            )
             if dry_run:
                 raise psycopg.Rollback
             append(session, Entry("tenant.login", tenant_id, f"tenant:{slug}", detail={"login": login}))

@@ -114,14 +114,17 @@ SELECT lua.put_token(:tenant_id::bigint, :token::uuid, 'probe-token', :prefix::t
 -- That token is the user's own.
 SELECT crm.own_token(:tenant_id::bigint, :token::uuid, :id::uuid, :id::uuid);
 
--- name: plant_release!
--- Keys released to somebody, of whom nothing is known.
-WITH release AS (
-    INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, purpose, released_by, created_at, expires_at)
-    VALUES (:tenant_id::bigint, :id::uuid, 'probe', '{tenant}', sha256('probe'), 'probe', session_user, now(),
-            now() + interval '1 day')
-)
-INSERT INTO vault.release_key VALUES (:tenant_id::bigint, :id::uuid, '\x08', 1, decode(repeat('00', 93), 'hex'));
+-- name: plant_bound
+-- Somebody with a login, who is bound by every law that is there: nobody else is given keys.
+SELECT lua.put_person(:id::uuid, 'probe-' || :id::uuid, 'probe', 'employee', NULL, '2020-01-01', '{}', now(), :id::uuid),
+       lua.add_person_login('probe_' || :id::uuid, :id::uuid, now(), :id::uuid),
+       lua.add_undertaking(gen_random_uuid(), :id::uuid, b.basis, 'probe', '2020-01-01', NULL, now(), :id::uuid)
+FROM lua.undertaking_basis b;
+
+-- name: plant_release$
+-- Keys released to them, which only a function does.
+SELECT vault.give_release(:tenant_id::bigint, :id::uuid, 'probe_' || :id::uuid, '{tenant}', sha256('probe'), 'probe', now(),
+                          now() + interval '1 day', '{"\\x08"}', '{1}', ARRAY[decode(repeat('00', 93), 'hex')]);
 
 -- name: plant_hold$
 -- A hold on everything, which only a function places.

@@ -179,16 +179,11 @@ SELECT vault.end_releases(:tenants::bigint[], :ids::uuid[], :reasons::text[], :e
 -- What is released to this login: epoch, release, path, version, sealed key, and until when.
 SELECT epoch, release_id, path, version, sealed, expires_at FROM vault.my_release_keys(:tenant_id::bigint);
 
--- name: insert_release!
--- A release to a person.
-INSERT INTO vault.release (tenant_id, release_id, person, parts, public_key, purpose, released_by, created_at, expires_at)
-VALUES (:tenant_id::bigint, :release_id::uuid, :person::text, :parts::text[], :public_key::bytea, :purpose::text,
-        :released_by::text, :at::timestamptz, :expires_at::timestamptz);
-
--- name: insert_release_key!
--- One node key of a release, sealed to its person.
-INSERT INTO vault.release_key (tenant_id, release_id, path, version, sealed)
-VALUES (:tenant_id::bigint, :release_id::uuid, :path::bytea, :version::integer, :sealed::bytea);
+-- name: give_release$
+-- A release to a person, with node keys sealed to them; an error for whoever is not bound, or may not hold keys.
+SELECT vault.give_release(
+    :tenant_id::bigint, :release_id::uuid, :person::text, :parts::text[], :public_key::bytea, :purpose::text, :at::timestamptz,
+    :expires_at::timestamptz, :paths::bytea[], :versions::integer[], :sealed::bytea[]);
 
 -- name: revocation_outcomes
 -- What the ledger says of the taking back of a release, as far as whoever asks may see it.
@@ -204,9 +199,9 @@ FROM vault.releases() r JOIN lua.tenant_directory d ON d.tenant_id = r.tenant_id
 -- Whether somebody can log in by that name.
 SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :person::text AND rolcanlogin);
 
--- name: check_duties$
--- Whether whoever logs in by that name may hold keys besides the rest of their duties; an error says which rule forbids it.
-SELECT lua.check_duties_of_logins(ARRAY[:person::name], '{keys}', :at::timestamptz);
+-- name: may_hold$
+-- Whether whoever logs in by that name is bound, and may hold keys besides the rest of their duties; else an error.
+SELECT lua.require_bound(:person::name, :at::timestamptz) AND lua.check_duties_of_logins(ARRAY[:person::name], '{keys}', :at::timestamptz);
 
 -- name: node_marks
 -- Version and SHA-256 of every node: enough to compare the tree with a key book.

@@ -8,7 +8,11 @@ SELECT ARRAY(SELECT nextval('lua.pooled_tenant') FROM generate_series(1, :pooled
 
 -- name: make_roles$
 -- The login and the staff role of a new dedicated tenant; who creates it becomes its staff.
-SELECT lua.make_tenant_roles(:tenant_id::bigint);
+SELECT lua.make_tenant_roles(:tenant_id::bigint, :at::timestamptz);
+
+-- name: require_bound$
+-- An error unless whoever asks is bound to confidentiality, as whoever creates a dedicated tenant must be.
+SELECT lua.require_bound(session_user::name, :at::timestamptz);
 
 -- name: make_partitions$
 -- A new dedicated tenant's partitions. Until the transaction ends nobody else reads or writes the tables.
@@ -35,11 +39,11 @@ SELECT lua.drop_tenant_roles(:tenant_id::bigint);
 
 -- name: set_verifier$
 -- Sets the SCRAM verifier of a dedicated tenant's own login.
-SELECT lua.set_tenant_verifier(:tenant_id::bigint, :verifier::text);
+SELECT lua.set_tenant_verifier(:tenant_id::bigint, :verifier::text, :at::timestamptz);
 
 -- name: admit$
 -- Lets a login work on a dedicated tenant; whether that changed anything.
-SELECT lua.admit_staff(:tenant_id::bigint, :login::text);
+SELECT lua.admit_staff(:tenant_id::bigint, :login::text, :at::timestamptz);
 
 -- name: dismiss$
 -- Takes it back; whether that changed anything.

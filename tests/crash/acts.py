@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from attack.attack import Place
-from psycopg.conninfo import conninfo_to_dict
+from conftest import new_login
+from support_staff import on_record
 
 from .scene import Scene, T, run
 
@@ -95,8 +97,10 @@ def _corrected(scene: Scene, place: Place) -> bool:
 def _release_keys(scene: Scene) -> None:
     public = scene.home.path / "person.pub"
     public.write_text(run("key", "person", "init")["public_key"])
-    login = conninfo_to_dict(scene.home.profile.dsn)["user"]
-    order = ("--to", str(login), "--public-key", str(public), "--for", "8h", "--purpose", "support", "--yes")
+    nora = new_login(scene.server, scene.home.path / "nora", ("lua_operator",))
+    with closing(scene.server.admin(scene.database)) as admin:
+        on_record(admin, nora)
+    order = ("--to", nora, "--public-key", str(public), "--for", "8h", "--purpose", "support", "--yes")
     scene.release = run("key", "release", "add", *T, *order)["release_id"]
 
 
