@@ -42,6 +42,12 @@ def planted(server: TestServer, home: Home, tmp_path: Path) -> str:
     return new_login(server, tmp_path / "passfile", ["lua_operator"])
 
 
+def test_every_role_of_the_house_is_knocked_at(office: Session, admin: Connection) -> None:
+    """Whoever adds a group role and leaves it out here has a door that nobody tries."""
+    found = admin.execute("SELECT rolname::text FROM pg_roles WHERE rolname ~ '^lua_[a-z]+$'")
+    assert set(run(office, "staff").evidence["knocked"]) == {"lua_nobody", *(row[0] for row in found)}
+
+
 @pytest.mark.parametrize("probe", ["staff", "undertakings", "policies"])
 def test_a_house_in_order_keeps_its_promises(office: Session, probe: str) -> None:
     found = run(office, probe)

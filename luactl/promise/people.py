@@ -13,14 +13,15 @@ from psycopg.sql import SQL
 from psycopg.sql import Literal as Value
 
 from ..db import Session
-from .look import Connection, Look, attempt, knock, statements, undone
+from .look import GROUPS, Connection, Look, attempt, knock, statements, undone
 from .page import Page
 
 if TYPE_CHECKING:
     from ..policy import Policy
 
-GROUPS = ("lua_admin", "lua_operator", "lua_auditor", "lua_dpo", "lua_owner", "lua_definer", "lua_rolekeeper")
 NOBODY = "lua_nobody"
+CLOSED = (NOBODY, *GROUPS, "lua_owner", "lua_definer", "lua_rolekeeper", "lua_elevated")
+"""As whom nobody logs in: somebody unknown, group roles, owners and marks."""
 
 
 def staff(session: Session, page: Page, look: Look) -> None:
@@ -35,8 +36,9 @@ def staff(session: Session, page: Page, look: Look) -> None:
             look.breaks(f"{login} can log in, and belongs to nobody in force{since}")
         elif owner is not None and whole and not recorded:
             look.breaks(f"{login} is said to be {owner}'s, but the ledger knows nothing of that")
-    for role in (NOBODY, *GROUPS):
+    for role in CLOSED:
         _knock(session, look, role)
+    look.evidence["knocked"] = list(CLOSED)
     look.evidence["logins"] = len(found)
     look.evidence["superusers"] = [row[0] for row in found if row[5]]
     look.saw = f"{len(found):,} logins, each of a person or a job in force; nobody else gets in"
