@@ -36,7 +36,8 @@ ADMISSION = "`luactl tenant admit SLUG LOGIN`, by an administrator, lets a login
 DUTY = "duty rule "
 """What a refusal of `lua.check_duties` begins with."""
 UNBOUND = re.compile(
-    r"login (?P<login>\S+) belongs to nobody in force|no undertaking of confidentiality is in force for (?P<who>\S+)"
+    r"login (?P<login>\S+) belongs to nobody in force|"
+    r"no undertaking of confidentiality is in force for (?P<who>\S+)"
 )
 """What a refusal of `lua.require_bound` says."""
 NOT_ADMITTED = re.compile(r"tenant \d{13,} is not for ")

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from conftest import Connection, Home, TestServer, new_login, test_profile
 from support_erasure import practice
-from support_staff import hire
+from support_staff import hire, vouch
 
 from luactl import approval, secret, staff
 from luactl.access import login as logins
@@ -22,6 +22,7 @@ from luactl.db import Session
 from luactl.errors import RefusedError, UsageError
 from luactl.key import person as key_person
 from luactl.key import release
+from luactl.tenant import NewTenant, admit, create, dismiss, find
 
 PASSWORD = "correct horse battery"
 WITHIN = ["reports", "reports", "approvals", "approver keys", "logins", "person"]
@@ -164,6 +165,45 @@ def test_off_a_key_host_the_releases_are_left(house: House) -> None:
     assert "tokens" not in parts(done)
     again = staff.offboard(house.session, house.leaving(keep_tokens=True))
     assert [one.part for one in again.steps] == ["releases"]
+
+
+def test_who_is_not_admitted_to_a_tenant_ends_what_is_theirs_there_unseen(
+    house: House, admin: Connection, tmp_path: Path
+) -> None:
+    """A dedicated tenant that the administrator does not reach keeps nothing open, but its names."""
+    session, anna = house.session, house.anna
+    vouch(session)
+    create(session, NewTenant("castle", "Castle", "DE", "office", "dedicated"))
+    castle, login = find(session, "castle"), anna.logins[0]
+    admit(session, "castle", login)
+    public = key_person.make(tmp_path / "more.x25519").public
+    order = release.NewRelease(castle.tenant_id, login, public, timedelta(hours=1), "ticket")
+    given = release.give(session, order).release_id
+    for name in ("drawbridge", "moat"):
+        secret.issue(session, castle, secret.plan_issue(session, castle, name, ["contact.read"]))
+    admin.execute("UPDATE lua.secret SET created_by = %s WHERE name <> 'moat'", (login,))
+    dismiss(session, "castle", session.actor)
+    assert secret.list_(session, castle) == []
+    leaving = house.leaving()
+    found = [one for one in staff.plan_offboarding(session, leaving).steps if one.part == "tokens"]
+    assert [one.what for one in found] == ["castle", "smile/api"]
+    assert found[0].then.startswith("1 that they issued there are revoked")
+    with pytest.raises(psycopg.errors.CheckViolation, match="somebody who has left"):
+        session.conn.execute("SELECT lua.revoke_issued_tokens(%s, 'castle', now())", (anna.person_id,))
+    done = staff.offboard(session, leaving)
+    assert (done.left, "drawbridge" in str(done)) == ((), False)
+    works = admin.execute("SELECT name FROM lua.secret WHERE revoked_at IS NULL").fetchall()
+    assert works == [("moat",)]
+    told = admin.execute(
+        "SELECT object FROM ledger.entry WHERE tenant_id = %s AND action ~ '[.]revoke$' ORDER BY object",
+        (castle.tenant_id,),
+    ).fetchall()
+    assert told == [(f"release:{given}",), (f"release:{given}",), ("tenant:castle",)]
+    staffed = admin.execute(
+        "SELECT pg_has_role(%s, %s, 'MEMBER')", (login, f"lua_t{castle.tenant_id}_staff")
+    ).fetchone()
+    assert staffed == (False,)
+    assert staff.offboard(session, house.leaving()).steps == ()
 
 
 def test_what_they_had_to_review_goes_on(

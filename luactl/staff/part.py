@@ -39,12 +39,18 @@ class Step:
     """reports, approvals, approver keys, reviews, elevations, logins, person, sessions, releases, tokens or
     superuser."""
     what: str
-    """A handle, a login, an id, TENANT/NAME of a token, or the statement that a superuser runs."""
+    """A handle, a login, an id, TENANT/NAME of a token, or the statement that a superuser runs.
+
+    TENANT alone: tokens of a tenant whose secrets do not show to this login."""
     then: str
     """What happens to it."""
     state: State = "planned"
     """planned, done; left: somebody else must, and `then` says who and how."""
 
+
+ISSUED = "they issued it, and have seen it"
+UNNAMED = "which ones is for its own staff to know"
+GONE = "who issued it has left"
 
 Look = Callable[[Session, Leaving], Iterator[Step]]
 Do = Callable[[Session, Leaving, Step, UUID], str | None]
@@ -197,24 +203,45 @@ def _revoke_release(session: Session, leaving: Leaving, step: Step, entry_id: UU
 
 
 def _tokens(session: Session, leaving: Leaving) -> Iterator[Step]:
-    from .. import secret, tenant
-
     if leaving.keep_tokens:
         return
-    names = {one.login for one in logins(session, leaving.person)}
-    for one in tenant.list_(session):
-        for token in secret.list_(session, one):
-            if token.kind == "token" and token.created_by in names and token.works(session.clock.now()):
-                yield Step(
-                    "tokens", f"{one.slug}/{token.name}", "is revoked: they issued it, and have seen it"
-                )
+    with transaction(session) as conn:
+        found = list(_ask().tokens(conn, person_id=leaving.person.person_id, at=session.clock.now()))
+    for slug, name, count in found:
+        if name is None:
+            yield Step("tokens", slug, f"{count:,} that they issued there are revoked; {UNNAMED}")
+        else:
+            yield Step("tokens", f"{slug}/{name}", f"is revoked: {ISSUED}")
 
 
 def _revoke_token(session: Session, leaving: Leaving, step: Step, entry_id: UUID) -> None:
     from .. import secret, tenant
 
     slug, _, name = step.what.partition("/")
-    secret.revoke(session, tenant.find(session, slug), name, "who issued it has left")
+    if name:
+        secret.revoke(session, tenant.find(session, slug), name, GONE)
+    else:
+        _revoke_unseen(session, leaving, slug)
+
+
+def _revoke_unseen(session: Session, leaving: Leaving, slug: str) -> None:
+    """End what somebody issued at a tenant whose secrets do not show to this login: by ids, without names."""
+    from ..ledger import Entry, append_all
+
+    with transaction(session) as conn:
+        ended = list(
+            _ask().revoke_tokens(conn, person_id=leaving.person.person_id, slug=slug, at=session.clock.now())
+        )
+        told = [
+            Entry(
+                "secret.revoke",
+                tenant_id,
+                f"tenant:{slug}",
+                detail={"kind": "token", "secret": str(secret_id), "reason": GONE},
+            )
+            for tenant_id, secret_id in ended
+        ]
+        append_all(session, told)
 
 
 def _superuser(session: Session, leaving: Leaving) -> Iterator[Step]:

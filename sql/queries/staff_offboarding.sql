@@ -60,6 +60,14 @@ FROM lua.person_login l JOIN pg_catalog.pg_roles r ON r.rolname = l.login
 WHERE l.person_id = :person_id::uuid AND r.rolcanlogin AND NOT lua.keeps(l.login)
 ORDER BY 1;
 
+-- name: tokens
+-- Tokens that a person issued and that work, by tenant and name; no name where this login is not admitted.
+SELECT slug, name, tokens FROM lua.issued_tokens(:person_id::uuid, :at::timestamptz);
+
+-- name: revoke_tokens
+-- Ends those of one tenant, of somebody who has left; which ones.
+SELECT tenant_id, secret_id FROM lua.revoke_issued_tokens(:person_id::uuid, :slug::text, :at::timestamptz);
+
 -- name: elevations
 -- Roles that somebody has for a time, with the login that has them.
 SELECT elevation_id, role, login::text FROM lua.elevation
