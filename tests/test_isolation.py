@@ -28,8 +28,7 @@ from luactl.errors import RefusedError
 from luactl.ledger.entry import Entry, Stamp, canonical
 
 ROWS = (Path(__file__).parent / "isolation_rows.sql").read_text()
-A, B = 7, 8
-DEDICATED = 1 << 40
+A, B, DEDICATED = 7, 8, 1 << 40
 TENANT_TABLES = (
     "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
     " WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
@@ -43,7 +42,6 @@ LOGINS = [
     ("lua_admin", "lua_dpo", "lua_auditor", "lua_responder"),
 ]
 Denied = psycopg.errors.InsufficientPrivilege
-
 
 ENTRY = (
     "INSERT INTO ledger.entry (id, at, actor, tenant_id, action, outcome, body)"
