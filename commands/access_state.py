@@ -46,8 +46,9 @@ Only = Annotated[
 def drift(state: StateFile = None, login: Only = None) -> None:
     """Show what is granted behind luactl's back, or no longer right, and what would undo it (exit 6).
 
-    Direct grants, memberships that others granted, logins of nobody, attributes, ownership, default
-    privileges, rights of PUBLIC, settings given for good, grants to who is not bound to confidentiality.
+    Direct grants, rights of group roles, policies, memberships that others granted, logins of nobody,
+    attributes, ownership, default privileges, rights of PUBLIC, settings given for good, grants to who is
+    not bound to confidentiality.
 
     Examples:
         luactl access drift

@@ -144,10 +144,34 @@ def _apply(
         queries("schema").record(
             conn, version=migration.version, name=migration.name, checksum=migration.checksum, at=clock.now()
         )
+        if migration.version == newest_version():
+            _ship(conn)
         remember(migration)
         step("about to commit")
     step("committed")
     return str(migration)
+
+
+def _ship(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Let the database remember what its migrations give, so that it puts back itself what drifts from it."""
+    from . import shipped
+
+    rights, policies = list(shipped.rights()), shipped.policies()
+    conn.execute("SET LOCAL ROLE lua_owner")
+    queries("schema").ship_rights(
+        conn,
+        objects=[one.object for one in rights],
+        privileges=[one.privilege for one in rights],
+        roles=[one.role for one in rights],
+        columns=[None if one.columns is None else " ".join(one.columns) for one in rights],
+    )
+    queries("schema").ship_policies(
+        conn,
+        objects=[name for name, _policy in policies],
+        policies=[policy for _name, policy in policies],
+        definitions=list(policies.values()),
+    )
+    conn.execute("RESET ROLE")
 
 
 def too_new(version: int) -> RefusedError:

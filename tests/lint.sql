@@ -139,6 +139,7 @@ WHERE p.prosecdef AND 'p_tenant' = ANY (p.proargnames)
 SELECT f::text FROM lint_function JOIN pg_proc p ON p.oid = f
 WHERE NOT (p.proowner = 'lua_rolekeeper'::regrole OR f::text IN ('lua.imitate(regclass,regclass)', 'lua.partition_by_tenant(text)', 'lua.add_partitions(bigint)', 'lua.drop_tenant_partitions(bigint)',
                                                                         'lua.revoke_stray_of_owner(text)', 'lua.revoke_stray_of_definer(text)', 'lua.stray_grants()',
+                                                                        'lua.restore_right_of_owner(text,text,text)', 'lua.restore_right_of_definer(text,text,text)', 'lua.restore_policy(text,text)',
                                                                         'lua.cut_review(uuid,integer,timestamp with time zone)', 'lua.add_log_month(integer)', 'lua.drop_log_month(integer,timestamp with time zone)',
                                                                         'ledger.add_month(integer)', 'ledger.drop_month(integer)'))
   AND CASE WHEN p.oid = 'ledger.append'::regproc THEN replace(p.prosrc, 'pg_notify(''lua_log'', '''')', '') ELSE p.prosrc END

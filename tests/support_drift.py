@@ -146,6 +146,79 @@ PLANTS = (
     plant("ALTER DATABASE {database} SET log_lock_waits = off", shows=[("PUBLIC", "log_lock_waits")]),
     plant("ALTER ROLE ALL SET log_duration = off", shows=[("PUBLIC", "log_duration")]),
     plant("ALTER ROLE ALL IN DATABASE {database} SET row_security = off", shows=[("PUBLIC", "row_security")]),
+    plant("GRANT SELECT ON crm.contact TO lua_admin", shows=[("lua_admin", "TABLE crm.contact")]),
+    plant(
+        "GRANT SELECT (personal) ON crm.contact TO lua_auditor", shows=[("lua_auditor", "TABLE crm.contact")]
+    ),
+    plant("GRANT UPDATE ON crm.contact TO lua_app", shows=[("lua_app", "TABLE crm.contact")]),
+    plant(
+        "GRANT TRIGGER, TRUNCATE ON lua.hold TO lua_responder", shows=[("lua_responder", "TABLE lua.hold")]
+    ),
+    plant("REVOKE SELECT ON lua.tenant FROM lua_dpo", shows=[("lua_dpo", "TABLE lua.tenant")]),
+    plant(
+        "REVOKE UPDATE (personal) ON crm.contact FROM lua_operator",
+        shows=[("lua_operator", "TABLE crm.contact")],
+    ),
+    plant(
+        "GRANT EXECUTE ON FUNCTION lua.end_login(name, timestamptz, uuid) TO lua_auditor",
+        "REVOKE EXECUTE ON FUNCTION lua.end_login(name, timestamptz, uuid) FROM lua_admin",
+        shows=[("lua_auditor", "ROUTINE lua.end_login"), ("lua_admin", "ROUTINE lua.end_login")],
+    ),
+    plant(
+        "REVOKE EXECUTE ON FUNCTION lua.is_bound(uuid, timestamptz) FROM lua_operator",
+        shows=[("lua_operator", "ROUTINE lua.is_bound")],
+    ),
+    plant("GRANT CREATE ON SCHEMA lua TO lua_operator", shows=[("lua_operator", "SCHEMA lua")]),
+    plant("REVOKE USAGE ON SCHEMA crm FROM lua_accounting", shows=[("lua_accounting", "SCHEMA crm")]),
+    plant("GRANT ALL ON SEQUENCE vault.change TO lua_ai", shows=[("lua_ai", "SEQUENCE vault.change")]),
+    plant(
+        "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO lua_dpo",
+        "GRANT SET ON PARAMETER log_statement TO lua_operator",
+        shows=[("lua_dpo", "ROUTINE pg_catalog.pg_read_file"), ("lua_operator", "PARAMETER log_statement")],
+    ),
+    plant("GRANT SELECT ON lua.tenant TO lua_elevated", shows=[("lua_elevated", "TABLE lua.tenant")]),
+    plant(
+        "REVOKE CONNECT ON DATABASE {database} FROM lua_accounting", shows=[("lua_accounting", "DATABASE")]
+    ),
+    plant(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE lua_owner IN SCHEMA crm GRANT SELECT ON TABLES TO lua_dpo",
+        shows=[("lua_dpo", "default for tables in schema crm")],
+    ),
+    plant("DROP POLICY tenant ON crm.contact", shows=[("PUBLIC", "POLICY tenant ON crm.contact")]),
+    plant(
+        "ALTER POLICY everything ON ledger.entry TO PUBLIC",
+        shows=[("PUBLIC", "POLICY everything ON ledger.entry")],
+    ),
+    plant(
+        "ALTER POLICY tenant ON lua.tenant USING (true)", shows=[("PUBLIC", "POLICY tenant ON lua.tenant")]
+    ),
+    plant(
+        "ALTER POLICY own_name ON lua.purge WITH CHECK (true)",
+        shows=[("PUBLIC", "POLICY own_name ON lua.purge")],
+    ),
+    plant(
+        "DROP POLICY written_once ON lua.erasure",
+        "CREATE POLICY written_once ON lua.erasure AS RESTRICTIVE FOR DELETE USING (state = 'intent')",
+        shows=[("PUBLIC", "POLICY written_once ON lua.erasure")],
+    ),
+    plant("CREATE POLICY open ON crm.invoice USING (true)", shows=[("PUBLIC", "POLICY open ON crm.invoice")]),
+    plant(
+        "CREATE POLICY shut ON lua.instruction AS RESTRICTIVE USING (false)",
+        shows=[("PUBLIC", "POLICY shut ON lua.instruction")],
+    ),
+    plant(
+        "DROP POLICY elevated ON crm.subject_pooled",
+        shows=[("PUBLIC", "POLICY elevated ON crm.subject_pooled")],
+    ),
+    plant(
+        "ALTER TABLE crm.invoice DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE lua.hold NO FORCE ROW LEVEL SECURITY",
+        shows=[("PUBLIC", "ROW SECURITY ON crm.invoice"), ("PUBLIC", "ROW SECURITY ON lua.hold")],
+    ),
+    plant(
+        "ALTER TABLE lua.approval ENABLE ROW LEVEL SECURITY",
+        shows=[("PUBLIC", "ROW SECURITY ON lua.approval")],
+    ),
     plant("REVOKE lua_operator FROM {anna}{by_keeper}", shows=[("{anna}", "lua_operator")]),
 )
 """In the order in which they can be planted: without her role anna no longer acts in our schemas."""

@@ -11,7 +11,7 @@ from support_roles import read_doc
 from luactl import promise
 
 ROOT = Path(__file__).parent.parent
-RIGHTS = ROOT / "luactl" / "promise" / "rights.csv"
+RIGHTS = ROOT / "sql" / "shipped" / "rights.csv"
 DOC = ROOT / "docs" / "reference" / "promises.md"
 BEGIN, END = "<!-- written by tests/test_promise_page.py: begin -->\n", "<!-- end -->\n"
 

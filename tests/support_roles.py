@@ -28,6 +28,8 @@ FUNCTIONS = (
     " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
     " WHERE n.nspname IN ('lua', 'crm', 'ledger', 'vault') ORDER BY 1"
 )
+SCHEMAS = ("lua", "crm", "ledger", "vault")
+SCHEMA_TRIALS = (("USAGE", "SELECT '{schema}.nothing'::regclass"), ("CREATE", "CREATE TABLE {schema}.x ()"))
 # Each is denied or allowed before a single row is looked at.
 TRIALS = (
     ("SELECT", "SELECT {column} FROM {table} WHERE false"),
@@ -80,7 +82,15 @@ def _of_view(conn: Connection, view: str, columns: list[str]) -> Iterator[tuple[
 
 
 def observe(catalog: Connection, conn: Connection) -> Iterator[tuple[str, str, str]]:
-    """Try everything as `conn`'s login; yield (object, operation, columns) of what is not refused."""
+    """Try everything as `conn`'s login; yield (object, operation, columns) of what is not refused.
+
+    That it got into the database at all is a right too.
+    """
+    yield "DATABASE", "CONNECT", WHOLE
+    for schema in SCHEMAS:
+        for operation, trial in SCHEMA_TRIALS:
+            if allowed(conn, trial.format(schema=schema)):
+                yield schema, operation, WHOLE
     for name, kind, columns in catalog.execute(OBJECTS).fetchall():
         if kind == "v":
             yield from _of_view(conn, name, columns)

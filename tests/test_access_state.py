@@ -24,8 +24,10 @@ from luactl.access.login import Wanted
 from luactl.access.state import Finding, State, drift, load_state, reconcile
 from luactl.db import Session
 from luactl.errors import Exit, UsageError
+from luactl.shipped import GROUPS
+from luactl.tenant import NewTenant, create
 
-ONE_EACH = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ONE_EACH = settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 Login = Callable[..., Session]
 
@@ -48,8 +50,7 @@ class House:
 
     @property
     def ours(self) -> set[str]:
-        groups = {"PUBLIC", "lua_dpo", "lua_accounting", "lua_responder", "lua_auditor", "lua_admin"}
-        return {*self.names.values(), *groups}
+        return {*self.names.values(), *GROUPS, "PUBLIC", "lua_elevated"}
 
     def reconcile(self, state: State | None = None) -> list[str]:
         """Undo what luactl may, of ours alone; return the statements that are left for a superuser."""
@@ -101,6 +102,8 @@ def planted(house: House, plants: list[Plant]) -> None:
 
 def test_a_house_in_order_has_no_drift(house: House) -> None:
     assert house.found() == []
+    made = {"right", "policy", "setting", "default", "direct grant", "ownership"}
+    assert [one for one in drift(house.session, load_state()) if one.kind in made] == []
 
 
 @ONE_EACH
@@ -237,6 +240,7 @@ def test_only_what_is_found_is_run_and_only_for_administrators(session: Session,
     auditor = login("lua_auditor")
     assert isinstance(drift(auditor, load_state()), list)
     for call in ("revoke_stray_of_owner('x')", "restore_login('x', now())", "reset_setting('x', true, 'x')",
+                 "restore_policy('x', '')", "restore_right_of_owner('x', 'x', 'x')",
                  "undo_membership('lua_dpo', 'x', false, now(), gen_random_uuid())"):  # fmt: skip
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             auditor.conn.execute(f"SELECT lua.{call}".encode())
@@ -275,6 +279,47 @@ def test_exceptions_have_names(house: House, tmp_path: Path) -> None:
         f'[[grant]]\ngrantee = "{name}"\nobject = "DATABASE {house.names["database"]}"\n'
     )
     assert kinds(house, "helper", load_state(file)) == []
+
+
+def test_a_dedicated_tenants_tables_are_held_to_the_same(house: House) -> None:
+    own = create(house.session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated"))
+    table = f"crm.contact_t{own.tenant_id}"
+    house.admin.execute(f"ALTER POLICY tenant ON {table} USING (true)".encode())
+    found = [one for one in house.found() if one.kind in ("policy", "right")]
+    assert [(one.object, one.by) for one in found] == [(f"POLICY tenant ON {table}", "luactl")]
+    house.reconcile()
+    assert [one for one in house.found() if one.kind in ("policy", "right")] == []
+
+
+def test_what_would_show_more_rows_is_named_and_not_done(house: House) -> None:
+    """A restrictive policy that is not ours, row security where there was none: somebody may need them."""
+    run(
+        house.admin,
+        ("CREATE POLICY shut ON lua.instruction AS RESTRICTIVE USING (false)",
+         "ALTER TABLE lua.approval ENABLE ROW LEVEL SECURITY"),
+        house.names,
+    )  # fmt: skip
+    found = {one.object: one for one in house.found()}
+    assert {one.by for one in found.values()} == {"superuser"}
+    assert found["POLICY shut ON lua.instruction"].undo == 'DROP POLICY "shut" ON lua.instruction'
+    for table, policy in (("lua.instruction", "shut"), ("lua.approval", "")):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="more rows would show"):
+            house.session.conn.execute("SELECT lua.restore_policy(%s, %s)", (table, policy))
+
+
+def test_the_database_puts_back_what_is_shipped_and_nothing_else(house: House) -> None:
+    """Whatever an administrator tells the functions: a right comes out as the migrations have it."""
+    conn = house.session.conn
+    for told in (("crm.contact", "SELECT", "lua_admin"), ("crm.contact", "DELETE", "lua_operator"),
+                 ("vault", "CREATE", "lua_app")):  # fmt: skip
+        assert conn.execute("SELECT lua.restore_right_of_owner(%s, %s, %s)", told).fetchone() == (True,)
+    for told in (("crm.contact", "SELECT", house.names["anna"]), ("crm.contact", "ALL; X", "lua_admin"),
+                 ("crm.x", "SELECT", "lua_app"), ("lua.person_of(name)", "EXECUTE", "lua_ai")):  # fmt: skip
+        assert conn.execute("SELECT lua.restore_right_of_owner(%s, %s, %s)", told).fetchone() == (False,)
+    for table, policy in (("pg_class", ""), ("crm.contact", "nothing"), ("lua.approval; DROP TABLE x", "")):
+        answer = conn.execute("SELECT lua.restore_policy(%s, %s)", (table, policy)).fetchone()
+        assert answer == (False,), table
+    assert house.found() == []
 
 
 def test_settings_given_for_good(house: House, tmp_path: Path) -> None:

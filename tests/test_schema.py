@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from conftest import Connection, TestServer
 from psycopg import sql
 
-from luactl import schema
+from luactl import schema, shipped
 from luactl.clock import SystemClock
 from luactl.errors import BusyError, Exit, RefusedError
 
 MIGRATIONS = Path(__file__).parent.parent / "sql" / "migrations"
+POLICIES = MIGRATIONS.parent / "shipped" / "policies.csv"
 
 
 @pytest.fixture
@@ -148,3 +152,40 @@ def test_everyday_commands_want_the_very_version() -> None:
         with pytest.raises(RefusedError, match=told) as caught:
             schema.check_version(version)
         assert hint in str(caught.value.hint)
+
+
+def test_the_shipped_policies_are_those_of_a_new_database(admin: Connection) -> None:
+    """What drift of row security is held against. A partition is held against its parent."""
+    found = admin.execute(
+        "SELECT object, policy, definition FROM lua.policies() WHERE object = model AND definition <> ''"
+    ).fetchall()
+    if os.environ.get("LUACTL_WRITE_GOLDEN"):
+        out = StringIO()
+        csv.writer(out, lineterminator="\n").writerows([("object", "policy", "definition"), *found])
+        POLICIES.write_text(out.getvalue(), encoding="utf-8", newline="")
+        shipped.policies.cache_clear()
+    anew = "LUACTL_WRITE_GOLDEN=1 pytest tests/test_schema.py writes it anew"
+    assert [(*at, definition) for at, definition in shipped.policies().items()] == found, anew
+
+
+def test_a_database_remembers_what_its_migrations_gave(admin: Connection) -> None:
+    rights = admin.execute("SELECT object, privilege, role, columns FROM lua.shipped_right").fetchall()
+    told = {(*row[:3], None if row[3] is None else tuple(row[3])) for row in rights}
+    assert told == {(one.object, one.privilege, one.role, one.columns) for one in shipped.rights()}
+    policies = admin.execute("SELECT object, policy, definition FROM lua.shipped_policy").fetchall()
+    assert {(row[0], row[1]): row[2] for row in policies} == shipped.policies()
+
+
+def test_an_upgrade_replaces_what_an_older_luactl_gave(
+    admin: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A right that is no longer given goes, one with other columns changes."""
+    admin.execute("DELETE FROM lua.migration WHERE version = (SELECT max(version) FROM lua.migration)")
+    admin.execute("INSERT INTO lua.shipped_right VALUES ('crm.contact', 'DELETE', 'lua_app', NULL)")
+    admin.execute("UPDATE lua.shipped_right SET columns = '{x}' WHERE object = 'crm.contact'")
+    admin.execute("INSERT INTO lua.shipped_policy VALUES ('crm.contact', 'open', 'AS PERMISSIVE')")
+    admin.execute("UPDATE lua.shipped_policy SET definition = 'AS PERMISSIVE' WHERE object = 'crm.contact'")
+    *known, last = schema.migrations()
+    monkeypatch.setattr(schema, "migrations", lambda: (*known, replace(last, text="SELECT 1")))
+    assert schema.migrate(admin, SystemClock()) == [str(last)]
+    test_a_database_remembers_what_its_migrations_gave(admin)

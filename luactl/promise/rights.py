@@ -1,24 +1,43 @@
 """Probe of roles: each group role tries everything that it has no right to.
 
-What each role may do stands in `rights.csv` beside this file, the table of docs/reference/roles.md as data.
+What that is comes out of the same comparison as in `access drift`: everything, beyond the shipped rights.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 from psycopg.sql import SQL, Composable, Identifier
 
 from ..db import Session
+from ..shipped import WHOLE, Matrix, matrix
 from .look import Look, attempt, roles, statements, undone
 from .page import Page
 
-ALL, WHOLE = "all", "–"
-Matrix = dict[tuple[str, str], frozenset[str]]
+SCHEMAS = ("lua", "crm", "ledger", "vault")
+OPERATIONS = {"S": ("nextval", "setval"), "v": ("SELECT",)}
+"""What is tried on sequences, and on views, which unite tables here: nobody writes through them."""
+OF_COLUMNS, OF_TABLES = ("SELECT", "INSERT", "UPDATE"), ("DELETE", "TRUNCATE")
+ONE_COLUMN = {
+    "SELECT": "SELECT {c} FROM {t} WHERE false",
+    "INSERT": "INSERT INTO {t} ({c}) VALUES (DEFAULT)",
+    "UPDATE": "UPDATE {t} SET {c} = DEFAULT WHERE false",
+}
+NO_COLUMN = {"SELECT": "SELECT FROM {t} WHERE false", "INSERT": "INSERT INTO {t} DEFAULT VALUES"}
+"""Without any right to a table these ask for all columns at once; UPDATE always names one."""
+WHOLE_OBJECT = {
+    "SELECT": ("SELECT {}", "SELECT FROM {t} WHERE false"),
+    "DELETE": ("DELETE {}", "DELETE FROM {t} WHERE false"),
+    "TRUNCATE": ("TRUNCATE {}", "TRUNCATE {t}"),
+    "nextval": ("take numbers of {}", "SELECT nextval({n})"),
+    "setval": ("reset {}", "SELECT setval({n}, 1)"),
+    "USAGE": ("use schema {}", "SELECT {n}::regclass"),
+    "CREATE": ("make objects in schema {}", "CREATE TABLE {t}.luactl_attempt ()"),
+}
+"""How an operation on a whole object is called, and tried."""
+Relations = list[tuple[str, str, list[str]]]
+Functions = list[tuple[str, str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -29,17 +48,6 @@ class Trial:
     """The operation and its object."""
     statement: Composable
     """Denied or admitted before it looks at a row."""
-
-
-@cache
-def matrix(role: str) -> Matrix:
-    """Return what a group role may do: {(object, operation): columns}; `all` and `–` may stand for these."""
-    found: dict[tuple[str, str], set[str]] = {}
-    text = files(__package__).joinpath("rights.csv").read_text(encoding="utf-8")
-    for row in csv.DictReader(text.splitlines()):
-        if role.removeprefix("lua_") in row["roles"].split():
-            found.setdefault((row["object"], row["operation"]), set()).update(row["columns"].split())
-    return {at: frozenset(columns) for at, columns in found.items()}
 
 
 def rights(session: Session, page: Page, look: Look) -> None:
@@ -57,52 +65,42 @@ def rights(session: Session, page: Page, look: Look) -> None:
     look.saw = f"{look.attempts:,} attempts of {len(others)} roles at what they have no right to, all refused"
 
 
-def trials(
-    may: Matrix, relations: list[tuple[str, str, list[str]]], functions: list[tuple[str, str, list[str]]]
-) -> Iterator[Trial]:
+def trials(may: Matrix, relations: Relations, functions: Functions) -> Iterator[Trial]:
     """Yield every attempt that must be refused to a role with these rights."""
-    for name, kind, columns in relations:
-        if kind == "S":
-            yield from _sequence(may, name)
-        elif kind == "v":  # views here unite tables: nobody writes through them
-            if (name, "SELECT") not in may:
-                yield Trial(f"SELECT {name}", SQL("SELECT FROM {} WHERE false").format(SQL(name)))
-        else:
-            yield from _columns(may, name, columns)
-            yield from _whole(may, name)
-    for signature, name, types in functions:
-        if (signature, "EXECUTE") not in may:
+    calls = {signature: (name, types) for signature, name, types in functions}
+    lacking = _everything(relations, functions).beyond(may)
+    for name, operation in lacking.held:
+        if name in calls:
+            function, types = calls[name]
             arguments = SQL(", ").join(SQL("NULL::") + SQL(kind) for kind in types)
-            yield Trial(f"execute {signature}", SQL("SELECT {}({})").format(SQL(name), arguments))
-
-
-def _sequence(may: Matrix, name: str) -> Iterator[Trial]:
-    if (name, "nextval") not in may:
-        yield Trial(f"take numbers of {name}", SQL("SELECT nextval({})").format(name))
-    if (name, "setval") not in may:
-        yield Trial(f"reset {name}", SQL("SELECT setval({}, 1)").format(name))
-
-
-def _columns(may: Matrix, table: str, columns: list[str]) -> Iterator[Trial]:
-    """Without any right to a table two statements ask for all columns at once; UPDATE always names one."""
-    place = SQL(table)
-    for operation, any_column, one_column in (
-        ("SELECT", "SELECT FROM {t} WHERE false", "SELECT {c} FROM {t} WHERE false"),
-        ("INSERT", "INSERT INTO {t} DEFAULT VALUES", "INSERT INTO {t} ({c}) VALUES (DEFAULT)"),
-        ("UPDATE", None, "UPDATE {t} SET {c} = DEFAULT WHERE false"),
-    ):
-        held = may.get((table, operation), frozenset())
-        if not held and any_column:
-            yield Trial(f"{operation} {table}", SQL(any_column).format(t=place))
+            yield Trial(f"execute {name}", SQL("SELECT {}({})").format(SQL(function), arguments))
             continue
-        for column in columns:
-            if column not in held and ALL not in held:
-                statement = SQL(one_column).format(t=place, c=Identifier(column))
-                yield Trial(f"{operation} {table}.{column}", statement)
+        columns = lacking.columns(name, operation)
+        if columns is None:
+            told, statement = WHOLE_OBJECT[operation]
+            asked = f"{name}.nothing" if operation == "USAGE" else name
+            yield Trial(told.format(name), SQL(statement).format(t=SQL(name), n=asked))
+        else:
+            yield from _columns(name, operation, columns, any_at_all=may.touches(name, operation))
 
 
-def _whole(may: Matrix, table: str) -> Iterator[Trial]:
-    if (table, "DELETE") not in may:
-        yield Trial(f"DELETE {table}", SQL("DELETE FROM {} WHERE false").format(SQL(table)))
-    if (table, "TRUNCATE") not in may:
-        yield Trial(f"TRUNCATE {table}", SQL("TRUNCATE {}").format(SQL(table)))
+def _everything(relations: Relations, functions: Functions) -> Matrix:
+    """Return what could be done at all."""
+    found = {(name, operation): WHOLE for name in SCHEMAS for operation in ("USAGE", "CREATE")}
+    by_column: dict[tuple[str, str], frozenset[str]] = {}
+    for name, kind, columns in relations:
+        if kind not in OPERATIONS:
+            by_column |= {(name, operation): frozenset(columns) for operation in OF_COLUMNS}
+        found |= {(name, operation): WHOLE for operation in OPERATIONS.get(kind, OF_TABLES)}
+    found |= {(signature, "EXECUTE"): WHOLE for signature, _name, _types in functions}
+    return Matrix({**{at: frozenset({column}) for at, column in found.items()}, **by_column})
+
+
+def _columns(table: str, operation: str, columns: tuple[str, ...], *, any_at_all: bool) -> Iterator[Trial]:
+    place = SQL(table)
+    if not any_at_all and operation in NO_COLUMN:
+        yield Trial(f"{operation} {table}", SQL(NO_COLUMN[operation]).format(t=place))
+        return
+    for column in columns:
+        statement = SQL(ONE_COLUMN[operation]).format(t=place, c=Identifier(column))
+        yield Trial(f"{operation} {table}.{column}", statement)

@@ -53,6 +53,26 @@ WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.d
   AND (s.setrole = 0 OR (r.oid <> 10 AND r.rolname !~ '^pg_'))
 ORDER BY 1, 2, 3;
 
+-- name: things
+-- Our objects, and others on which a group role has rights: name, how a statement names it, owner, and who of them may do what to which column.
+WITH held AS (
+    SELECT a.name, a.target, a.owner, x.privilege_type, trim(a.col, ' ()') AS col, g.rolname
+    FROM lua.acls() AS a
+    LEFT JOIN LATERAL aclexplode(a.items) AS x ON x.grantee IN (SELECT r.oid FROM pg_catalog.pg_roles r
+        WHERE r.rolname ~ '^lua_(admin|operator|responder|auditor|dpo|accounting|app|ai|elevated)$')
+    LEFT JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
+)
+SELECT h.name, h.target, o.rolname::text,
+       coalesce(array_agg(ARRAY[h.rolname::text, h.privilege_type, h.col] ORDER BY 1) FILTER (WHERE h.rolname IS NOT NULL), '{}')
+FROM held h JOIN pg_catalog.pg_roles o ON o.oid = h.owner
+GROUP BY 1, 2, 3
+HAVING count(h.rolname) > 0 OR h.name ~ '^(lua|crm|ledger|vault)(\.|$)' OR h.name = 'DATABASE'
+ORDER BY 2;
+
+-- name: policies
+-- Row security and policies of our tables.
+SELECT object, model, is_month, policy, definition, permissive, owner FROM lua.policies();
+
 -- name: owned
 -- Relations, routines, schemas and types of this database that belong to neither lua_owner, lua_definer nor lua_rolekeeper, nor to a
 -- superuser or the database's owner; what belongs to a table goes with it.
@@ -113,3 +133,19 @@ SELECT lua.revoke_stray_of_rolekeeper(:statement::text);
 -- name: reset_setting$
 -- Takes a setting that a role was given for good, in this database or in all.
 SELECT lua.reset_setting(:role::name, :here::boolean, :setting::text);
+
+-- name: restore_right_of_owner$
+-- Makes a right of a group role on an object of lua_owner what the migrations made it.
+SELECT lua.restore_right_of_owner(:object::text, :privilege::text, :role::text);
+
+-- name: restore_right_of_definer$
+-- Makes a right of a group role on an object of lua_definer what the migrations made it.
+SELECT lua.restore_right_of_definer(:object::text, :privilege::text, :role::text);
+
+-- name: restore_right_of_rolekeeper$
+-- Makes a right of a group role on an object of lua_rolekeeper what the migrations made it.
+SELECT lua.restore_right_of_rolekeeper(:object::text, :privilege::text, :role::text);
+
+-- name: restore_policy$
+-- Makes row security (an empty name), or a policy, of a table what the migrations made it.
+SELECT lua.restore_policy(:object::text, :policy::text);

@@ -44,3 +44,26 @@ BEGIN
              FROM pg_catalog.pg_namespace WHERE nspname IN ('lua', 'crm', 'ledger', 'vault'));
 END
 $close$;
+
+-- name: ship_rights!
+-- Puts the rights of the group roles by the migrations in the place of those of an older luactl.
+WITH gone AS (
+    DELETE FROM lua.shipped_right r
+    WHERE NOT EXISTS (SELECT FROM unnest(:objects::text[], :privileges::text[], :roles::text[]) AS s (object, privilege, role)
+                      WHERE (s.object, s.privilege, s.role) = (r.object, r.privilege, r.role))
+)
+INSERT INTO lua.shipped_right (object, privilege, role, columns)
+SELECT s.object, s.privilege, s.role, string_to_array(s.columns, ' ')
+FROM unnest(:objects::text[], :privileges::text[], :roles::text[], :columns::text[]) AS s (object, privilege, role, columns)
+ON CONFLICT (object, privilege, role) DO UPDATE SET columns = excluded.columns;
+
+-- name: ship_policies!
+-- The same with row security and policies.
+WITH gone AS (
+    DELETE FROM lua.shipped_policy p
+    WHERE NOT EXISTS (SELECT FROM unnest(:objects::text[], :policies::text[]) AS s (object, policy) WHERE (s.object, s.policy) = (p.object, p.policy))
+)
+INSERT INTO lua.shipped_policy (object, policy, definition)
+SELECT s.object, s.policy, s.definition
+FROM unnest(:objects::text[], :policies::text[], :definitions::text[]) AS s (object, policy, definition)
+ON CONFLICT (object, policy) DO UPDATE SET definition = excluded.definition;

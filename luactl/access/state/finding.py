@@ -8,7 +8,7 @@ from typing import Literal
 Kind = Literal[
     "unmapped", "unrecorded", "ended", "attribute", "limit", "validity", "membership", "admin option",
     "foreign grantor", "not bound", "not allowed", "missing", "group role", "direct grant", "default",
-    "ownership", "setting",
+    "ownership", "setting", "right", "policy",
 ]  # fmt: skip
 By = Literal["luactl", "superuser", "administrator"]
 

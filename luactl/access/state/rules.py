@@ -11,13 +11,14 @@ from datetime import datetime
 
 from psycopg import sql
 
-from ..login.register import GROUPS
+from ...shipped import GROUPS
+from . import made
 from .finding import By, Finding, Kind
+from .made import OWNERS
 from .seen import Member, Record, Role, Seen, Stray
 from .wanted import Allowed, State
 
 KEEPER = "lua_rolekeeper"
-OWNERS = ("lua_owner", "lua_definer", KEEPER)
 HOUSE = (*GROUPS, "lua_elevated", *OWNERS)
 NEEDED = {KEEPER: {"CREATEROLE"}, "lua_definer": {"BYPASSRLS"}}
 """Attributes that roles of the house have by the migrations."""
@@ -37,6 +38,8 @@ def findings(state: State, seen: Seen) -> list[Finding]:
         *_numbers(state, seen),
         *_presets(state, seen),
         *_strays(state, seen),
+        *made.rights(seen),
+        *made.rows(seen),
         *_owned(seen),
     ]
     return list(dict.fromkeys(found))

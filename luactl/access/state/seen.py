@@ -93,6 +93,44 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class Thing:
+    """An object of ours, or one on which a group role has rights."""
+
+    name: str | None
+    """As the shipped rights name it; None: they know nothing of its kind."""
+    target: str
+    """As a GRANT names it."""
+    owner: str
+    held: tuple[tuple[str, str, str], ...]
+    """Group role, privilege, column (empty: all of it)."""
+
+    @property
+    def key(self) -> str:
+        """What it is called where rights are compared."""
+        return self.name or self.target
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether its rights are those of a sequence."""
+        return self.target.startswith("SEQUENCE ")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy of one of our tables, or (without a name) its row security."""
+
+    object: str
+    model: str
+    """The table whose shipped policies it is held against: its own, or of a partition its parent's."""
+    is_month: bool
+    """Whether it is a partition that has no policies of its own."""
+    policy: str
+    definition: str
+    permissive: bool | None
+    owner: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """All of it, at one moment."""
 
@@ -107,6 +145,9 @@ class Seen:
     strays: tuple[Stray, ...]
     owned: tuple[Owned, ...]
     presets: tuple[Preset, ...]
+    things: tuple[Thing, ...]
+    policies: tuple[Policy, ...]
+    """By table, with its row security first."""
 
     @property
     def own(self) -> frozenset[str]:
@@ -133,6 +174,11 @@ def read(conn: Any, actor: str, at: datetime) -> Seen:
         tuple(Stray(*row) for row in noun.strays(conn)),
         tuple(Owned(*row) for row in noun.owned(conn)),
         tuple(Preset(*row) for row in noun.settings(conn)),
+        tuple(
+            Thing(name, target, owner, tuple(map(tuple, held)))
+            for name, target, owner, held in noun.things(conn)
+        ),
+        tuple(Policy(*row) for row in noun.policies(conn)),
     )
 
 

@@ -126,6 +126,12 @@ def _undo(session: Session, conn: Any, one: Finding) -> None:
         )
     elif what == "restore":
         noun.restore_login(conn, login=told[0], at=at)
+    elif what == "right":
+        owner, name, privilege, role = told
+        of = owner.removeprefix("lua_")
+        getattr(noun, f"restore_right_of_{of}")(conn, object=name, privilege=privilege, role=role)
+    elif what == "policy":
+        noun.restore_policy(conn, object=told[0], policy=told[1])
     elif what == "reset":
         noun.reset_setting(conn, role=told[0], here=told[1] == "here", setting=told[2])
     elif what == "end":
