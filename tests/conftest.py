@@ -72,8 +72,9 @@ VERSIONED = {
     "test_failures_connection", "test_failures_lock", "test_failures_server", "test_isolation",
     "test_ledger_complete", "test_ledger_lies", "test_lint", "test_log_real",
     "test_pooler", "test_pooler_story",
-    "test_profile_login", "test_promise", "test_promise_dedicated", "test_residue", "test_residue_cli",
-    "test_residue_since", "test_residue_unpack", "test_roles", "test_schema", "test_tenant_show",
+    "test_profile_login", "test_promise", "test_promise_dedicated", "test_promise_entrance",
+    "test_residue", "test_residue_cli", "test_residue_since", "test_residue_unpack", "test_roles",
+    "test_schema", "test_tenant_show",
     "test_termination",
 }  # fmt: skip
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from email import message_from_string
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from conftest import Connection
+from support_post import Post, post_office
 from support_review import House, build, take_down
 
 from luactl.access import review
@@ -229,3 +232,67 @@ def test_a_file_goes_out_and_comes_back_as_it_was(house: House, tmp_path: Path, 
     file.write_text('[{"no": 1}]')
     with pytest.raises(UsageError, match="no file of a review"):
         review.import_(mara, file)
+
+
+@contextmanager
+def by_mail(session: Session) -> Iterator[tuple[Session, Post]]:
+    """A session whose profile has reminders mailed, by a server that is really there."""
+    with post_office() as post:
+        mail = {"server": f"smtp://localhost:{post.port}", "sender": "luactl@lua.example"}
+        said = {"alerts": ["mail:staff@lua.example"], "mail": mail}
+        yield replace(session, profile=replace(session.profile, detect=said)), post
+
+
+def outcomes(house: House) -> list[tuple[str, object]]:
+    """Return what the ledger says of reminders: outcome, and which channels were told."""
+    found = house.admin.execute(
+        "SELECT convert_from(body, 'UTF8')::jsonb FROM ledger.entry"
+        " WHERE action = 'access.review.remind' ORDER BY id"
+    ).fetchall()
+    return [(row[0]["outcome"], row[0]["detail"]["told"]) for row in found]
+
+
+def test_a_reminder_is_one_mail_with_handles_counts_and_days_alone(house: House) -> None:
+    opened = house.open()
+    with by_mail(house.sessions["dora"]) as (dora, post):
+        assert review.remind(dora, opened.review_id, dry_run=True)[0].told == ""
+        assert (post.mails, outcomes(house)) == ([], [])
+        (one,) = review.remind(dora, opened.review_id)
+        assert (one.reviewer, one.told, one.problem) == ("mara", "mail", None)
+    (text,) = post.mails
+    mail = message_from_string(text)
+    assert (mail["From"], mail["To"]) == ("luactl@lua.example", "staff@lua.example")
+    to = [line.partition(":")[2] for line in post.said if line.upper().startswith("RCPT")]
+    assert to == ["<staff@lua.example>"]
+    assert mail["Subject"] == "luactl test: review of access crew: 3 items wait"
+    body = mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
+    assert body.split("\n")[0].startswith("mara: 3 items until 20")
+    assert f"luactl access review show {opened.review_id} --mine" in body
+    # Neither logins nor roles, nor whose access it is, nor anybody's name.
+    assert [one for one in (house.tag, "Mara", "anna", "bert", "cleo", "dora", "lua_") if one in body] == []
+    assert outcomes(house) == [("intent", []), ("done", ["mail"])]
+
+
+def test_a_mail_server_that_takes_nothing_is_told_and_nothing_else_happened(house: House) -> None:
+    opened = house.open()
+    with by_mail(house.sessions["dora"]) as (dora, post):
+        post.answer = "451 4.7.1 try again later"
+        (one,) = review.remind(dora, opened.review_id)
+        assert (one.told, one.problem) == ("", "localhost did not take the mail: 451 4.7.1 try again later")
+        assert outcomes(house) == [("intent", []), ("failed", [])]
+        post.answer = "250 ok"
+
+        def stop(step: str) -> None:
+            if step == "reminder sent":
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):  # it was sent, and nobody wrote that down
+            review.remind(replace(dora, step=stop), opened.review_id)
+        review.remind(dora, opened.review_id)
+        first, second = (message_from_string(mail)["Message-ID"] for mail in post.mails)
+        assert first == second
+        review.remind(replace(dora, clock=house.later("dora", 1).clock), opened.review_id)
+        assert message_from_string(post.mails[2])["Message-ID"] != first
+    (one,) = review.remind(dora, opened.review_id)
+    assert one.problem is not None
+    assert one.problem.startswith("localhost cannot be reached: ")

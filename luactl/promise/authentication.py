@@ -12,12 +12,15 @@ from ..db import Session
 from .look import Look, knock, undone
 from .page import Page
 
-UNASKED, CLEAR, OLD = "trust", "password", "md5"
+IN_CLEAR = "asks for the password in clear"
 WEAK = {
-    UNASKED: "lets in without being asked for anything",
-    CLEAR: "asks for the password in clear",
-    OLD: "takes MD5",
+    "trust": "lets in without being asked for anything",
+    "ident": "believes what the client's host says of its user",
+    "md5": "takes MD5",
+    # What hands the password on to somebody else has to have it first.
+    **dict.fromkeys(("password", "pam", "bsd", "ldap", "radius"), IN_CLEAR),
 }
+"""Methods of pg_hba.conf. On a local socket the server calls `peer` what is `ident` over the network."""
 MOST = 10
 """How many logins are tried: each failure is a line in the server's log."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
@@ -19,6 +21,9 @@ from ...db import Session, queries, transaction
 from ...errors import LuactlError, RefusedError
 from ...log.detect.settings import COMMAND, MAIL, Mail, Settings, settings_of
 from .record import find, items
+
+if TYPE_CHECKING:
+    from ...ledger.entry import Outcome
 
 SECONDS = 30.0
 
@@ -52,12 +57,12 @@ class Moved:
 
 
 def remind(session: Session, review_id: UUID, *, dry_run: bool = False) -> tuple[Reminder, ...]:
-    """Tell who has items that wait, on every channel of alerts, with a ledger entry.
+    """Tell who has items that wait, in one message on every channel of alerts.
 
-    Raises NotFoundError, RefusedError for a closed review, UsageError for settings that make no sense.
+    The attempt is in the ledger before anything leaves the house, and what came of it after. A channel that
+    cannot be reached is no error: `problem` says why, and the others are told. Raises NotFoundError,
+    RefusedError for a closed review, UsageError for settings that make no sense.
     """
-    from ...ledger import Entry, append
-
     review = find(session, review_id)
     if review.closed_at is not None:
         raise RefusedError("the review is closed", hint="`luactl access review list` shows what is open")
@@ -71,10 +76,10 @@ def remind(session: Session, review_id: UUID, *, dry_run: bool = False) -> tuple
     chosen = settings_of(session.profile)
     if dry_run or not found:
         return tuple(found)
-    waits = sum(one.waiting for one in found)
-    detail = {"waiting": waits, "reviewers": len(found), "channels": len(chosen.alerts)}
-    with transaction(session):
-        append(session, Entry("access.review.remind", object=f"access-review:{review_id}", detail=detail))
+    if not chosen.alerts:  # whoever runs it tells them
+        _remember(session, review_id, found, "done", (), ())
+        return tuple(found)
+    _remember(session, review_id, found, "intent", (), ())
     told, problems = [], []
     for channel in chosen.alerts:
         try:
@@ -82,8 +87,25 @@ def remind(session: Session, review_id: UUID, *, dry_run: bool = False) -> tuple
             told.append(channel.partition(":")[0])
         except LuactlError as error:
             problems.append(error.what)
+        session.step("reminder sent")
+    _remember(session, review_id, found, "done" if told else "failed", told, problems)
     out, wrong = ", ".join(told), "; ".join(problems) or None
     return tuple(replace(one, told=out, problem=wrong) for one in found)
+
+
+def _remember(session: Session, review_id: UUID, found: list[Reminder], outcome: Outcome, told: Sequence[str],
+              problems: Sequence[str]) -> None:  # fmt: skip
+    from ...ledger import Entry, append
+
+    detail = {
+        "waiting": sum(one.waiting for one in found),
+        "reviewers": len(found),
+        "told": list(told),
+        "not_told": len(problems),
+    }
+    about = f"access-review:{review_id}"
+    with transaction(session):
+        append(session, Entry("access.review.remind", object=about, outcome=outcome, detail=detail))
 
 
 def _tell(session: Session, chosen: Settings, channel: str, title: str, review_id: UUID,
@@ -118,18 +140,22 @@ def _run(command: str, title: str, review_id: UUID, found: list[Reminder]) -> No
 def _mail(session: Session, chosen: Settings, to: str, title: str, review_id: UUID,
           found: list[Reminder]) -> None:  # fmt: skip
     from email.message import EmailMessage
+    from hashlib import sha256
 
-    from ...ledger.entry import new_id
     from ...log.detect.mail import post
 
+    lines = [f"{one.reviewer}: {one.waiting:,} items until {instant(one.due_at)}" for one in found]
+    # Cut short and run again it is the same mail, which programs show once; tomorrow it is another.
+    day = session.clock.now().date()
+    which = sha256("|".join([to, str(review_id), str(day), *lines]).encode()).hexdigest()
+
     def written(mail: Mail) -> EmailMessage:
-        letter, now = EmailMessage(), session.clock.now()
-        letter["From"], letter["To"], letter["Date"] = mail.sender, to, now
+        letter = EmailMessage()
+        letter["From"], letter["To"], letter["Date"] = mail.sender, to, session.clock.now()
         count = sum(one.waiting for one in found)
         letter["Subject"] = f"luactl {session.profile.name}: review of access {title}: {count:,} items wait"
-        letter["Message-ID"] = f"<{new_id(now)}@luactl.invalid>"
+        letter["Message-ID"] = f"<{which[:40]}@luactl.invalid>"
         letter["Auto-Submitted"] = "auto-generated"
-        lines = [f"{one.reviewer}: {one.waiting:,} items until {instant(one.due_at)}" for one in found]
         letter.set_content("\n".join([*lines, "", f"luactl access review show {review_id} --mine"]))
         return letter
 
