@@ -15,15 +15,14 @@ def measure(size: Size) -> Measure:
     """Page down through the actions of one kind, then ask both in turns."""
     from luactl import log
 
-    with log_world(size) as (own, _superuser):
-        query = log.parse("-action:login", own.clock.now())
-        rows = own.conn.execute(
-            "SELECT at, id FROM ledger.entry WHERE action <> 'login'"
-            " ORDER BY at DESC, id DESC OFFSET %s LIMIT 1",
-            (PAGE * (PAGES[size] - 1) - 1,),
-        ).fetchall()
-        (place,) = rows
-        deep, first = interleaved(
-            lambda: log.search(own, query, PAGE, before=place), lambda: log.search(own, query, PAGE), TURNS
-        )
-        return Measure("log_deep", deep, first, LIMIT, TURNS)
+    own, _superuser = log_world(size)
+    query = log.parse("-action:login", own.clock.now())
+    rows = own.conn.execute(
+        "SELECT at, id FROM ledger.entry WHERE action <> 'login' ORDER BY at DESC, id DESC OFFSET %s LIMIT 1",
+        (PAGE * (PAGES[size] - 1) - 1,),
+    ).fetchall()
+    (place,) = rows
+    deep, first = interleaved(
+        lambda: log.search(own, query, PAGE, before=place), lambda: log.search(own, query, PAGE), TURNS
+    )
+    return Measure("log_deep", deep, first, LIMIT, TURNS)

@@ -23,17 +23,17 @@ def measure(size: Size) -> Measure:
 
     from luactl import log
 
-    with log_world(size) as (own, _superuser):
-        day = (DAY, DAY + timedelta(days=1))
-        query = log.parse(f"tenant:8 actor:actor7 since:{day[0].isoformat()} until:{day[1].isoformat()}", DAY)
+    own, _superuser = log_world(size)
+    day = (DAY, DAY + timedelta(days=1))
+    query = log.parse(f"tenant:8 actor:actor7 since:{day[0].isoformat()} until:{day[1].isoformat()}", DAY)
 
-        def ours() -> int:
-            return len(log.search(own, query, 100).lines)
+    def ours() -> int:
+        return len(log.search(own, query, 100).lines)
 
-        def by_hand() -> int:
-            rows = own.conn.execute(SQL, day).fetchall()
-            return len([json.loads(row[7]) for row in rows[:100]])
+    def by_hand() -> int:
+        rows = own.conn.execute(SQL, day).fetchall()
+        return len([json.loads(row[7]) for row in rows[:100]])
 
-        if ours() != by_hand() or not ours():
-            raise ValueError("not the same page")
-        return Measure("log_page", *interleaved(ours, by_hand, TURNS), LIMIT[size], TURNS)
+    if ours() != by_hand() or not ours():
+        raise ValueError("not the same page")
+    return Measure("log_page", *interleaved(ours, by_hand, TURNS), LIMIT[size], TURNS)

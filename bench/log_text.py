@@ -15,15 +15,15 @@ def measure(size: Size) -> Measure:
     """Ask in turns for a word that few entries have."""
     from luactl import log
 
-    with log_world(size) as (own, _superuser):
-        query = log.parse(f'"{WORD}"', own.clock.now())
+    own, _superuser = log_world(size)
+    query = log.parse(f'"{WORD}"', own.clock.now())
 
-        def ours() -> int:
-            return len(log.search(own, query, 0).lines)
+    def ours() -> int:
+        return len(log.search(own, query, 0).lines)
 
-        def by_hand() -> int:
-            return len(own.conn.execute(SQL, (f'%"{WORD}"%',)).fetchall())
+    def by_hand() -> int:
+        return len(own.conn.execute(SQL, (f'%"{WORD}"%',)).fetchall())
 
-        if ours() != by_hand() or not ours():
-            raise ValueError("not the same entries")
-        return Measure("log_text", *interleaved(ours, by_hand, TURNS[size]), LIMIT, TURNS[size])
+    if ours() != by_hand() or not ours():
+        raise ValueError("not the same entries")
+    return Measure("log_text", *interleaved(ours, by_hand, TURNS[size]), LIMIT, TURNS[size])

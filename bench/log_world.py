@@ -1,10 +1,14 @@
-"""Many ledger entries, a page or more a day of one tenant by one actor: written by the superuser."""
+"""Many ledger entries, a page or more a day of one tenant by one actor: written by the superuser.
+
+Ten million take minutes to make, and nobody changes them: the measures of one run share them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +25,26 @@ BLOCK = 500_000
 ASIDE = (Path(__file__).parent / "programs" / "log_aside.sql").read_text(encoding="utf-8")
 FILL = (Path(__file__).parent / "programs" / "log_fill.sql").read_text(encoding="utf-8")
 
+_made = ExitStack()
+
+
+@cache
+def log_world(size: Size) -> tuple[Session, Any]:
+    """Return a session that may read everything, and the superuser's connection; `end` closes them.
+
+    Who asks again gets the same.
+    """
+    return _made.enter_context(_make(size))
+
+
+def end() -> None:
+    """Remove what was made."""
+    _made.close()
+    log_world.cache_clear()
+
 
 @contextmanager
-def log_world(size: Size) -> Iterator[tuple[Session, Any]]:
-    """Yield a session that may read everything, and the superuser's connection."""
+def _make(size: Size) -> Iterator[tuple[Session, Any]]:
     number = ENTRIES[size]
     step_ms = DAYS[size] * 86_400_000 // number
     with world() as (own, superuser):

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import bench
 
+from .log_world import end
 from .measure import Size
 
 
@@ -33,12 +34,15 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", help="only these measures")
     chosen = parser.parse_args(args)
     held = True
-    for module in measures():
-        name = module.__name__.rpartition(".")[2]
-        if not chosen.names or name in chosen.names:
-            result = module.measure(Size.SMALL if chosen.small else Size.FULL)
-            print(result.line(), flush=True)
-            held = held and result.held
+    try:
+        for module in measures():
+            name = module.__name__.rpartition(".")[2]
+            if not chosen.names or name in chosen.names:
+                result = module.measure(Size.SMALL if chosen.small else Size.FULL)
+                print(result.line(), flush=True)
+                held = held and result.held
+    finally:
+        end()
     return 0 if held else 1
 
 

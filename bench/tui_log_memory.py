@@ -30,12 +30,12 @@ TERMINAL = {Size.FULL: (80, 2_000), Size.SMALL: (80, 1_000)}
 
 def measure(size: Size) -> Measure:
     """Scroll from the newest entry to the oldest, page by page."""
-    with log_world(size) as (own, _superuser):
-        profile = replace(own.profile, embedded=False, dsn=conninfo_of(own))
-        until = f"{BEGIN + timedelta(days=DAYS[size]):%Y-%m-%d}"
-        numbers = map(str, (*TERMINAL[size], ENTRIES[size]))
-        command = [sys.executable, "-m", "bench.tui_log_memory", *numbers, until]
-        told = subprocess.run(command, input=pickle.dumps(profile), stdout=subprocess.PIPE, check=True).stdout
+    own, _superuser = log_world(size)
+    profile = replace(own.profile, embedded=False, dsn=conninfo_of(own))
+    until = f"{BEGIN + timedelta(days=DAYS[size]):%Y-%m-%d}"
+    numbers = map(str, (*TERMINAL[size], ENTRIES[size]))
+    command = [sys.executable, "-m", "bench.tui_log_memory", *numbers, until]
+    told = subprocess.run(command, input=pickle.dumps(profile), stdout=subprocess.PIPE, check=True).stdout
     return Measure("tui_log_memory_mb", float(told), MOST_MB, 1.0, ENTRIES[size])
 
 
