@@ -24,7 +24,7 @@ CREATE POLICY tenant ON lint_rule USING (tenant_id = nullif(current_setting('lua
                                                 to_regrole('lua_t' || nullif(current_setting('lua.tenant_id', true), '')::bigint || '_staff'), 'MEMBER')
         END);
 
-CREATE POLICY elevation ON lint_rule AS RESTRICTIVE USING (current_user = session_user OR session_user !~ '^lua_e[0-9]');
+CREATE POLICY elevation ON lint_rule AS RESTRICTIVE USING (lua.as_itself());
 CREATE POLICY elevated ON lint_rule AS RESTRICTIVE TO lua_elevated USING (
     clock_timestamp() < to_timestamp(split_part(session_user, '_', 3)::double precision)
     AND left(split_part(session_user, '_', 4), 6) = left(md5(current_database()), 6)

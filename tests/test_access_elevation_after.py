@@ -183,6 +183,7 @@ LIES = (
     ("ALTER ROLE {name} VALID UNTIL 'infinity'", "outlives its end", ""),
     ("GRANT lua_dpo TO {name}", "lua_dpo, which it was not given", "REVOKE lua_dpo FROM {name}"),
     ("DROP POLICY elevation ON lua.log_note", "lacks the policies", ""),
+    ("ALTER POLICY elevation ON lua.log_query USING (true)", "lacks the policies", ""),
     ("ALTER POLICY elevated ON lua.hold USING (true)", "lacks the policies", ""),
 )
 """What a superuser can do, what shows then, and what takes it back, of what belongs to the whole server."""
@@ -201,6 +202,8 @@ def test_what_a_superuser_changes_shows(who: Cast, session: Session, admin: Conn
         finally:
             if back:
                 admin.execute(back.format(**names).encode())
+    admin.execute("CREATE OR REPLACE FUNCTION lua.as_itself() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+    assert {"ledger.entry", "lua.log_line"} < {fault.name for fault in elevation.faults(session)}
     elevation.end(session, one)
 
 

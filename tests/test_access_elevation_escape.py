@@ -235,6 +235,10 @@ def test_no_other_role_leads_out(over: bool, enter: Callable[[str], Inside], adm
     else:  # any member may, and sees nothing
         conn.execute("SET ROLE lua_operator")
         assert in_tenant(conn, MINE, ask) == [(0,)]
+        conn.execute("RESET ROLE; PREPARE asked AS " + ask)
+        assert in_tenant(conn, MINE, "EXECUTE asked") == [(0 if over else 1,)]
+        conn.execute("SET ROLE lua_operator")  # whose plan is another one
+        assert in_tenant(conn, MINE, "EXECUTE asked") == [(0,)]
         assert attempt(conn, f"INSERT INTO crm.role VALUES ({MINE}, 'owner', '{{all}}')") != "[]"
         assert ("is over" in attempt(conn, f"SELECT crm.billed({MINE}, '{{}}')")) == over
         conn.execute("RESET ROLE")

@@ -129,6 +129,17 @@ def test_a_bounded_question_reads_no_other_month(
     assert read_by(early, "histogram", query, width=timedelta(hours=1)) == read
 
 
+def test_row_security_keeps_no_index_from_being_asked(session: Session) -> None:
+    session.conn.execute("SET enable_seqscan = off; SET enable_indexscan = off")
+    for table, asked in (
+        ("ledger.entry", "ledger.words(body) @@ 'invoice'"),
+        ("ledger.entry", "touched && '{0190a000-0000-7000-8000-000000000001}'"),
+        ("lua.log_line", "lua.words(message) @@ 'invoice'"),
+    ):
+        plan = session.conn.execute(f"EXPLAIN SELECT FROM {table} WHERE {asked}".encode()).fetchall()
+        assert "Index Cond" in str(plan), (asked, plan)
+
+
 def test_going_on_from_a_place_reads_no_month_behind_it(
     early: Session,
     source: Source,  # noqa: F811

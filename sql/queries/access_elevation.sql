@@ -111,7 +111,10 @@ WITH elevated AS (
         AND EXISTS (
         SELECT FROM pg_catalog.pg_policy p
         WHERE p.polrelid = c.oid AND p.polname = CASE p.polpermissive WHEN true THEN 'tenant' ELSE 'elevation' END AND p.polcmd = '*'
-          AND pg_get_expr(p.polqual, p.polrelid) ~ 'lua_(e|\[et\])\[0-9\]') AS ends
+          AND CASE WHEN p.polpermissive THEN pg_get_expr(p.polqual, p.polrelid) ~ 'lua_\[et\]\[0-9\]'
+                   ELSE pg_get_expr(p.polqual, p.polrelid) ~ '^(lua\.)?as_itself\(\)$'
+                        AND (SELECT f.prosrc ~ 'current_user = session_user OR .*lua_e\[0-9\]' FROM pg_catalog.pg_proc f
+                             WHERE f.oid = 'lua.as_itself()'::regprocedure) END) AS ends
     FROM pg_catalog.pg_class c
     WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND NOT c.relispartition AND c.relnamespace::regnamespace::text IN ('lua', 'crm', 'vault', 'ledger')
 )
