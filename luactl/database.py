@@ -19,8 +19,8 @@ from .connect import Connection, clock_of, connect, dial, server_of
 from .db import Session, queries
 from .errors import NoConnectionError, RefusedError, UsageError
 from .profile.libpq import same_database
+from .shipped import OF_PEOPLE
 
-GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 Say = Callable[[str], None]
 
 
@@ -214,7 +214,7 @@ def role_sql(database: str, migrator: str, login: str, *, after: bool) -> str:
         "login": sql.Identifier(login),
         "migrator_name": sql.Literal(migrator),
         "login_name": sql.Literal(login),
-        "groups": sql.SQL(", ").join(map(sql.Identifier, GROUPS)),
+        "groups": sql.SQL(", ").join(map(sql.Identifier, OF_PEOPLE)),
     }
     ask = queries("database")
     told = [ask.after.sql] if after else [ask.again.sql, "", ask.before.sql]

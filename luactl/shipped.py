@@ -7,19 +7,17 @@ probe of roles, and the database itself, which remembers them at the end of each
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from io import StringIO
 
 ALL, WHOLE = "all", "–"
-GROUPS = (
-    "lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting",
-    "lua_app", "lua_ai",
-)  # fmt: skip
-"""The group roles: who has rights on objects."""
+OF_PEOPLE = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
+"""The group roles that people work with (docs/reference/roles.md)."""
+GROUPS = (*OF_PEOPLE, "lua_app", "lua_ai")
+"""All of them, the CRM's and its AI's too: who has rights on objects."""
+OWNERS = ("lua_owner", "lua_definer", "lua_rolekeeper")
+"""Whose the objects are; nobody can become one."""
 PRIVILEGES = {"nextval": "USAGE", "setval": "UPDATE"}
 """What an operation on a sequence needs; of the others the name is the privilege's."""
 
@@ -91,5 +89,9 @@ def policies() -> Mapping[tuple[str, str], str]:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
+    import csv
+    from importlib.resources import files
+    from io import StringIO
+
     text = files("luactl.sql").joinpath("shipped", name).read_text(encoding="utf-8")
     return list(csv.DictReader(StringIO(text, newline="")))  # an expression has lines of its own

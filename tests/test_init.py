@@ -35,6 +35,7 @@ from luactl.connect import open_session
 from luactl.errors import Exit, LuactlError, NoConnectionError, RefusedError, UsageError
 from luactl.init import keyring, login
 from luactl.init.target import user_name
+from luactl.shipped import OF_PEOPLE
 
 STEPS = ["server", "schema", "keys", "login", "ledger", "profile"]
 
@@ -114,9 +115,9 @@ def test_from_nothing_to_a_working_home_and_again(environ: dict[str, str], paths
         groups = session.conn.execute(
             "SELECT array_agg(role::text) FROM unnest(%s::text[]) role"
             " WHERE pg_has_role(session_user, role, 'USAGE')",
-            ([*login.GROUPS, "lua_app", "lua_ai", "lua_owner", "lua_definer"],),
+            ([*OF_PEOPLE, "lua_app", "lua_ai", "lua_owner", "lua_definer"],),
         ).fetchone()
-        assert groups == (list(login.GROUPS),)
+        assert groups == (list(OF_PEOPLE),)
         rights = session.conn.execute(
             "SELECT rolsuper OR rolcreaterole OR rolbypassrls OR rolcreatedb FROM pg_roles"
             " WHERE rolname = session_user"

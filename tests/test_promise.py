@@ -24,8 +24,8 @@ from luactl.clock import FixedClock
 from luactl.connect import dial
 from luactl.db import Session
 from luactl.promise import Look, probes
-from luactl.promise.look import GROUPS
 from luactl.promise.proving import look
+from luactl.shipped import GROUPS
 
 PAGE = promise.load()
 Login = Callable[..., Session]

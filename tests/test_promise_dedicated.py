@@ -13,8 +13,8 @@ from luactl import promise, retention
 from luactl.db import Session
 from luactl.errors import RefusedError
 from luactl.promise import Look
-from luactl.promise.look import GROUPS
 from luactl.promise.proving import look
+from luactl.shipped import GROUPS
 from luactl.tenant import ADMISSION, NewTenant, admit, create
 
 PAGE = promise.load()

@@ -12,6 +12,7 @@ from functools import cache
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
+from ..shipped import GROUPS, OWNERS
 from ..tenant.register import FIRST_DEDICATED
 from .acting import ALL_DATA, PREDEFINED, PROGRAM
 from .catalog import FIRST_MADE, RELATIONS, Catalog, Key, read
@@ -21,10 +22,7 @@ from .standing import standing
 from .way import GRANTED, HOWS, Best, How, Way, Ways
 
 SCHEMAS = ("lua", "crm", "ledger", "vault")
-GROUPS = (
-    "admin", "operator", "responder", "auditor", "dpo", "accounting", "app", "ai",
-    "owner", "definer", "rolekeeper",
-)  # fmt: skip
+OURS = frozenset({*GROUPS, *OWNERS})
 FILES = ("pg_read_server_files", "pg_write_server_files", PROGRAM)
 BY_ROLE = frozenset({"superuser", "REPLICATION", PROGRAM, *PREDEFINED})
 """What leads to all objects alike, and is told once, with the role or the attribute."""
@@ -81,7 +79,7 @@ class House:
     @classmethod
     def of(cls, catalog: Catalog, of_tenants: frozenset[Key], own_role: str | None) -> House:
         """Leave from the catalog what is told."""
-        groups = {one.oid for one in catalog.graph.roles.values() if one.name in {f"lua_{g}" for g in GROUPS}}
+        groups = {one.oid for one in catalog.graph.roles.values() if one.name in OURS}
         schemas = {key for key, one in catalog.things.items() if one.kind == "schema" and one.name in SCHEMAS}
         keys = {key for key, one in catalog.things.items() if one.schema in schemas or one.kind == "database"}
         grants = {

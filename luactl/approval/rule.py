@@ -11,8 +11,9 @@ import psycopg
 
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
+from ..shipped import OF_PEOPLE
 
-ROLES = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting", "outside")
+ROLES = (*OF_PEOPLE, "outside")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from ..connect import admit, dial
 from ..db import queries, transaction
 from ..disk import sweep
 from ..errors import LuactlError, UsageError
+from ..shipped import OF_PEOPLE
 from .keyring import lacks_keys, make_keys
-from .login import GROUPS, ensure_login, lacks_login
+from .login import ensure_login, lacks_login
 from .target import DATABASE, Options, Say, Target, dsn_target, embedded_target
 
 __all__ = ["Options", "Report", "Step", "run"]
@@ -128,7 +129,7 @@ def _missing(target: Target) -> list[Step]:
             none_yet or lacks_keys(target.session, _key_folder(target)),
             Step("keys", f"root at {', '.join(target.profile.holders)}"),
         ),
-        (none_yet or _lacks_login(target), Step("login", f"{target.login} with {', '.join(GROUPS)}")),
+        (none_yet or _lacks_login(target), Step("login", f"{target.login} with {', '.join(OF_PEOPLE)}")),
         (none_yet or _lacks_ledger(target), Step("ledger", f"signing key {target.profile.signing_key}")),
     )
     return [step for wanted, step in needed if wanted]

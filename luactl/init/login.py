@@ -11,9 +11,8 @@ from ..connect import Connection
 from ..db import queries
 from ..errors import RefusedError, UsageError
 from ..passfile import new_password, password_in, verifier_of, with_password
+from ..shipped import OF_PEOPLE
 
-GROUPS = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
-"""What the first person of a home may do: everything but be the CRM or its AI."""
 LONGEST_NAME = 63
 CONNECTIONS = 50
 """How many connections a new login may have at once."""
@@ -85,7 +84,7 @@ def ensure_login(conn: Connection, login: str, passfile: Path | None) -> None:
     elif known is not None and not known[0]:
         raise RefusedError(f"role {login!r} may not log in", hint="name another login, or let it log in")
     if known is None or not known[2]:
-        groups = sql.SQL(", ").join(map(sql.Identifier, GROUPS))
+        groups = sql.SQL(", ").join(map(sql.Identifier, OF_PEOPLE))
         # As if by luactl's own functions: so they can change it, and it is no grant behind their back.
         conn.execute(sql.SQL("GRANT {} TO {} GRANTED BY lua_rolekeeper").format(groups, name))
     if known is None and conn.info.server_version >= PER_GRANTOR:

@@ -18,16 +18,13 @@ from psycopg.sql import SQL, Composable, Identifier
 from psycopg.sql import Literal as Value
 
 from ..db import Session, queries, transaction
+from ..shipped import GROUPS
 
 if TYPE_CHECKING:
     from ..tenant import Tenant
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 State = Literal["kept", "broken", "not observable", "waived"]
-GROUPS = (
-    "lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting",
-    "lua_app", "lua_ai",
-)  # fmt: skip
 TIMEOUT = 10
 """Seconds that an attempt to log in waits for the server."""
 NO_FILE = "/dev/null/none"

@@ -13,14 +13,15 @@ from psycopg.sql import SQL
 from psycopg.sql import Literal as Value
 
 from ..db import Session
-from .look import GROUPS, Connection, Look, attempt, knock, statements, undone
+from ..shipped import GROUPS, OWNERS
+from .look import Connection, Look, attempt, knock, statements, undone
 from .page import Page
 
 if TYPE_CHECKING:
     from ..policy import Policy
 
 NOBODY = "lua_nobody"
-CLOSED = (NOBODY, *GROUPS, "lua_owner", "lua_definer", "lua_rolekeeper", "lua_elevated")
+CLOSED = (NOBODY, *GROUPS, *OWNERS, "lua_elevated")
 """As whom nobody logs in: somebody unknown, group roles, owners and marks."""
 
 

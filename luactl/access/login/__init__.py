@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from .adopting import Adoption, Stranger, adopt, parse_adoptions, strangers
     from .changing import LoginChange, Wanted, add, change, end
     from .password import Password, checked_password
-    from .register import GROUPS, Login, find, list_, role_of
+    from .register import Login, find, list_, role_of
 
 __all__ = [
-    "GROUPS",
     "Adoption",
     "Login",
     "LoginChange",
@@ -42,6 +41,6 @@ __getattr__ = attributes(
         "adopting": "Adoption Stranger adopt parse_adoptions strangers",
         "changing": "LoginChange Wanted add change end",
         "password": "Password checked_password",
-        "register": "GROUPS Login find list_ role_of",
+        "register": "Login find list_ role_of",
     },
 )

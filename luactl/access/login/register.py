@@ -10,14 +10,9 @@ from uuid import UUID
 
 from ...db import Session, queries, transaction
 from ...errors import NotFoundError, UsageError, did_you_mean
+from ...shipped import GROUPS
 from ...staff.person import Person
 from ...staff.person import read as persons
-
-GROUPS = (
-    "lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting",
-    "lua_app", "lua_ai",
-)  # fmt: skip
-"""The group roles that can be handed out (docs/reference/roles.md)."""
 
 
 @dataclass(frozen=True)

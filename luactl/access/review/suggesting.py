@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ...shipped import OF_PEOPLE
 from ..catalog import ATTRIBUTES
 from .given import ADMIN, Given
 from .people import People, Somebody
@@ -15,7 +16,6 @@ DORMANT = timedelta(days=90)
 FEWEST_PEERS = 3
 RARE_PERCENT = 25
 """Fewer of the peers than this have it: unlike them."""
-HOUSE = ("lua_admin", "lua_operator", "lua_responder", "lua_auditor", "lua_dpo", "lua_accounting")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _broad(item: Given, known: Evidence) -> list[str]:
     if item.kind == "attribute" and item.object in ATTRIBUTES:
         found.append(f"over-broad: {item.object}")
     if item.kind == "membership":
-        others = sorted(known.roles.get(item.login, frozenset()) & set(HOUSE) - {"lua_admin"})
+        others = sorted(known.roles.get(item.login, frozenset()) & set(OF_PEOPLE) - {"lua_admin"})
         if item.object == "lua_admin" and others:
             found.append(f"over-broad: lua_admin together with {', '.join(others)}")
         if ADMIN in item.rights:

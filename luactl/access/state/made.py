@@ -7,11 +7,10 @@ from itertools import groupby
 
 from psycopg import sql
 
-from ...shipped import ALL, GROUPS, PRIVILEGES, Matrix, matrix, policies
+from ...shipped import ALL, GROUPS, OWNERS, PRIVILEGES, Matrix, matrix, policies
 from .finding import By, Finding
 from .seen import Policy, Seen, Thing
 
-OWNERS = ("lua_owner", "lua_definer", "lua_rolekeeper")
 BOUND = (*GROUPS, "lua_elevated")
 """Roles whose rights on objects are those of the migrations, and no others."""
 _OPERATIONS = {privilege: operation for operation, privilege in PRIVILEGES.items()}

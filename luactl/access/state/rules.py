@@ -11,10 +11,9 @@ from datetime import datetime
 
 from psycopg import sql
 
-from ...shipped import GROUPS
+from ...shipped import GROUPS, OWNERS
 from . import made
 from .finding import By, Finding, Kind
-from .made import OWNERS
 from .seen import Member, Record, Role, Seen, Stray
 from .wanted import Allowed, State
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...shipped import GROUPS
 from ...staff.person import KINDS
 from ..login.adopting import ATTRIBUTES
-from ..login.register import GROUPS
 
 DEFAULT = "default.toml"
 
