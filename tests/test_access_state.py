@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from support_drift import PLANTS, Plant, run
-from support_staff import hire, sign
+from support_staff import hire, sign, vouch
 from support_whole import luactl
 
 from luactl import staff
@@ -282,6 +282,7 @@ def test_exceptions_have_names(house: House, tmp_path: Path) -> None:
 
 
 def test_a_dedicated_tenants_tables_are_held_to_the_same(house: House) -> None:
+    vouch(house.session)
     own = create(house.session, NewTenant("castle", "Castle", "DE", "office@castle.example", "dedicated"))
     table = f"crm.contact_t{own.tenant_id}"
     house.admin.execute(f"ALTER POLICY tenant ON {table} USING (true)".encode())
