@@ -46,12 +46,14 @@ FOUND = (
     ("name", "NAME"),
     ("email", "E-MAIL"),
     ("contact_id", "CONTACT"),
+    ("user_id", "USER"),
 )
 
 
 RECTIFICATION = (
     ("subject_id", "SUBJECT"),
     ("contact_id", "CONTACT"),
+    ("user_id", "USER"),
     ("fields", "FIELDS"),
     ("instruction", "INSTRUCTION"),
     ("rekeyed", "SEALED ANEW"),
@@ -68,6 +70,8 @@ def find(
     purpose: Purpose = "find a person",
 ) -> None:
     """Find a person by one identity. The search is recorded, and so is everybody whom it shows.
+
+    Users of the CRM are found as contacts are, by name and e-mail address.
 
     Give the identity as `-` so that it stays out of process lists and histories.
 
@@ -142,13 +146,17 @@ def rectify(
     contact: Annotated[
         str | None, typer.Option("--contact", metavar="ID", help="Which contact, where there are several.")
     ] = None,
+    user: Annotated[
+        bool, typer.Option("--user", help="The user of the CRM that they are, where they are a contact too.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Correct a contact's fields (Art. 16): the old values can be read in no backup either.
+    """Correct a contact's, or a user's, fields (Art. 16): the old values can be read in no backup either.
 
     New values come from standard input, one a line, or are asked for: they belong in no command line. All
-    of the person's rows are sealed under a new key, and the old one is destroyed.
+    of the person's rows are sealed under a new key, and the old one is destroyed. A user of the CRM has the
+    fields login, name and email.
 
     Examples:
         luactl subject rectify 0199c9f1-7e3a-7c44-8a41-2f6d1b0c9e55 --tenant x --field email --instruction T
@@ -162,15 +170,14 @@ def rectify(
     with session("subject rectify") as s:
         there = active(s, tenant)
         which = identifier(contact, "contact", "crm customer list") if contact else None
-        plan = subject.plan_rectification(s, there, chosen, names, instruction, which)
+        plan = subject.plan_rectification(s, there, chosen, names, instruction, which, user=user)
         if dry_run:
             show_plan(plan, RECTIFICATION)
             return
         values: dict[str, str | None] = {name: secret("-", name.replace("_", " ")) for name in field}
         rows = sum(plan.rekeyed.rows.values())
-        confirm(
-            f"Correct {', '.join(names)} of contact {plan.contact_id}, and seal {rows} rows anew?", yes=yes
-        )
+        row = f"contact {plan.contact_id}" if plan.user_id is None else f"user {plan.user_id}"
+        confirm(f"Correct {', '.join(names)} of {row}, and seal {rows} rows anew?", yes=yes)
         done = subject.rectify(s, there, plan, values | dict.fromkeys(removed))
     show_result(done, RECTIFICATION)
 

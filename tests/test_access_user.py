@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -17,6 +17,7 @@ from support_crm import new_tenant
 from support_erasure import erase, later
 from support_hold import put as place_hold
 from support_staff import vouch
+from support_user import BRUNO, NELE, TABLES, WHO, everything, made, said
 
 from luactl import secret, subject
 from luactl.access import user
@@ -24,10 +25,6 @@ from luactl.client import Client
 from luactl.db import Session
 from luactl.errors import LuactlError, NotFoundError, RefusedError, UsageError
 from luactl.tenant import Tenant, create, find
-
-WHO = {"purpose": "rota", "on_behalf": "user:1"}
-NELE = {"login": "Nele.Angstrom", "name": "Nele Ångström", "email": "nele@praxis.example"}
-BRUNO = {"login": "bruno", "name": "Bruno Oliveira"}
 
 
 @pytest.fixture
@@ -38,18 +35,6 @@ def smile(session: Session) -> Tenant:
 @pytest.fixture
 def crm(login: Callable[..., Session]) -> Client:
     return Client(login("lua_app"))
-
-
-def made(crm: Client, tenant: Tenant, *roles: str, fields: Mapping[str, str] = NELE) -> UUID:
-    return crm.add_user(tenant.tenant_id, fields, roles or ("agent",), **WHO).user_id
-
-
-def everything(admin: Connection) -> str:
-    """Return every row of users and every entry, as text."""
-    tables = ("crm.app_user", "crm.user_role", "crm.user_session", "crm.user_token")
-    parts = " UNION ALL ".join(f"SELECT to_jsonb(t)::text FROM {one} t" for one in tables)
-    rows = admin.execute(f"{parts} UNION ALL SELECT convert_from(body, 'UTF8') FROM ledger.entry").fetchall()
-    return " ".join(row[0] for row in rows)
 
 
 def test_a_user_is_sealed_found_again_and_named_nowhere(
@@ -105,11 +90,7 @@ def test_many_users_are_found_by_their_indexes(
     for n in (0, 19):
         (found,) = user.list_(session, smile, purpose="x", sought=("email", f"u{n}@praxis.example"))
         assert found.login == f"u{n}"
-    said = admin.execute(
-        "SELECT convert_from(body, 'UTF8')::jsonb -> 'detail' FROM ledger.entry"
-        " WHERE action = 'subject.reindex'"
-    ).fetchall()
-    assert said == [({"rows": 15, "version": 4},)]
+    assert [entry["detail"] for entry in said(admin, "subject.reindex")] == [{"rows": 15, "version": 4}]
 
 
 def test_a_login_is_one_users_and_a_role_is_the_tenants(crm: Client, smile: Tenant, session: Session) -> None:
@@ -267,7 +248,7 @@ def test_who_is_erased_is_no_user_any_more(
     made(crm, smile, fields=BRUNO)
     token, api = crm.start_session(smile.tenant_id, added.user_id), owned_token(session, smile, added.user_id)
     held = {one.table for one in subject.show(session, smile, added.subject_id).holdings}
-    assert held == {"crm.subject", "crm.app_user"}
+    assert held == {"crm.subject", *TABLES}
     erase(session, smile, added.subject_id, tmp_path)
     assert (crm.seen(smile.tenant_id, token), admitted(crm, api)) == (None, False)
     assert crm.user_of(smile.tenant_id, NELE["login"]) is None

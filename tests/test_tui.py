@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from support_erasure import person, practice
 from support_tui import NOW, at_noon, compare, drive, go, keys, new_console, settled, text, typed
 from textual.pilot import Pilot
 
+from luactl.client import Client
 from luactl.clock import FixedClock
 from luactl.db import Session
 from luactl.errors import UsageError
@@ -154,6 +156,22 @@ def test_without_a_purpose_nothing_is_opened(tenant: Tenant, admin: Connection, 
 
     drive(script)
     assert len(read_entries(admin)) == before
+
+
+def test_opens_a_user_of_the_crm_as_any_person(tenant: Tenant, login: Callable[..., Session]) -> None:
+    crm, fields = Client(login("lua_app")), {"login": "ada.k", "name": "Ada Krüger"}
+    made = crm.add_user(tenant.tenant_id, fields, ["agent"], purpose="rota", on_behalf="user:1")
+
+    async def script(pilot: Pilot[None]) -> None:
+        await go(pilot, Hits(tenant, "krüger", "complaint"))
+        await keys(pilot, "enter")
+        await typed(pilot, "complaint")
+        assert isinstance(pilot.app.screen, Subject)
+        assert pilot.app.screen.subject_id == made.subject_id
+        there = text(shown(pilot))
+        assert not [one for one in ("Ada Krüger", "ada.k", "agent", "crm.app_user") if one not in there]
+
+    drive(script)
 
 
 def test_erases_only_after_the_slug_was_typed(

@@ -19,6 +19,7 @@ from .row import Column, Row
 from .table import Table
 
 if TYPE_CHECKING:
+    from luactl.access.user import User
     from luactl.crm import CustomerView
     from luactl.db import Session
     from luactl.subject import Found, Holding, Kind, Whereabouts
@@ -41,9 +42,10 @@ class Located(Message, bubble=False):
 
 @dataclass
 class Opened(Message, bubble=False):
-    """A person's contacts were opened."""
+    """A person's contacts were opened, and the user of the CRM that they are."""
 
     contacts: tuple[CustomerView, ...]
+    user: User | None
 
 
 def kind_of(text: str) -> Kind:
@@ -178,6 +180,10 @@ class Subject(Frame):
             for name, value in vars(contact).items()
             if value and name not in hidden
         ]
+        if event.user is not None:
+            login = ("login", event.user.login), ("roles", ", ".join(event.user.roles))
+            named = ("name", event.user.name), ("email", event.user.email)
+            self.known += [(name, value) for name, value in (*named, *login) if value]
         self.tell()
 
     def tell(self) -> None:
@@ -203,9 +209,11 @@ def _locate(session: Session, tenant: Tenant, subject_id: UUID) -> Located:
 
 
 def _open(session: Session, tenant: Tenant, subject_id: UUID, purpose: str) -> Opened:
-    from luactl.crm import show_customer
+    from luactl.access.user import of_person
+    from luactl.crm import contacts_of
 
-    return Opened(show_customer(session, tenant, subject_id, purpose))
+    contacts = contacts_of(session, tenant, [subject_id], purpose)
+    return Opened(contacts, of_person(session, tenant, subject_id, purpose))
 
 
 def _row(one: Holding) -> Row:

@@ -14,6 +14,7 @@ import psycopg
 from ..connect import open_session
 from ..db import Session, queries, transaction
 from ..errors import RefusedError, UsageError
+from ..subject.user import checked
 from . import user
 from .writing import Contact, Fields, change, check, gone, insert
 
@@ -114,11 +115,11 @@ class Client:
         return self._read(tenant_id, purpose, on_behalf, "contacts", asked, len(contact_ids))
 
     def find(self, tenant_id: int, kind: Kind, value: str, purpose: str, on_behalf: str) -> list[Found]:
-        """Return who answers to an e-mail address, a phone number, a name or an external id."""
+        """Return which contacts answer to an e-mail address, a phone number, a name or an external id."""
         from ..subject import find
 
         session = self._for(purpose, on_behalf)
-        return find(session, self._tenant(tenant_id), kind, value, purpose=purpose)
+        return find(session, self._tenant(tenant_id), kind, value, purpose=purpose, users=False)
 
     def create(self, tenant_id: int, listed: Sequence[Fields], purpose: str, on_behalf: str) -> list[Contact]:
         """Make a new person with one contact each; one transaction with their entries in the ledger.
@@ -181,7 +182,7 @@ class Client:
         from ..key import KeyClass, RetentionClass
         from ..key.blind import version_for
 
-        given = user.checked(fields)
+        given = checked(fields)
         session, tenant, keys = self._for(purpose, on_behalf), self._active(tenant_id), self.keys(tenant_id)
         keys.reserve(KeyClass.MAIN, 1)
         keys.period(RetentionClass.CONTACT, 0)
@@ -204,7 +205,7 @@ class Client:
         self, tenant_id: int, user_id: UUID, fields: Mapping[str, str], purpose: str, on_behalf: str
     ) -> None:
         """Set what a user is called: all of `login`, `name` and `email`. Raises as `add_user`."""
-        given = user.checked(fields)
+        given = checked(fields)
         session, tenant, keys = self._for(purpose, on_behalf), self._active(tenant_id), self.keys(tenant_id)
         with transaction(session, tenant_id) as conn:
             row = queries("client").lock_user(conn, tenant_id=tenant_id, user_id=user_id)

@@ -15,16 +15,15 @@ import psycopg
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError, RefusedError, UsageError
 from ..secret import hash_of
+from ..subject.user import found_by, one_login
 
 if TYPE_CHECKING:
     from ..key import TenantKeys
     from ..ledger import Entry
     from ..tenant import Tenant
 
-FIELDS = ("login", "name", "email")
 STATES = ("active", "locked", "ended")
 FACTORS = ("none", "totp", "webauthn")
-LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,12 @@ class AppUser:
     """The person who it is: erased, handed over and found as any other."""
 
 
-def checked(fields: Mapping[str, str | None]) -> dict[str, str]:
-    """Return what is sealed of a user. Raises UsageError, which repeats no value."""
-    found = {name: value.strip() for name, value in fields.items() if value is not None}
-    wrong = set(fields) - set(FIELDS)
-    if wrong or not found.get("login"):
-        raise UsageError("a user has a login, and may have a name and an email", hint="nothing else")
-    if any(not value or len(value) > LONGEST or not value.isprintable() for value in found.values()):
-        raise UsageError(f"a field of a user is one line of 1 to {LONGEST} characters")
-    return found
-
-
 @contextmanager
 def told() -> Iterator[None]:
     """Say what it means when the database refuses a user."""
     try:
-        yield
-    except psycopg.errors.UniqueViolation:
-        raise RefusedError("that login is taken", hint="it is another user's of the tenant") from None
+        with one_login():
+            yield
     except psycopg.errors.ForeignKeyViolation:
         raise UsageError("the tenant has no such role", hint="`luactl tenant show` lists its roles") from None
 
@@ -80,7 +67,7 @@ def add(
     queries("client").add_user(
         session.conn, tenant_id=tenant_id, user_id=user_id, subject_id=person, roles=sorted(set(roles)),
         personal=seal(fields, place, key, period, KeyClass.MAIN), at=at, entry_id=entry,
-        **indexes(keys, width, tenant, fields),
+        **found_by(keys, width, tenant.country, fields),
     )  # fmt: skip
     detail = {"command": session.command, "fields": sorted(fields), "roles": sorted(set(roles))}
     append(session, _entry("crm.user.create", tenant_id, reference, purpose, detail, entry))
@@ -94,19 +81,6 @@ def _entry(
     from ..ledger import Entry
 
     return Entry(action, tenant_id, "table:crm.app_user", reference, purpose, detail=detail, id=entry_id)
-
-
-def indexes(keys: TenantKeys, width: int, tenant: Tenant, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a user is found by: the digest of the login, and blind indexes of the width."""
-    from ..key.blind import Indexer, login_digest
-    from ..subject import indexes as of
-
-    known = {name: value for name, value in fields.items() if name != "login"}
-    email, _phones, names = of(Indexer(keys.index_key, width, tenant.country), known)
-    return {
-        "login_digest": login_digest(keys.unique_key, fields["login"]),
-        "index_version": width, "email_index": email, "name_index": names,
-    }  # fmt: skip
 
 
 def change(
@@ -154,7 +128,8 @@ def rename(
     place = USER.place(tenant_id, row[0], user_id)
     queries("client").rename_user(
         session.conn, tenant_id=tenant_id, user_id=user_id, at=session.clock.now(),
-        personal=seal(fields, place, key, period, KeyClass.MAIN), **indexes(keys, row[1], tenant, fields),
+        personal=seal(fields, place, key, period, KeyClass.MAIN),
+        **found_by(keys, row[1], tenant.country, fields),
     )  # fmt: skip
     detail = {"command": session.command, "fields": sorted(fields)}
     append(session, _entry("crm.user.rename", tenant_id, reference, purpose, detail))

@@ -2,7 +2,14 @@
 
 from ..table import Reject, TableError
 from .customer import import_customers
-from .customer_view import CustomerView, count_customers, list_customers, page_customers, show_customer
+from .customer_view import (
+    CustomerView,
+    contacts_of,
+    count_customers,
+    list_customers,
+    page_customers,
+    show_customer,
+)
 from .interaction import InteractionView, import_interactions, list_interactions
 from .invoice import import_invoices
 from .invoice_view import InvoiceView, list_invoices
@@ -21,6 +28,7 @@ __all__ = [
     "RejectedError",
     "Report",
     "TableError",
+    "contacts_of",
     "count_customers",
     "import_customers",
     "import_interactions",

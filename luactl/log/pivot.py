@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ..db import Session, queries
+from ..db import Session, queries, transaction
 from ..errors import NotFoundError, UsageError
 from .line import Line
-from .query import Query
-from .question import EVERYTHING, find_tenant, narrowed, reference_of
+from .query import Every, Field, Node, Query, Some, Value
+from .question import find_tenant, reference_of
 from .search import Gap, gaps, search
 
 USUAL = timedelta(days=90)
@@ -103,11 +103,22 @@ def timeline(
 ) -> Timeline:
     """Return everything that anyone did to a person; that it was asked is recorded first.
 
+    Entries about a user of the CRM name the user: the way from the person to it goes with an erasure, too.
     Raises RefusedError off a key host, NotFoundError for an unknown or erased subject.
     """
-    reference = reference_of(session, find_tenant(session, tenant), subject_id, purpose)
-    query = narrowed(Query(EVERYTHING, since, until), [("subject", str(reference))])
+    tenant_id = find_tenant(session, tenant)
+    reference = reference_of(session, tenant_id, subject_id, purpose)
+    with transaction(session, tenant_id) as conn:
+        user_id = queries("subject").user(conn, tenant_id=tenant_id, subject_id=subject_id)
+    about: Node = _is("subject", reference)
+    if user_id is not None:
+        about = Some((about, Every((_is("tenant", tenant_id), _is("object", f"user:{user_id}")))))
+    query = Query(about, since, until)
     return Timeline(tuple(reversed(search(session, query, 0).lines)), gaps(session, query))
+
+
+def _is(field: str, value: object) -> Field:
+    return Field(field, (Value((str(value),)),))
 
 
 def _only(times: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -266,11 +266,10 @@ def _users(job: _Job, rows: Sequence[Row]) -> int:
     job.keys.period(RetentionClass.CONTACT, 0)
     common = _common(job)
     width = version_for(max(job.bundle.rows["users.jsonl"], 1))
-    indexer = Indexer(job.keys.index_key, width, job.tenant.country)
     with transaction(job.session, job.tenant.tenant_id):
         fresh = job.of(rows, "user_id", "known_users")
         if fresh:
-            users.write(job.session, job.tenant, job.keys, indexer, fresh, common["entry_id"])
+            users.write(job.session, job.tenant, job.keys, width, fresh, common["entry_id"])
             _record(job, common["entry_id"], "users.jsonl", len(fresh))
     return len(fresh)
 

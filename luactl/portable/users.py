@@ -7,14 +7,14 @@ where they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from .. import subject
 from ..db import Session, queries
 from ..key import KeyClass, RetentionClass
-from ..key.blind import Indexer, login_digest
 from ..key.seal import Sealer
+from ..subject.user import found_by
 
 if TYPE_CHECKING:
     from ..key import TenantKeys
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def write(
-    session: Session, tenant: Tenant, keys: TenantKeys, indexer: Indexer, rows: Sequence[Row], entry_id: UUID
+    session: Session, tenant: Tenant, keys: TenantKeys, width: int, rows: Sequence[Row], entry_id: UUID
 ) -> None:
     """Write users that are not there yet, in the caller's transaction.
 
@@ -43,7 +43,7 @@ def write(
         queries("client").add_user(
             session.conn, **who, subject_id=person, at=row["created_at"], entry_id=entry_id,
             personal=sealer.seal(person, found[person], row["user_id"], row["fields"]),
-            roles=sorted(known & set(row["roles"])), **_indexes(keys, indexer, row["fields"]),
+            roles=sorted(known & set(row["roles"])), **found_by(keys, width, tenant.country, row["fields"]),
         )  # fmt: skip
         queries("client").change_user(
             session.conn, **who, roles=None, state=row["state"], mfa=row["mfa"],
@@ -51,13 +51,3 @@ def write(
         )  # fmt: skip
         for one in row["sessions"]:
             noun.keep_session(session.conn, **who, **one)
-
-
-def _indexes(keys: TenantKeys, indexer: Indexer, fields: dict[str, Any]) -> dict[str, Any]:
-    email, _phones, names = subject.indexes(
-        indexer, {name: value for name, value in fields.items() if name != "login"}
-    )
-    return {
-        "login_digest": login_digest(keys.unique_key, str(fields["login"])),
-        "index_version": indexer.widths.version, "email_index": email, "name_index": names,
-    }  # fmt: skip

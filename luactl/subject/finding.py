@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["email", "phone", "name", "external_id"]
 NAME_FIELDS = ("name", "first_name", "last_name", "company")
+EMAIL_FIELDS = ("email", "login")
+"""Many sign in to the CRM with their address."""
 PHONE_FIELDS = ("phone", "mobile", "fax")
 PAGE = 5_000
 LONGEST = 1_000
@@ -36,12 +38,14 @@ class Found:
     """The subject."""
     status: str
     """active; an erased subject has nothing left to be found by."""
-    contact_id: UUID
-    """The contact that it was found in."""
+    contact_id: UUID | None
+    """The contact that it was found in; None for a user of the CRM."""
     name: str | None
     """As opened."""
     email: str | None
     """As opened."""
+    user_id: UUID | None = None
+    """The user of the CRM that it was found in; None for a contact."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Wanted:
     """One form; of a name its words."""
 
     def as_fields(self) -> dict[str, str]:
-        """Return it as a contact with that identity only."""
+        """Return it as a row with that identity only."""
         return {self.kind: self.value}
 
     def matches(self, fields: Mapping[str, Any]) -> bool:
@@ -122,7 +126,7 @@ class Wanted:
         from ..key import blind
 
         if self.kind == "email":
-            return blind.normalise_email(fields.get("email") or "") == self.normal
+            return any(blind.normalise_email(fields.get(one) or "") == self.normal for one in EMAIL_FIELDS)
         if self.kind == "phone":
             numbers = (fields.get(field) for field in PHONE_FIELDS)
             return any(blind.normalise_phone(one, self.region) == self.normal for one in numbers if one)
@@ -156,82 +160,119 @@ def wanted(kind: Kind, value: str, region: str) -> Wanted:
     return Wanted(kind, value, region, normal)
 
 
-def find(session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: str) -> list[Found]:
-    """Return those who answer to an identity, oldest contact first.
+def find(
+    session: Session, tenant: Tenant, kind: Kind, value: str, *, purpose: str, users: bool = True
+) -> list[Found]:
+    """Return those who answer to an identity, oldest first: contacts, and with `users` users of the CRM.
 
     The search is recorded before anything opens, and the people found before they are shown. Raises
     UsageError for a malformed identity or an empty purpose, RefusedError where keys are out of reach.
     """
     from ..key import open_tenant
-    from .sealed import CONTACT
+    from .sealed import CONTACT, USER
 
-    sought = wanted(kind, value, tenant.country)
+    sought, tenant_id = wanted(kind, value, tenant.country), tenant.tenant_id
     if not purpose.strip():
         raise UsageError("a purpose is needed: the ledger keeps why somebody was looked for")
-    with transaction(session, tenant.tenant_id):
-        keys = open_tenant(session, tenant.tenant_id)
-        searches = _searches(session, tenant.tenant_id, sought, keys)
-        _record_search(session, tenant.tenant_id, sought, searches, purpose)
-    rows = (row for search in searches for row in search.rows())
-    found = [
-        (hit, fields)
-        for hit, fields in opened(session, tenant.tenant_id, keys, CONTACT, rows)
-        if sought.matches(fields)
-    ]
-    recorded = _record_hits(session, tenant.tenant_id, keys, [row[1] for row, _ in found], purpose)
+    tables = (CONTACT, USER) if users else (CONTACT,)
+    with transaction(session, tenant_id):
+        keys = open_tenant(session, tenant_id)
+        asked = [(table, searches(session, tenant_id, sought, keys, table)) for table in tables]
+        _record_search(session, tenant_id, sought, [one for _, each in asked for one in each], purpose)
+    found: list[tuple[UUID, Found]] = []
+    for table, each in asked:
+        found += _found(session, tenant_id, keys, table, each, sought, purpose)
+    return [one for _row_id, one in sorted(found, key=lambda one: one[0])]
+
+
+def _found(
+    session: Session, tenant_id: int, keys: TenantKeys, table: Table, asked: list[Search], sought: Wanted,
+    purpose: str,
+) -> list[tuple[UUID, Found]]:  # fmt: skip
+    """Return whom the searches in one table really found, with the row that each was found in."""
+    from .sealed import CONTACT
+
+    rows = (row for search in asked for row in search.rows())
+    hits = [hit for hit in opened(session, tenant_id, keys, table, rows) if sought.matches(hit[1])]
+    recorded = _record_hits(session, tenant_id, keys, table, [row[1] for row, _ in hits], purpose)
+    ours = table == CONTACT
     return [
-        Found(subject_id, status, contact_id, display_name(fields), fields.get("email"))
-        for (contact_id, subject_id, status, _), fields in sorted(found, key=lambda one: one[0][0])
+        (
+            row_id,
+            Found(
+                subject_id, status, row_id if ours else None, display_name(fields), fields.get("email"),
+                None if ours else row_id,
+            ),
+        )
+        for (row_id, subject_id, status, _), fields in hits
         if subject_id in recorded
-    ]
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class _Search:
+class Search:
     """Candidates of one width version (or of an external id), counted, and read page by page."""
 
     count: int
     pages: Callable[[UUID], list[Any]]
 
     def rows(self) -> Iterator[Any]:
+        """Return row id, subject, its status and the sealed value of each."""
         after = _FIRST
         while page := self.pages(after):
             yield from page
             after = page[-1][0]
 
 
-def _searches(session: Session, tenant_id: int, sought: Wanted, keys: TenantKeys) -> list[_Search]:
-    from ..key import blind
+def searches(
+    session: Session, tenant_id: int, sought: Wanted, keys: TenantKeys, table: Table
+) -> list[Search]:
+    """Return where somebody may be in a table, in the open transaction: one search for each width there is.
 
-    q = queries("subject")
+    Users of the CRM have no phone number and no external id.
+    """
+    from ..key import blind
+    from .sealed import USER
+
+    q, digest = queries("subject"), None
+    if table == USER and sought.kind in ("phone", "external_id"):
+        return []
     if sought.kind == "external_id":
-        digest = blind.external_digest(keys.unique_key, sought.value)
-        rows = list(q.by_digest(session.conn, tenant_id=tenant_id, digest=digest))
-        return [_Search(len(rows), lambda after: rows if after == _FIRST else [])]
-    versions = [row[0] for row in q.versions(session.conn, tenant_id=tenant_id)]
+        external = blind.external_digest(keys.unique_key, sought.value)
+        rows = list(q.by_digest(session.conn, tenant_id=tenant_id, digest=external))
+        return [Search(len(rows), lambda after: rows if after == _FIRST else [])]
+    if table == USER and sought.kind == "email":
+        digest = blind.login_digest(keys.unique_key, sought.value)
+    versions = [row[0] for row in getattr(q, f"versions_{table.query}")(session.conn, tenant_id=tenant_id)]
     return [
-        _search(session, tenant_id, sought, blind.Indexer(keys.index_key, v, sought.region), v)
+        _search(session, tenant_id, sought, table, blind.Indexer(keys.index_key, v, sought.region), digest)
         for v in versions
     ]
 
 
-def _search(session: Session, tenant_id: int, sought: Wanted, indexer: Indexer, version: int) -> _Search:
+def _search(
+    session: Session, tenant_id: int, sought: Wanted, table: Table, indexer: Indexer, digest: bytes | None
+) -> Search:
     q = queries("subject")
-    match = {"tenant_id": tenant_id, "version": version, **named(indexes(indexer, sought.as_fields()))}
+    match = {
+        "tenant_id": tenant_id, "version": indexer.widths.version, "login_digest": digest,
+        **named(indexes(indexer, sought.as_fields())),
+    }  # fmt: skip
+    ask = getattr(q, f"candidates_{table.query}")
 
     def page(after: UUID) -> list[Any]:
         with transaction(session, tenant_id) as conn:
-            return list(q.candidates(conn, after=after, limit=PAGE, **match))
+            return list(ask(conn, after=after, limit=PAGE, **match))
 
-    return _Search(q.count_candidates(session.conn, **match), page)
+    return Search(getattr(q, f"count_candidates_{table.query}")(session.conn, **match), page)
 
 
 def _record_search(
-    session: Session, tenant_id: int, sought: Wanted, searches: Iterable[_Search], purpose: str
+    session: Session, tenant_id: int, sought: Wanted, asked: Iterable[Search], purpose: str
 ) -> None:
     from ..ledger import Entry, append
 
-    candidates = sum(search.count for search in searches)
+    candidates = sum(search.count for search in asked)
     detail = {"by": sought.kind, "candidates": candidates, "command": session.command}
     append(session, Entry("subject.find", tenant_id, "table:crm.contact", purpose=purpose, detail=detail))
 
@@ -257,7 +298,7 @@ def opened(
 
 
 def _record_hits(
-    session: Session, tenant_id: int, keys: TenantKeys, people: list[UUID], purpose: str
+    session: Session, tenant_id: int, keys: TenantKeys, table: Table, people: list[UUID], purpose: str
 ) -> set[UUID]:
     """Record whose data will be shown and return them; whoever was erased meanwhile is left out."""
     from ..ledger import record_read, references
@@ -265,7 +306,7 @@ def _record_hits(
     known = references(session, keys, tenant_id, people)
     record_read(
         session, tenant_id, [known[one] for one in dict.fromkeys(people) if one in known], purpose,
-        "table:crm.contact",
+        f"table:{table.table}",
     )  # fmt: skip
     return set(known)
 
@@ -291,6 +332,9 @@ _KINDS = {
     "crm.interaction": ("main", "interaction"),
     "lua.request": ("main", "contact"),
     "crm.app_user": ("main", "contact"),
+    "crm.user_role": (None, "contact"),
+    "crm.user_session": (None, "session"),
+    "crm.user_token": (None, "contact"),
     "crm.invoice": ("accounting", "invoice"),
     "crm.invoice_line": ("accounting", "invoice"),
 }

@@ -17,17 +17,6 @@ ORDER BY u.user_id;
 SELECT user_id, subject_id, personal FROM crm.app_user
 WHERE tenant_id = :tenant_id::bigint AND user_id = ANY (:users::uuid[]) ORDER BY user_id;
 
--- name: widths
--- Widths of the blind indexes that users of a tenant have.
-SELECT DISTINCT index_version FROM crm.app_user WHERE tenant_id = :tenant_id::bigint ORDER BY 1;
-
--- name: candidates
--- Users of one width that carry these indexes; null or an empty set excludes nobody.
-SELECT user_id FROM crm.app_user
-WHERE tenant_id = :tenant_id::bigint AND index_version = :version::smallint
-  AND (:email_index::integer IS NULL OR email_index = :email_index::integer)
-  AND name_index @> :name_index::integer[];
-
 -- name: by_login$
 -- The user of a login, by its digest.
 SELECT user_id FROM crm.app_user WHERE tenant_id = :tenant_id::bigint AND login_digest = :digest::bytea;

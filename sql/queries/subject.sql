@@ -1,10 +1,17 @@
--- name: versions
--- The width versions of blind indexes that the rows of a tenant have.
+-- name: versions_contact
+-- The width versions of blind indexes that the contacts of a tenant have.
 SELECT v.version
 FROM generate_series(0, 40) AS v (version)
 WHERE EXISTS (
     SELECT FROM crm.contact c WHERE c.tenant_id = :tenant_id::bigint AND c.index_version = v.version
 );
+
+-- name: versions_app_user
+-- The same of its users, who are few.
+SELECT DISTINCT index_version
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint
+ORDER BY index_version;
 
 -- name: rows_by_version_contact
 -- How many contacts of a tenant have indexes of which width version.
@@ -22,7 +29,7 @@ WHERE tenant_id = :tenant_id::bigint
 GROUP BY index_version
 ORDER BY index_version;
 
--- name: count_candidates$
+-- name: count_candidates_contact$
 -- How many contacts of one width version carry these indexes; null or an empty set excludes nobody.
 SELECT count(*)
 FROM crm.contact
@@ -31,7 +38,7 @@ WHERE tenant_id = :tenant_id::bigint AND index_version = :version::smallint
   AND phone_index @> :phone_index::integer[]
   AND name_index @> :name_index::integer[];
 
--- name: candidates
+-- name: candidates_contact
 -- The next of these contacts, sealed, with the subject's status.
 SELECT c.contact_id, c.subject_id, s.status, c.personal
 FROM crm.contact c
@@ -42,6 +49,26 @@ WHERE c.tenant_id = :tenant_id::bigint AND c.index_version = :version::smallint
   AND c.name_index @> :name_index::integer[]
   AND c.contact_id > :after::uuid
 ORDER BY c.contact_id
+LIMIT :limit::integer;
+
+-- name: count_candidates_app_user$
+-- How many users of one width version carry these indexes, or sign in by that address.
+SELECT count(*)
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint AND index_version = :version::smallint
+  AND (:email_index::integer IS NULL OR email_index = :email_index::integer OR login_digest = :login_digest::bytea)
+  AND name_index @> :name_index::integer[];
+
+-- name: candidates_app_user
+-- The next of these users, sealed, with the subject's status.
+SELECT u.user_id, u.subject_id, s.status, u.personal
+FROM crm.app_user u
+JOIN crm.subject s ON s.tenant_id = :tenant_id::bigint AND s.subject_id = u.subject_id
+WHERE u.tenant_id = :tenant_id::bigint AND u.index_version = :version::smallint
+  AND (:email_index::integer IS NULL OR u.email_index = :email_index::integer OR u.login_digest = :login_digest::bytea)
+  AND u.name_index @> :name_index::integer[]
+  AND u.user_id > :after::uuid
+ORDER BY u.user_id
 LIMIT :limit::integer;
 
 -- name: by_digest
@@ -95,10 +122,15 @@ FROM lua.request
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
 HAVING count(*) > 0
 UNION ALL
-SELECT 'crm.app_user', count(*), NULL, false
-FROM crm.app_user
-WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
-HAVING count(*) > 0
+SELECT h.name, h.rows, NULL, false
+FROM crm.app_user u
+CROSS JOIN LATERAL (VALUES
+    ('crm.app_user', 1),
+    ('crm.user_role', (SELECT count(*) FROM crm.user_role r WHERE r.tenant_id = :tenant_id::bigint AND r.user_id = u.user_id)),
+    ('crm.user_session', (SELECT count(*) FROM crm.user_session r WHERE r.tenant_id = :tenant_id::bigint AND r.user_id = u.user_id)),
+    ('crm.user_token', (SELECT count(*) FROM crm.user_token r WHERE r.tenant_id = :tenant_id::bigint AND r.user_id = u.user_id))
+) AS h (name, rows)
+WHERE u.tenant_id = :tenant_id::bigint AND u.subject_id = :subject_id::uuid AND h.rows > 0
 UNION ALL
 SELECT t.name, t.rows, i.retention_period, i.retained
 FROM crm.invoices_of(:tenant_id::bigint, :subject_id::uuid) AS i
@@ -156,6 +188,12 @@ FROM crm.contact
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid
 ORDER BY contact_id;
 
+-- name: user$
+-- The user of the CRM that a subject is.
+SELECT user_id
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid;
+
 -- name: index_version$
 -- The width version of a contact's blind indexes.
 SELECT index_version
@@ -167,6 +205,19 @@ WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid;
 UPDATE crm.contact
 SET email_index = :email_index::integer, phone_index = :phone_index::integer[], name_index = :name_index::integer[]
 WHERE tenant_id = :tenant_id::bigint AND contact_id = :contact_id::uuid;
+
+-- name: user_width$
+-- The width version of a user's blind indexes.
+SELECT index_version
+FROM crm.app_user
+WHERE tenant_id = :tenant_id::bigint AND user_id = :user_id::uuid;
+
+-- name: set_user_indexes!
+-- Lets one user be found by what it holds now.
+UPDATE crm.app_user
+SET login_digest = :login_digest::bytea, index_version = :index_version::smallint, email_index = :email_index::integer,
+    name_index = :name_index::integer[]
+WHERE tenant_id = :tenant_id::bigint AND user_id = :user_id::uuid;
 
 -- name: sealed_subject
 -- Row id and sealed value of the subject's own row.

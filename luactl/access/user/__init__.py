@@ -14,7 +14,7 @@ from ...lazy import attributes
 if TYPE_CHECKING:
     from .permission import Explained, Object, explain, objects
     from .purging import Purged, purge
-    from .register import Detail, Login, Token, User, find, list_, of_login, show
+    from .register import Detail, Login, Token, User, find, list_, of_login, of_person, show
     from .revoking import WHAT, Revoked, revoke
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "list_",
     "objects",
     "of_login",
+    "of_person",
     "purge",
     "revoke",
     "show",
@@ -42,7 +43,7 @@ __getattr__ = attributes(
     {
         "permission": "Explained Object explain objects",
         "purging": "Purged purge",
-        "register": "Detail Login Token User find list_ of_login show",
+        "register": "Detail Login Token User find list_ of_login of_person show",
         "revoking": "WHAT Revoked revoke",
     },
 )

@@ -151,6 +151,15 @@ def of_login(session: Session, tenant: Tenant, login: str) -> User:
     return find(session, tenant, user_id)
 
 
+def of_person(session: Session, tenant: Tenant, subject_id: UUID, purpose: str) -> User | None:
+    """Return the user that a person is, login, name and e-mail opened for a purpose; None: they are none."""
+    with transaction(session, tenant.tenant_id) as conn:
+        user_id = queries("subject").user(conn, tenant_id=tenant.tenant_id, subject_id=subject_id)
+    if user_id is None:
+        return None
+    return _opened(session, tenant, [find(session, tenant, user_id)], purpose)[0]
+
+
 def show(session: Session, tenant: Tenant, user: User, *, purpose: str | None = None) -> Detail:
     """Return a user with sessions and tokens; with a purpose login, name and e-mail are opened."""
     scope = {"tenant_id": tenant.tenant_id, "user_id": user.user_id}
@@ -198,19 +207,14 @@ def _named(one: User, fields: Mapping[str, str]) -> User:
 def _candidates(session: Session, tenant: Tenant, kind: Kind, value: str) -> Collection[UUID]:
     """Return who may be meant, by the blind indexes of each width that there is."""
     from ...key import open_tenant
-    from ...key.blind import Indexer
-    from ...subject import indexes
+    from ...subject.finding import searches, wanted
+    from ...subject.sealed import USER
 
-    tenant_id, found = tenant.tenant_id, set[UUID]()
-    with transaction(session, tenant_id) as conn:
-        keys, noun = open_tenant(session, tenant_id), queries("access_user")
-        for (version,) in list(noun.widths(conn, tenant_id=tenant_id)):
-            email, _phones, names = indexes(Indexer(keys.index_key, version, tenant.country), {kind: value})
-            rows = noun.candidates(
-                conn, tenant_id=tenant_id, version=version, email_index=email, name_index=names
-            )
-            found |= {row[0] for row in rows}
-    return found
+    sought = wanted(kind, value, tenant.country)
+    with transaction(session, tenant.tenant_id):
+        keys = open_tenant(session, tenant.tenant_id)
+        asked = searches(session, tenant.tenant_id, sought, keys, USER)
+    return {row[0] for one in asked for row in one.rows()}
 
 
 def _confirmed(tenant: Tenant, users: Sequence[User], kind: Kind, value: str) -> tuple[User, ...]:
@@ -218,4 +222,4 @@ def _confirmed(tenant: Tenant, users: Sequence[User], kind: Kind, value: str) ->
     from ...subject.finding import wanted
 
     sought = wanted(kind, value, tenant.country)
-    return tuple(one for one in users if sought.matches({"name": one.name, "email": one.email}))
+    return tuple(one for one in users if sought.matches(vars(one)))
