@@ -8,7 +8,9 @@ from uuid import UUID
 
 from conftest import Connection
 
+from luactl import secret
 from luactl.client import Client
+from luactl.db import Session
 from luactl.tenant import Tenant
 
 WHO = {"purpose": "rota", "on_behalf": "user:1"}
@@ -34,3 +36,15 @@ def said(admin: Connection, action: str) -> list[Mapping[str, Any]]:
         "SELECT convert_from(body, 'UTF8')::jsonb FROM ledger.entry WHERE action = %s ORDER BY id", [action]
     )
     return [row[0] for row in rows]
+
+
+def owned_token(session: Session, tenant: Tenant, who: UUID, name: str = "own") -> str:
+    plan = secret.plan_issue(session, tenant, name, ["contact.read"], user_id=who)
+    token = secret.issue(session, tenant, plan).token
+    assert token is not None
+    return token
+
+
+def admitted(crm: Client, token: str) -> bool:
+    asked = "SELECT count(*) FROM lua.check_token(%s, now())"
+    return crm.session.conn.execute(asked, [secret.hash_of(token)]).fetchone() == (1,)

@@ -259,7 +259,7 @@ ATTACKS = (
     "SELECT * FROM vault.give_up_periods(%(tenant)s, ARRAY[(3 << 24) + 2016]::bigint[])",
     "SELECT * FROM vault.give_up_periods(%(tenant)s, ARRAY[1 << 24]::bigint[])",
     "SELECT crm.mark_erased(%(tenant)s, ARRAY[%(who)s]::uuid[], now())",
-    "SELECT crm.erase_rows(%(tenant)s, ARRAY[%(who)s]::uuid[])",
+    "SELECT crm.erase_rows(%(tenant)s, ARRAY[%(who)s]::uuid[], now())",
     "SELECT crm.move_interactions(%(tenant)s, (SELECT array_agg(interaction_id) FROM crm.interaction),"
     " ARRAY[1], ARRAY['\\x00']::bytea[], now())",
     "SELECT crm.move_interactions(%(tenant)s, array_agg(interaction_id), array_agg(1), array_agg(personal),"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
+import psycopg
 import pytest
 from conftest import Connection
 from support_crm import new_tenant
-from support_user import BRUNO, NELE, WHO, everything, made, said
+from support_user import BRUNO, NELE, TABLES, WHO, admitted, everything, made, owned_token, said
 
-from luactl import subject
+from luactl import erasure, subject
 from luactl.access import user
 from luactl.client import Client
 from luactl.crm.opening import Sealed, record_and_open
@@ -23,6 +26,7 @@ from luactl.log import timeline
 from luactl.subject.sealed import USER
 from luactl.subject.sealed import read as read_sealed
 from luactl.tenant import Tenant
+from luactl.verify import verify_folder
 
 
 @pytest.fixture
@@ -116,3 +120,67 @@ def test_a_user_is_corrected_and_the_old_value_opens_in_no_old_copy(
         subject.plan_rectification(session, smile, nele.subject_id, ("phone",), "T-13")
     with pytest.raises(NotFoundError, match="has no contact"):
         subject.plan_rectification(session, smile, nele.subject_id, ("email",), "T-13", uuid4())
+
+
+def test_an_erasure_says_what_went_of_a_user_and_finds_it_again(
+    session: Session, crm: Client, smile: Tenant, admin: Connection, tmp_path: Path
+) -> None:
+    nele, bruno = crm.add_user(smile.tenant_id, NELE, ["agent"], **WHO), made(crm, smile, fields=BRUNO)
+    crm.start_session(smile.tenant_id, nele.user_id)
+    api = owned_token(session, smile, nele.user_id)
+    for name in TABLES:
+        admin.execute(f"CREATE TABLE public.{name[4:]} AS TABLE {name}".encode())
+
+    def restore() -> None:
+        for name in TABLES:
+            admin.execute(f"INSERT INTO {name} TABLE public.{name[4:]} ON CONFLICT DO NOTHING".encode())
+
+    plan = erasure.plan(session, smile, nele.subject_id, "ticket 4711")
+    done = erasure.run(session, plan, tmp_path)
+    rows = {"crm.contact": 0, "crm.contact_key": 0, "crm.interaction": 0, **dict.fromkeys(TABLES, 1)}
+    assert {one.table: one.rows for one in plan.going} == rows
+    assert done.going == tuple(sorted(plan.going, key=lambda one: one.table))
+    stated = json.loads((Path(done.certificate) / "certificate.json").read_text())
+    assert {one["table"]: (one["rows_before"], one["rows_after"]) for one in stated["erased"]} == {
+        name: (count, 0) for name, count in rows.items()
+    }
+    places = {one["place"]: one["method"] for one in stated["places"]}
+    assert places["table crm.app_user"] == "cryptographic erase of target data"
+    assert (places["table crm.user_session"], places["old copies of logins"]) == ("deleted", "deleted")
+    assert "networks of sessions" in stated["remaining_exposure"][-1]
+    assert verify_folder(Path(done.certificate)).ok
+    assert erasure.verify(session, done.erasure_id).ok
+
+    restore()
+    checked = erasure.verify(session, done.erasure_id)
+    broken = {one.check: one.what for one in checked.checks if one.state == "broken"}
+    assert "1 rows in crm.app_user" in broken["its rows are gone"]
+    assert "digest of a login" in broken["no blind index or digest is left"]
+    [found] = erasure.returned(session, [smile])
+    assert (found.people, found.revived) == ((), (nele.subject_id,))
+    erasure.replay(session, found, tmp_path / "again")
+    assert erasure.verify(session, done.erasure_id).ok
+    assert erasure.returned(session, [smile]) == ()
+
+    admin.execute("UPDATE crm.subject SET status = 'active', erased_at = NULL")
+    admin.execute("TRUNCATE lua.request, lua.erasure_subject, lua.erasure_batch, lua.erasure")
+    restore()
+    admin.execute("UPDATE lua.secret SET revoked_at = NULL")
+    assert admitted(crm, api)
+    [found] = erasure.returned(session, [smile])
+    assert (found.people, found.revived) == ((nele.subject_id,), ())
+    erasure.replay(session, found, tmp_path / "more")
+    [record] = erasure.list_(session, smile)
+    assert erasure.verify(session, record.erasure_id).ok
+    assert not admitted(crm, api)
+    assert [one.user_id for one in user.list_(session, smile, ended=True)] == [bruno]
+
+
+def test_nobody_is_marked_as_erased_who_is_a_user_still(
+    session: Session, crm: Client, smile: Tenant, login: Callable[..., Session]
+) -> None:
+    nele = crm.add_user(smile.tenant_id, NELE, ["agent"], **WHO)
+    mark = "SELECT crm.mark_erased(%s, %s, now())"
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="a user still"):
+        login("lua_operator").conn.execute(mark, (smile.tenant_id, [nele.subject_id]))
+    assert subject.show(session, smile, nele.subject_id).status == "active"

@@ -28,7 +28,10 @@ def planned(kept: KeptPlan, now: ErasurePlan | None) -> list[Row]:
     """Return the lines of a plan: counts as they were planned, and as they are."""
     going = {one.table: one.rows for one in now.going} if now else {}
     keys = {one.key_class: one.keys for one in now.dropping} if now else {}
-    rows = [_line(name, then, going.get(name), "goes") for name, then in kept.going.items()]
+    tables = [*kept.going, *(name for name in going if name not in kept.going)]
+    rows = [
+        _line(name, kept.going.get(name, 0), going.get(name, 0) if now else None, "goes") for name in tables
+    ]
     for name in sorted(kept.dropping.keys() | keys.keys()):
         found = keys.get(name, 0) if now else None
         rows.append(_line(f"keys: {name}", kept.dropping.get(name, 0), found, "destroyed", "bad"))

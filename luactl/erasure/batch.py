@@ -23,7 +23,7 @@ from ..key.classes import KeyClass, TenantDrop
 from ..ledger import Entry
 from ..pack import Uuids
 from . import facts as statement
-from .planning import PERSON, TABLES, Dropping, ErasurePlan, Going, Staying, billed, classes, weigh
+from .planning import PERSON, Dropping, ErasurePlan, Going, Staying, billed, classes, gone, weigh
 from .requested import bind
 
 KIND: Literal["erasure"] = "erasure"
@@ -148,8 +148,8 @@ def change(session: Session, act: Act, chosen: Chosen, epoch: int) -> None:
     from ..ledger import append
 
     approval.use(session, act.granted)
-    gone = _delete(session, act, chosen) if act.scope == PERSON else ()
-    record_batch(session, act, chosen, gone, epoch)
+    went = _delete(session, act, chosen) if act.scope == PERSON else ()
+    record_batch(session, act, chosen, went, epoch)
     append(session, entry(act, "intent", epoch, people=len(chosen.living)))
 
 
@@ -157,15 +157,15 @@ def _delete(session: Session, act: Act, chosen: Chosen) -> tuple[Going, ...]:
     """Take all that goes, and return what it was: nobody writes about these people meanwhile."""
     conn, noun, at = session.conn, queries("erasure"), session.clock.now()
     who = {"tenant_id": act.tenant_id, "ids": Uuids.of(chosen.living)}
-    gone = noun.erase_rows(conn, **who)
+    rows = noun.erase_rows(conn, **who, at=at)
     if noun.mark_erased(conn, **who, at=at) != len(chosen.living):
         raise LuactlError("these people could not all be marked as erased; nothing was changed")
     if chosen.kept:
         noun.retain_invoices(conn, **who, at=at)
-    return tuple(Going(table, rows) for table, rows in zip(TABLES, gone, strict=True))
+    return gone(rows)
 
 
-def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, ...], epoch: int) -> None:
+def record_batch(session: Session, act: Act, chosen: Chosen, went: tuple[Going, ...], epoch: int) -> None:
     """Leave what went and of whom, in the epoch's transaction; the act itself with its first batch."""
     from psycopg.types.json import Jsonb
 
@@ -174,7 +174,7 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
     if act.plan is not None:
         noun.insert_erasure(
             conn, **this, subject_id=act.plan.subject_id, instruction=act.plan.instruction, epoch=epoch,
-            plan=Jsonb(_document(act, act.plan, chosen, gone)), at=at, scope=act.scope,
+            plan=Jsonb(_document(act, act.plan, chosen, went)), at=at, scope=act.scope,
             subjects=Uuids.of(act.plan.subjects), digest=bytes.fromhex(act.plan.digest),
         )  # fmt: skip
         noun.take_plans(conn, tenant_id=act.tenant_id, digest=bytes.fromhex(act.plan.digest))
@@ -182,7 +182,7 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
             bind(conn, act.tenant_id, act.plan.request, act.erasure_id)
     noun.insert_batch(
         conn, **this, epoch=epoch, people=len(chosen.living), at=at,
-        gone=Jsonb({one.table: one.rows for one in gone}),
+        gone=Jsonb({one.table: one.rows for one in went}),
         keys=Jsonb({one.key_class: one.keys for one in chosen.dropping}),
     )  # fmt: skip
     noun.insert_people(
@@ -194,13 +194,13 @@ def record_batch(session: Session, act: Act, chosen: Chosen, gone: tuple[Going, 
     )  # fmt: skip
 
 
-def _document(act: Act, plan: ErasurePlan, chosen: Chosen, gone: tuple[Going, ...]) -> dict[str, Any]:
+def _document(act: Act, plan: ErasurePlan, chosen: Chosen, went: tuple[Going, ...]) -> dict[str, Any]:
     """Return what lua.erasure.plan keeps: of one person what really went, of many what was planned."""
     approved = {"approval": act.granted.stated} if act.granted else {}
     if plan.subject_id is None:
         return approved | statement.planned(plan.going, plan.dropping, (), plan.staying)
     keys = [one[1:] for one in chosen.keys]
-    return approved | statement.planned(gone, chosen.dropping, keys, chosen.staying)
+    return approved | statement.planned(went, chosen.dropping, keys, chosen.staying)
 
 
 def entry(act: Act, outcome: Literal["intent", "done"], epoch: int, **detail: Any) -> Entry:

@@ -15,7 +15,7 @@ from ..errors import RefusedError
 from ..key.classes import KeyClass
 from ..pack import Uuids, teach
 from . import record
-from .planning import PERSON, TABLES
+from .planning import PERSON, TABLES, USER_TABLES
 from .record import Erasure, find
 
 TOLD = 5
@@ -146,21 +146,24 @@ def _reference(known: Known) -> Any:
 
 
 def _rows(known: Known) -> Any:
-    for table, rows in zip(TABLES, known.ask("counts"), strict=True):
+    tables = (*TABLES, *USER_TABLES)
+    for table, rows in zip(tables, known.ask("counts"), strict=True):
         if rows:
             yield f"{rows} rows in {table}"
     if requests := known.ask("requests_naming"):
         yield f"{requests} requests that still lead to them or have a note"
-    return f"0 rows in {', '.join(TABLES)}"
+    return f"0 rows in {', '.join(tables)}"
 
 
 def _index(known: Known) -> Any:
-    contacts, digests, _interactions = known.ask("counts")
+    contacts, digests, _interactions, users, *_ = known.ask("counts")
     if contacts:
         yield f"{contacts} contacts with blind indexes"
     if digests:
         yield f"{digests} digests of external ids"
-    return "0 blind indexes of e-mail, phone and name, 0 digests of external ids"
+    if users:
+        yield f"{users} users of the CRM with blind indexes and the digest of a login"
+    return "0 blind indexes of e-mail, phone and name, 0 digests of external ids and logins"
 
 
 def _claims(known: Known) -> Any:

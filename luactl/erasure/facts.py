@@ -26,7 +26,7 @@ from . import record
 from .checking import Check
 from .people import LIST, listed
 from .places import LEFT, NO_LEVEL, Facts, places
-from .planning import PERSON, TABLES, Dropping, Going, Staying
+from .planning import PERSON, TABLES, USER_TABLES, Dropping, Going, Staying
 from .record import Batch, Erasure
 from .requested import stated
 
@@ -45,6 +45,11 @@ EXPOSURE = (
     "today's root secret can tell from such a copy that this subject had it.",
     "Overwriting a key file is the level Clear. Solid-state drives keep remapped pages beyond its reach.",
     "An erasure cannot reach a copy of the root secret, or of readable data, that somebody made before.",
+)
+USER_EXPOSURE = (
+    "Of a user of the CRM such copies may hold, in clear, state, second factor, roles, and times and "
+    "networks of sessions; and a keyed hash of the login in full width: who knows that login and holds "
+    "today's root secret can tell from such a copy that this user had it.",
 )
 
 
@@ -126,7 +131,7 @@ def facts(
         "places": places(where),
         "retained": stays,
         "verification": [{"check": one.check, "state": one.state, "what": one.what} for one in checks],
-        "remaining_exposure": _exposure(holders),
+        "remaining_exposure": _exposure(holders, user="crm.app_user" in this.sealed),
     }
 
 
@@ -156,7 +161,7 @@ def _this(session: Session, erasure: Erasure) -> _This:
         keys.update(one.keys)
     return _This(
         gone,
-        dict(zip(TABLES, counts, strict=True)),
+        dict(zip((*TABLES, *USER_TABLES), counts, strict=True)),
         dict(sorted(keys.items())),
         [one.epoch for one in batches],
         _subjects(erasure, people, before, held),
@@ -238,8 +243,8 @@ def _instant(moment: datetime | None) -> str | None:
     return None if moment is None else instant(moment)
 
 
-def _exposure(holders: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what remains possible, and until when."""
+def _exposure(holders: Sequence[dict[str, Any]], *, user: bool) -> list[str]:
+    """Return what remains possible, and until when; also of a user of the CRM, if one went."""
     pending = [
         f"{one['holder']} destroys the old root at {one['effective_at']}: until then whoever rules over it "
         "can bring it back, and with it what lies in old copies."
@@ -252,7 +257,7 @@ def _exposure(holders: Sequence[dict[str, Any]]) -> list[str]:
         for one in holders
         if one["old_root"] in LEFT
     ]
-    return [*left, *pending, *EXPOSURE]
+    return [*left, *pending, *EXPOSURE, *(USER_EXPOSURE if user else ())]
 
 
 def _why(one: dict[str, Any]) -> str:

@@ -22,6 +22,8 @@ LEFT = ("retired", "missing")
 STATES = {"destroyed": "effective", "scheduled": "scheduled"}
 SEALED = "what is personal there is ciphertext, and its key hung below the root that was destroyed"
 
+UNTIL = "until they are overwritten, or the backup ends; no date is known here"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -65,7 +67,7 @@ def places(facts: Facts) -> list[dict[str, Any]]:
     """Return every place as the certificate lists it."""
     rows = [*_tables(facts), *_copies(facts), *_keys(facts)]
     if facts.whole:
-        rows += [*_beside(facts), *_retained(facts)]
+        rows += [*_beside(facts), *_of_users(facts), *_retained(facts)]
     return [asdict(one) for one in rows]
 
 
@@ -142,11 +144,10 @@ def _keys(facts: Facts) -> list[Place]:
 
 def _beside(facts: Facts) -> list[Place]:
     """Return what stands beside sealed columns: deleted, and in old copies still there."""
-    until = "until they are overwritten, or the backup ends; no date is known here"
     return [
         Place(
             "old copies of the rows", "in clear: random ids, times, kinds of interactions", DELETED, NO_LEVEL,
-            f"deleted in the database; dead rows, log and backups keep them {until}", "remains",
+            f"deleted in the database; dead rows, log and backups keep them {UNTIL}", "remains",
             facts.completed_at, None,
         ),
         Place(
@@ -170,6 +171,24 @@ def _beside(facts: Facts) -> list[Place]:
         Place(
             "server log, statement statistics", "nothing", NONE, NO_LEVEL,
             "no readable data are ever sent to the server", "effective", None, None,
+        ),
+    ]  # fmt: skip
+
+
+def _of_users(facts: Facts) -> list[Place]:
+    """Return what stands beside sealed columns of a user of the CRM, if one went."""
+    if "crm.app_user" not in facts.tables:
+        return []
+    return [
+        Place(
+            "old copies of users", "in clear: state, second factor, roles, times and networks of sessions",
+            DELETED, NO_LEVEL, f"deleted in the database; dead rows, log and backups keep them {UNTIL}",
+            "remains", facts.completed_at, None,
+        ),
+        Place(
+            "old copies of logins", "keyed hashes in full width", DELETED, NO_LEVEL,
+            "who knows a login and holds today's root secret can tell that it was there", "remains",
+            facts.completed_at, None,
         ),
     ]  # fmt: skip
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..tenant import Tenant
 
 TABLES = ("crm.contact", "crm.contact_key", "crm.interaction")
+USER_TABLES = ("crm.app_user", "crm.user_role", "crm.user_session", "crm.user_token")
+"""Few people are users of the CRM: these are named where rows of theirs go."""
 PERSON, SPECIAL = "person", "special"
 WHOLE = (PERSON, SPECIAL)
 """Scopes that many people share one epoch for; any other is one category of their data."""
@@ -218,10 +220,16 @@ def weigh(conn: Any, tenant_id: int, living: Sequence[UUID], scope: str, now: da
         return Rows((Going("crm.interaction", noun.counts(conn, **who)[2]),), (), frozenset())
     if scope != PERSON:
         return Rows((), (), frozenset())
-    going = tuple(Going(table, rows) for table, rows in zip(TABLES, noun.counts(conn, **who), strict=True))
+    going = gone(noun.counts(conn, **who))
     rules = {rule.retention_class: rule for rule in read_rules(conn, tenant_id)}
     staying = tuple(_staying(rules["invoice"], now, *row[:3]) for row in noun.invoices(conn, **who))
     return Rows(going, staying, billed(conn, tenant_id, living) if staying else frozenset())
+
+
+def gone(counts: Sequence[int]) -> tuple[Going, ...]:
+    """Return what goes, of the counts of rows of `TABLES` and `USER_TABLES`."""
+    named = zip((*TABLES, *USER_TABLES), counts, strict=True)
+    return tuple(Going(table, rows) for table, rows in named if rows or table in TABLES)
 
 
 def billed(conn: Any, tenant_id: int, living: Sequence[UUID]) -> frozenset[UUID]:

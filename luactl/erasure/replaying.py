@@ -105,8 +105,9 @@ def _revived(session: Session, found: Returned) -> None:
 
         def change(epoch: int, people: Sequence[UUID] = people, ids: dict[str, Any] = ids) -> None:
             in_context(session, found.tenant_id)
-            gone = noun.erase_rows(session.conn, **ids)
-            noun.retain_invoices(session.conn, **ids, at=session.clock.now())
+            at = session.clock.now()
+            gone = noun.erase_rows(session.conn, **ids, at=at)
+            noun.retain_invoices(session.conn, **ids, at=at)
             append(session, _entry(found, epoch=epoch, people=len(people), rows=sum(gone)))
 
         drop(session, drops, change)

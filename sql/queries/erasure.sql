@@ -29,11 +29,18 @@ ORDER BY subject_id
 FOR UPDATE;
 
 -- name: counts^
--- How many rows of these subjects an erasure takes: contacts, external ids, interactions.
+-- How many rows of these subjects an erasure takes: contacts, external ids, interactions; users of the CRM, with roles,
+-- sessions and tokens.
 SELECT
     (SELECT count(*) FROM crm.contact WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])),
     (SELECT count(*) FROM crm.contact_key WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])),
-    (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]));
+    (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])),
+    cardinality(u.ids),
+    (SELECT count(*) FROM crm.user_role r WHERE r.tenant_id = :tenant_id::bigint AND r.user_id = ANY (u.ids)),
+    (SELECT count(*) FROM crm.user_session s WHERE s.tenant_id = :tenant_id::bigint AND s.user_id = ANY (u.ids)),
+    (SELECT count(*) FROM crm.user_token k WHERE k.tenant_id = :tenant_id::bigint AND k.user_id = ANY (u.ids))
+FROM (SELECT ARRAY(SELECT user_id FROM crm.app_user
+                   WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[])) AS ids) AS u;
 
 -- name: heavy
 -- Those of these subjects who have more rows than most.
@@ -78,9 +85,10 @@ GROUP BY key_class
 ORDER BY key_class;
 
 -- name: erase_rows^
--- Deletes who these subjects are, the digests of their external ids, and what passed between them and the tenant.
-SELECT contacts, contact_keys, interactions
-FROM crm.erase_rows(:tenant_id::bigint, :ids::uuid[]);
+-- Deletes who these subjects are, the digests of their external ids, what passed between them and the tenant, and the users
+-- of the CRM that they are, whose tokens end; how many rows of each table, as `counts` has them.
+SELECT contacts, contact_keys, interactions, users, roles, sessions, tokens
+FROM crm.erase_rows(:tenant_id::bigint, :ids::uuid[], :at::timestamptz);
 
 -- name: erase_interactions$
 -- Deletes what passed between the tenant and these subjects; returns how many rows.
@@ -244,6 +252,7 @@ WHERE s.tenant_id = :tenant_id::bigint AND s.status = 'erased'
   AND (EXISTS (SELECT FROM crm.contact c WHERE c.tenant_id = :tenant_id::bigint AND c.subject_id = s.subject_id)
        OR EXISTS (SELECT FROM crm.contact_key k WHERE k.tenant_id = :tenant_id::bigint AND k.subject_id = s.subject_id)
        OR EXISTS (SELECT FROM crm.interaction i WHERE i.tenant_id = :tenant_id::bigint AND i.subject_id = s.subject_id)
+       OR EXISTS (SELECT FROM crm.app_user u WHERE u.tenant_id = :tenant_id::bigint AND u.subject_id = s.subject_id)
        OR EXISTS (SELECT FROM vault.slot v WHERE v.tenant_id = :tenant_id::bigint AND v.subject_id = s.subject_id
                   AND v.key_class IN (1, 2)))
 ORDER BY s.subject_id;
