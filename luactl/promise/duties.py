@@ -52,11 +52,13 @@ def erasures(session: Session, page: Page, look: Look) -> None:
 
 
 def retention(session: Session, page: Page, look: Look) -> None:
-    """Look for rows and period keys that are past their rule, as the purge would."""
+    """Look for rows, period keys and sessions of users that are past their rule, as the purges would."""
     from .. import retention as rules
+    from ..access import user
     from ..tenant import ADMISSION
 
-    plan = rules.plan(session, tenants(session, look))
+    there = list(tenants(session, look))
+    plan = rules.plan(session, there)
     look.tried(plan.looked_at - len(plan.unreadable))
     for slug in plan.unreadable:
         look.misses(f"the rules of {slug} are not visible to this login: {ADMISSION}")
@@ -70,6 +72,10 @@ def retention(session: Session, page: Page, look: Look) -> None:
     for tenant in plan.tenants:
         for _period in tenant.released:
             look.breaks(f"the key of a hold of {tenant.slug} that was released")
+    late = user.late(session, there)
+    for one in late:
+        look.breaks(f"{one.sessions:,} sessions of users of {one.tenant}: over for more than 90 days")
+    look.evidence["sessions_due"] = sum(one.sessions for one in late)
     look.evidence["rows_due"] = sum(period.rows for period in plan.periods)
     look.evidence["rows_held"] = plan.held
     kept = f" but {plan.held:,} rows on legal hold" if plan.held else ""

@@ -13,7 +13,7 @@ from ...lazy import attributes
 
 if TYPE_CHECKING:
     from .permission import Explained, Object, explain, objects
-    from .purging import Purged, purge
+    from .purging import Purged, late, purge
     from .register import Detail, Login, Token, User, find, list_, of_login, of_person, show
     from .revoking import WHAT, Revoked, revoke
 
@@ -29,6 +29,7 @@ __all__ = [
     "User",
     "explain",
     "find",
+    "late",
     "list_",
     "objects",
     "of_login",
@@ -42,7 +43,7 @@ __getattr__ = attributes(
     __name__,
     {
         "permission": "Explained Object explain objects",
-        "purging": "Purged purge",
+        "purging": "Purged late purge",
         "register": "Detail Login Token User find list_ of_login of_person show",
         "revoking": "WHAT Revoked revoke",
     },

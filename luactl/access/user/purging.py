@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...db import Session, queries, transaction
 
 if TYPE_CHECKING:
     from ...tenant import Tenant
+
+LATE = timedelta(days=2)
+"""A purge each night takes what is due before so much more time has passed."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +34,32 @@ def purge(session: Session, tenants: Iterable[Tenant], *, dry_run: bool = False)
     from ...ledger import Entry, append
     from ...tenant import open_to
 
-    found, now, noun = [], session.clock.now(), queries("access_user")
+    found, now = [], session.clock.now()
+    if dry_run:
+        return _due(session, tenants, now)
     for one in open_to(session, list(tenants))[0]:
-        scope = {"tenant_id": one.tenant_id, "at": now}
         with transaction(session, one.tenant_id) as conn:
-            gone = noun.sessions_due(conn, **scope) if dry_run else noun.purge_sessions(conn, **scope)
-            if gone and not dry_run:
+            gone = queries("access_user").purge_sessions(conn, tenant_id=one.tenant_id, at=now)
+            if gone:
                 append(session, Entry(
                     "access.user-purge", one.tenant_id, "table:crm.user_session", detail={"sessions": gone}
                 ))  # fmt: skip
-        if gone:
-            found.append(Purged(one.slug, gone))
+                found.append(Purged(one.slug, gone))
+    return tuple(found)
+
+
+def late(session: Session, tenants: Iterable[Tenant]) -> tuple[Purged, ...]:
+    """Return the tenants with sessions that a purge each night would have taken by now."""
+    return _due(session, tenants, session.clock.now() - LATE)
+
+
+def _due(session: Session, tenants: Iterable[Tenant], at: datetime) -> tuple[Purged, ...]:
+    from ...tenant import open_to
+
+    found = []
+    for one in open_to(session, list(tenants))[0]:
+        with transaction(session, one.tenant_id) as conn:
+            due = queries("access_user").sessions_due(conn, tenant_id=one.tenant_id, at=at)
+        if due:
+            found.append(Purged(one.slug, due))
     return tuple(found)
