@@ -17,13 +17,14 @@ from support_crm import new_tenant
 from support_erasure import erase, later
 from support_hold import put as place_hold
 from support_staff import vouch
-from support_user import BRUNO, NELE, TABLES, WHO, everything, made, said
+from support_user import BRUNO, NELE, TABLES, WHO, admitted, everything, made, owned_token, said
 
-from luactl import secret, subject
+from luactl import promise, secret, subject
 from luactl.access import user
 from luactl.client import Client
 from luactl.db import Session
 from luactl.errors import LuactlError, NotFoundError, RefusedError, UsageError
+from luactl.promise.proving import look
 from luactl.tenant import Tenant, create, find
 
 
@@ -169,18 +170,6 @@ def test_only_the_crm_itself_signs_anybody_in(
             Client(login(role)).start_session(smile.tenant_id, who)
 
 
-def owned_token(session: Session, tenant: Tenant, who: UUID, name: str = "own") -> str:
-    plan = secret.plan_issue(session, tenant, name, ["contact.read"], user_id=who)
-    token = secret.issue(session, tenant, plan).token
-    assert token is not None
-    return token
-
-
-def admitted(crm: Client, token: str) -> bool:
-    asked = "SELECT count(*) FROM lua.check_token(%s, now())"
-    return crm.session.conn.execute(asked, [secret.hash_of(token)]).fetchone() == (1,)
-
-
 def test_a_token_of_ones_own_is_good_as_long_as_the_user_is(
     session: Session, crm: Client, smile: Tenant
 ) -> None:
@@ -276,11 +265,19 @@ def test_sessions_that_are_over_for_90_days_go_but_for_a_hold(
         crm.end_session(smile.tenant_id, crm.start_session(smile.tenant_id, one.user_id))
         crm.start_session(smile.tenant_id, one.user_id, lasts=timedelta(days=31))
     place_hold(session, smile, second.subject_id)
-    for days, gone in ((89, 0), (91, 1), (122, 1)):
+    for days, late, gone in ((89, 0, 0), (91, 0, 0), (92.1, 1, 1), (122, 0, 0), (123.1, 1, 1)):
         after = later(session, days / 365.25)
+        found = look(after, promise.load(), "retention")  # two nights of grace: a purge runs each night
+        assert (found.state, found.evidence["sessions_due"]) == ("broken" if late else "kept", late), days
+        told = [f"{late} sessions of users of smile: over for more than 90 days"] if late else []
+        assert found.broken == told
         planned = user.purge(after, [smile], dry_run=True)
+        if days in (91, 122):
+            assert [one.sessions for one in planned] == [1]
+            continue
         assert [one.sessions for one in planned] == ([gone] if gone else [])
         assert user.purge(after, [smile]) == planned
+        assert look(after, promise.load(), "retention").state == "kept"
     assert len(user.show(session, smile, user.find(session, smile, second.user_id)).sessions) == 2
 
 
@@ -322,6 +319,20 @@ CATALOGUE = {
 }
 NAMES = ("owner", "manager", "agent", "accountant", "reader")
 things = st.sampled_from([*CATALOGUE, "*"])
+ODD = (
+    "contact",
+    "contact.",
+    ".read",
+    "*",
+    ".",
+    "",
+    "contact.read.all",
+    "CONTACT.READ",
+    " *.*",
+    "%.%",
+    "*.*.*",
+)
+"""What stands in no catalogue of permissions, and gives nothing wherever it got in."""
 verbs = st.sampled_from(["read", "write", "delete", "export", "*"])
 granted = st.lists(st.tuples(things, verbs), max_size=4)
 
@@ -352,25 +363,32 @@ def asked(admin: Connection, crm: Client, smile: Tenant) -> tuple[Connection, UU
 )
 @given(
     roles=st.fixed_dictionaries(dict.fromkeys(NAMES, granted)),
+    odd=st.lists(st.sampled_from(ODD), max_size=3),
     held=st.sets(st.sampled_from(NAMES)),
     state=st.sampled_from(["active", "active", "active", "locked", "ended"]),
+    standing=st.sampled_from(["active", "active", "suspended"]),
 )
 def test_the_one_function_says_what_an_oracle_says(
     asked: tuple[Connection, UUID, int],
     roles: dict[str, list[tuple[str, str]]],
+    odd: list[str],
     held: set[str],
     state: str,
+    standing: str,
 ) -> None:
     admin, who, tenant_id = asked
     wanted = set().union(*(given_by(roles[name]) for name in held)) if state == "active" else set()
+    if standing == "suspended":
+        wanted = {(name, action) for name, action in wanted if action in ("read", "export")}
     with admin.transaction(force_rollback=True):
         for name, permissions in roles.items():
-            texts = [f"{thing}.{verb}" for thing, verb in permissions]
+            texts = [*odd, *(f"{thing}.{verb}" for thing, verb in permissions)]
             admin.execute("UPDATE crm.role SET permissions = %s WHERE role = %s", (texts, name))
         admin.execute(
             "SELECT crm.change_user(%s, %s, %s, %s, NULL, now(), %s)",
             (tenant_id, who, sorted(held), state, uuid4()),
         )
+        admin.execute("UPDATE lua.tenant SET status = %s WHERE tenant_id = %s", (standing, tenant_id))
         rows = admin.execute(
             "SELECT o.object, a.action, crm.may(%(t)s, %(u)s, a.action, o.object),"
             " d.allowed, d.why, d.role, d.permission"
@@ -387,6 +405,43 @@ def test_the_one_function_says_what_an_oracle_says(
             assert tuple(permission.split(".")) in roles[role]
         else:
             assert why not in ("named", "wildcard")
+
+
+def test_nobody_elses_user_and_nothing_odd_is_let_in(
+    crm: Client, smile: Tenant, session: Session, login: Callable[..., Session], admin: Connection
+) -> None:
+    who, other = made(crm, smile, "owner"), new_tenant(session, "other")
+    theirs = crm.add_user(other.tenant_id, NELE, ["reader"], **WHO).user_id
+    decide = "SELECT d.allowed, d.why FROM crm.decide(%s, %s, %s, %s) AS d"
+    for tenant_id, user_id, action, thing, why in (
+        (smile.tenant_id, theirs, "read", "contact", "no such user"),
+        (other.tenant_id, who, "read", "contact", "no such user"),
+        (0, who, "read", "contact", "no such user"),
+        (smile.tenant_id, None, "read", "contact", "no such user"),
+        (smile.tenant_id, who, None, "contact", "no such action"),
+        (smile.tenant_id, who, "*", "contact", "no such action"),
+        (smile.tenant_id, who, "READ", "contact", "no such action"),
+        (smile.tenant_id, who, "read' OR 'x", "contact", "no such action"),
+        (smile.tenant_id, who, "read", None, "no such object"),
+        (smile.tenant_id, who, "read", "*", "no such object"),
+        (smile.tenant_id, who, "read", "contact.read", "no such object"),
+        (smile.tenant_id, who, "read", "special", "no role of the user gives it"),
+    ):
+        said = crm.session.conn.execute(decide, (tenant_id, user_id, action, thing)).fetchall()
+        assert said == [(False, why)], (tenant_id, user_id, action, thing)
+    # The role of that name is the tenant's own: what another tenant's `reader` may is nothing to this one.
+    admin.execute("UPDATE crm.role SET permissions = '{*.*}' WHERE role = 'reader' AND tenant_id = %s", [
+        smile.tenant_id
+    ])  # fmt: skip
+    assert not crm.may(other.tenant_id, theirs, "delete", "contact")
+    for role in ("lua_accounting", "lua_ai"):
+        outsider = login(role)
+        for call in (decide, "SELECT crm.may(%s, %s, %s, %s)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                outsider.conn.execute(call, (smile.tenant_id, who, "read", "contact"))
+    for tenant_id in (1 << 40, -1, None):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            crm.session.conn.execute(decide, (tenant_id, who, "read", "contact"))
 
 
 def test_what_is_explained_is_what_the_crm_is_told(
