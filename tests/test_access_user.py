@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -130,7 +131,7 @@ def test_state_roles_factor_and_name_change(session: Session, crm: Client, smile
 
 
 def test_a_session_is_known_by_its_hash_and_ends(
-    session: Session, crm: Client, smile: Tenant, admin: Connection
+    session: Session, crm: Client, smile: Tenant, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     who = made(crm, smile)
     token = crm.start_session(smile.tenant_id, who, "203.0.113.77")
@@ -143,10 +144,26 @@ def test_a_session_is_known_by_its_hash_and_ends(
     assert admin.execute(
         "SELECT network::text FROM crm.user_session WHERE family(network) = 6"
     ).fetchone() == ("2001:db8:1234::/48",)
+    sent: list[str] = []
+    real = psycopg.Cursor.execute
+
+    def spy(self: Any, query: Any, params: Any = None, **named: Any) -> Any:
+        sent.append(f"{query} {params}")
+        return real(self, query, params, **named)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", spy)
+    crm.start_session(smile.tenant_id, who, "::ffff:203.0.113.77")
+    for wrong in ("203.0.113.77:443", "nele.example", "203.0.113.777", "", "10.0.0.0/8"):
+        with pytest.raises(UsageError) as caught:
+            crm.start_session(smile.tenant_id, who, wrong)
+        assert not wrong or wrong not in caught.value.what
+    monkeypatch.undo()
+    assert [text for text in sent if "203.0.113.0/24" in text]
+    assert not [text for text in sent if "203.0.113.77" in text]
     text = everything(admin)
     assert "203.0.113.77" not in text
     assert token not in text
-    assert user.find(session, smile, who).sessions == 2
+    assert user.find(session, smile, who).sessions == 3
     assert crm.end_session(smile.tenant_id, token) == who
     assert crm.end_session(smile.tenant_id, token) is None
     assert crm.seen(smile.tenant_id, token) is None

@@ -440,6 +440,9 @@ def test_who_is_erased_stays_erased(tables: list[str], enter: Callable[..., Any]
     mark = f"SELECT crm.mark_erased({A}, ARRAY[md5('{A}')::uuid], now())"
     groups = ("lua_admin", "lua_operator", "lua_dpo", "lua_accounting", "lua_app")
     with enter(*groups) as conn:
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="a user still"):
+            conn.execute(mark)
+        conn.execute(f"SELECT crm.erase_rows({A}, ARRAY[md5('{A}')::uuid], now())")
         assert [conn.execute(mark).fetchone() for _time in range(2)] == [(1,), (0,)]
         for change in ("status = 'active', erased_at = NULL", "status = 'active'", "erased_at = now()"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), context(conn, A):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
-import psycopg
 import pytest
 from conftest import Connection
 from support_crm import new_tenant
@@ -174,13 +173,3 @@ def test_an_erasure_says_what_went_of_a_user_and_finds_it_again(
     assert erasure.verify(session, record.erasure_id).ok
     assert not admitted(crm, api)
     assert [one.user_id for one in user.list_(session, smile, ended=True)] == [bruno]
-
-
-def test_nobody_is_marked_as_erased_who_is_a_user_still(
-    session: Session, crm: Client, smile: Tenant, login: Callable[..., Session]
-) -> None:
-    nele = crm.add_user(smile.tenant_id, NELE, ["agent"], **WHO)
-    mark = "SELECT crm.mark_erased(%s, %s, now())"
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="a user still"):
-        login("lua_operator").conn.execute(mark, (smile.tenant_id, [nele.subject_id]))
-    assert subject.show(session, smile, nele.subject_id).status == "active"

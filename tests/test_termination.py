@@ -16,8 +16,11 @@ import pytest
 from conftest import Home
 from support_erasure import erase, person, practice, table
 from support_staff import vouch
+from support_user import TABLES as USER_TABLES
+from support_user import admitted, made, owned_token
 
 from luactl import approval, crm, doctor, erasure, hold, key, ledger, portable, termination
+from luactl.client import Client
 from luactl.clock import ShiftedClock
 from luactl.db import Session, transaction
 from luactl.erasure import unfinished
@@ -81,16 +84,25 @@ KEPT = {
 
 
 def test_nothing_is_left_but_what_the_certificate_names(
-    session: Session, admin: psycopg.Connection, tmp_path: Path
+    session: Session, admin: psycopg.Connection, tmp_path: Path, login: Callable[..., Session]
 ) -> None:
     other = practice(session, "other")
     before = rows_of(admin, other.tenant_id)
     smile = practice(session)
     erase(session, smile, person(session, smile, "2"), tmp_path)
     erasure.keep(session, erasure.plan(session, smile, person(session, smile, "1"), "ticket 1"))
+    crm_ = Client(login("lua_app"))
+    who = made(crm_, smile)
+    crm_.start_session(smile.tenant_id, who)
+    token = owned_token(session, smile, who)
+    assert {f"{name}_pooled" for name in USER_TABLES} <= set(rows_of(admin, smile.tenant_id))
     termination.announce(session, smile, "letter")
     done = ended(session, smile, tmp_path)
     assert (done.outcome, done.pending) == ("ended", None)
+    stated = json.loads((Path(done.certificate) / "certificate.json").read_text())
+    went = {one["table"]: one["rows_before"] for one in stated["erased"]}
+    assert [went[name] for name in USER_TABLES] == [1, 1, 1, 1]
+    assert not admitted(crm_, token)
     assert set(rows_of(admin, smile.tenant_id)) <= KEPT
     assert rows_of(admin, other.tenant_id) == before
     assert [one.status for one in list_(session) if one.slug == "smile"] == ["terminated"]

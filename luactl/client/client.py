@@ -238,7 +238,8 @@ class Client:
     ) -> str:
         """Sign a user in, whom the CRM has authenticated, and return the session's token, told this once.
 
-        The address is cut to its network by the database. Raises RefusedError for a user who is not active.
+        Of the address its network alone is sent and kept. Raises RefusedError for a user who is not active,
+        UsageError for what is no address.
         """
         return user.new_session(self.session, tenant_id, user_id, address, lasts)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -135,6 +136,22 @@ def rename(
     append(session, _entry("crm.user.rename", tenant_id, reference, purpose, detail))
 
 
+def network_of(address: str) -> str:
+    """Return the /24 or /48 that an address lies in: no more of it goes to the server, nor into its log.
+
+    Raises UsageError for what is no address, which is not repeated.
+    """
+    try:
+        found = ip_address(address)
+    except ValueError:
+        raise UsageError("that is no IP address", hint="the address alone: no port, no name") from None
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found), 48), strict=False))
+    return str(IPv4Network((int(found), 24), strict=False))
+
+
 def new_session(
     session: Session, tenant_id: int, user_id: UUID, address: str | None, lasts: timedelta
 ) -> str:
@@ -143,11 +160,12 @@ def new_session(
 
     if not timedelta() < lasts <= timedelta(days=31):
         raise UsageError("a session lasts for at most 31 days")
+    network = None if address is None else network_of(address)
     token, at = secrets.token_urlsafe(32), session.clock.now()
     with transaction(session, tenant_id) as conn:
         begun = queries("client").start_session(
             conn, tenant_id=tenant_id, session_id=new_id(at), user_id=user_id, hash=hash_of(token),
-            address=address, ends_at=at + lasts, at=at,
+            address=network, ends_at=at + lasts, at=at,
         )  # fmt: skip
         if not begun:
             raise RefusedError(f"user {user_id} is not active here", hint="locked, ended, or never there")
