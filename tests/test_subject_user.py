@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
+import psycopg
 import pytest
 from conftest import Connection
 from support_crm import new_tenant
@@ -149,6 +150,10 @@ def test_an_erasure_says_what_went_of_a_user_and_finds_it_again(
     assert "networks of sessions" in stated["remaining_exposure"][-1]
     assert verify_folder(Path(done.certificate)).ok
     assert erasure.verify(session, done.erasure_id).ok
+
+    mark = "SELECT crm.mark_erased(%s, %s, now())"
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="a user still"):
+        admin.execute(mark, (smile.tenant_id, [user.find(session, smile, bruno).subject_id]))
 
     restore()
     checked = erasure.verify(session, done.erasure_id)
