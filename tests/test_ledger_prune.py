@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 import support_ledger
+from conftest import Connection
+from psycopg import sql
 from support_ledger import anchor_file, problems, vectors, write
+from test_ledger_tamper import lie_as_owner, lie_as_superuser
 
 from luactl import ledger
 from luactl.clock import FixedClock
@@ -26,18 +29,19 @@ from luactl.ledger.tiles import bundles_of, export_tiles, tile_path, tiles_of
 
 init, actor, admin_login = support_ledger.init, support_ledger.actor, support_ledger.admin_login
 OLD = datetime(2025, 1, 1, tzinfo=UTC)
+LATER = datetime(2025, 2, 1, tzinfo=UTC)
 NEW = datetime(2025, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def aged(admin_login: Session, init: Session) -> tuple[Session, list[Any]]:
-    """A log of 699 old entries (indexes 1 to 699) and 300 newer ones behind them."""
-    old, new = (replace(admin_login, clock=FixedClock(at)) for at in (OLD, NEW))
+    """A log of 700 old entries and 300 newer ones behind them."""
+    old, later, new = (replace(admin_login, clock=FixedClock(at)) for at in (OLD, LATER, NEW))
     ids: list[Any] = []
     ledger.integrate(admin_login)
     init.conn.execute("TRUNCATE ledger.entry, ledger.pending, ledger.leaf, ledger.checkpoint, ledger.subtree")
     anchor_file(admin_login).write_text("")
-    for session, count in ((old, 400), (old, 300), (new, 300)):
+    for session, count in ((old, 400), (later, 300), (new, 300)):
         ids += write(session, *["a"] * count)
         ledger.integrate(admin_login)
     return admin_login, ids
@@ -107,17 +111,18 @@ def test_what_may_not_be_pruned(aged: tuple[Session, list[Any]], tmp_path: Path)
     assert isinstance(BusyError("x"), BusyError)
 
 
-RAISED = "UPDATE ledger.minimum SET index = 900"
+RAISED = "UPDATE ledger.minimum SET index = 900 WHERE index = 700"
 LIES = {
     "minimum raised": RAISED,
-    "minimum raised, and entries removed": f"""{RAISED};
-        DELETE FROM ledger.entry e USING ledger.leaf l WHERE l.id = e.id AND l.index < 900;
-        DELETE FROM ledger.leaf WHERE index < 768""",
-    "minimum lowered": "UPDATE ledger.minimum SET index = 600",
+    "minimum raised, and entries removed": f"{RAISED}; "
+    "DELETE FROM ledger.entry e USING ledger.leaf l WHERE l.id = e.id AND l.index < 900; DELETE FROM ledger.leaf WHERE index < 768",
+    "minimum lowered": "UPDATE ledger.minimum SET index = 600 WHERE index = 700",
     "minimum deleted": "DELETE FROM ledger.minimum",
     "minimum truncated": "TRUNCATE ledger.minimum",
-    "minimum inserted": "INSERT INTO ledger.minimum SELECT 800, note, pruned_at FROM ledger.minimum",
-    "minimum forged": "INSERT INTO ledger.minimum VALUES (800, %(forged)s, now())",
+    "minimum inserted": "INSERT INTO ledger.minimum SELECT 800, note, pruned_at FROM ledger.minimum WHERE index = 700",
+    "minimum forged": "INSERT INTO ledger.minimum VALUES (800, {forged}, now())",
+    "minimum swapped": "UPDATE ledger.minimum x SET note = o.note FROM ledger.minimum o WHERE o.index = 1100 - x.index",
+    "minimum rolled back": "DELETE FROM ledger.minimum WHERE index = 700",
     "minimum without its entry": "DELETE FROM ledger.pending; DELETE FROM ledger.entry WHERE action = 'ledger.prune'",
     "pruned tile changed": "UPDATE ledger.subtree SET hash = sha256('x') WHERE index = 0",
     "pruned tile deleted": "DELETE FROM ledger.subtree WHERE index = 1",
@@ -126,36 +131,45 @@ LIES = {
     "hash-only leaf changed": "UPDATE ledger.leaf SET hash = sha256('x') WHERE index = 690",
     "hash-only leaf deleted": "DELETE FROM ledger.leaf WHERE index = 690",
 }
+TABLES = ("entry", "pending", "leaf", "subtree", "checkpoint", "minimum")
 
 
-@pytest.mark.parametrize("what", LIES)
-def test_lies_about_the_minimum_are_found(aged: tuple[Session, list[Any]], init: Session, what: str) -> None:
+def lay_aside(conn: Connection) -> None:
+    conn.execute("CREATE SCHEMA before")
+    for name in TABLES:
+        conn.execute(f"CREATE TABLE before.{name} AS SELECT * FROM ledger.{name}".encode())
+
+
+def lay_back(conn: Connection) -> None:
+    for name in TABLES:
+        conn.execute(f"TRUNCATE ledger.{name}".encode())
+        conn.execute(f"INSERT INTO ledger.{name} SELECT * FROM before.{name}".encode())
+
+
+def test_lies_about_the_minimum_are_found(aged: tuple[Session, list[Any]], init: Session) -> None:
     session, _ids = aged
-    prune(session, plan_prune(session, NEW))
-    forged = Signer(ledger.status(session).origin, bytes(32)).sign(
-        f"{ledger.status(session).origin}\nminimum 800\n"
-    )
-    assert problems(session) == []
-    with init.conn.transaction():
-        for part in LIES[what].split(";"):
-            init.conn.execute(part.encode(), {"forged": forged} if "forged" in part else None)
-    assert problems(session), what
+    for until in (LATER, NEW):
+        prune(session, plan_prune(session, until))
+    origin = ledger.status(session).origin
+    forged = sql.Literal(Signer(origin, bytes(32)).sign(f"{origin}\nminimum 800\n")).as_string(init.conn)
+    lay_aside(init.conn)
+    for who, lie in (("superuser", lie_as_superuser), ("owner", lie_as_owner)):
+        for what, statement in LIES.items():
+            assert problems(session) == [], f"before {what}, by the {who}"
+            lie(init.conn, statement.format(forged=forged))
+            assert problems(session), f"{what}, by the {who}"
+            lay_back(init.conn)
 
 
 def test_a_log_set_back_to_before_its_pruning_is_found(
     aged: tuple[Session, list[Any]], init: Session
 ) -> None:
     session, _ids = aged
-    tables = ("entry", "pending", "leaf", "subtree", "checkpoint", "minimum")
-    init.conn.execute("CREATE SCHEMA before")
-    for name in tables:
-        init.conn.execute(f"CREATE TABLE before.{name} AS SELECT * FROM ledger.{name}".encode())
+    lay_aside(init.conn)
     prune(session, plan_prune(session, NEW))
     ledger.integrate(session)
     assert problems(session) == []
-    for name in tables:
-        init.conn.execute(f"TRUNCATE ledger.{name}".encode())
-        init.conn.execute(f"INSERT INTO ledger.{name} SELECT * FROM before.{name}".encode())
+    lay_back(init.conn)
     assert problems(session) == [
         f"{session.profile.anchors[0]}: 1,001 entries were signed, the log has 1,000"
     ]
