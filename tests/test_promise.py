@@ -5,8 +5,8 @@ The superuser breaks: no other login can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from conftest import Connection, TestServer
 from support_erasure import erase, later, new_tenant, person, practice
-from support_server import reload
+from support_server import admission
 from support_staff import hire, know_everybody, publish
 from support_whole import changes, snapshot
 
@@ -276,23 +276,12 @@ def tls(server: TestServer) -> TestServer:
     return server
 
 
-@contextmanager
-def plaintext_admitted(server: TestServer) -> Iterator[None]:
-    """Let logins without TLS in, for a while."""
-    hba = server.server.data / "pg_hba.conf"
-    before = hba.read_text()
-    hba.write_text("host all all 127.0.0.1/32 scram-sha-256\n" + before)
-    try:
-        reload(server)
-        yield
-    finally:
-        hba.write_text(before)
-        reload(server)
+PLAINTEXT = "host all all 127.0.0.1/32 scram-sha-256"
 
 
 def test_a_login_without_tls_is_found(keeper: Session, tls: TestServer) -> None:
     assert run(keeper, "transport").state == "kept"
-    with plaintext_admitted(tls):
+    with admission(tls, PLAINTEXT):
         assert run(keeper, "transport").broken == ["a login without TLS succeeds"]
     assert run(keeper, "transport").state == "kept"
 
@@ -300,13 +289,13 @@ def test_a_login_without_tls_is_found(keeper: Session, tls: TestServer) -> None:
 def test_a_login_without_tls_that_fails_only_at_the_password_is_found(
     keeper: Session, tls: TestServer
 ) -> None:
-    with plaintext_admitted(tls), closing(tls.admin()) as conn:
+    with admission(tls, PLAINTEXT), closing(tls.admin()) as conn:
         conn.execute(f"ALTER ROLE {keeper.actor} PASSWORD 'another'")
         assert run(keeper, "transport").broken == ["a login without TLS is let through to the password"]
 
 
 def test_a_session_without_tls_is_found(keeper: Session, tls: TestServer, login: Login) -> None:
-    with plaintext_admitted(tls):
+    with admission(tls, PLAINTEXT):
         dsn = f"{keeper.profile.dsn} sslmode=disable channel_binding=disable"
         passfile = keeper.profile.passfile
         conn = dial(dsn, passfile=passfile, profile="test", command="test")

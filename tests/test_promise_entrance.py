@@ -5,12 +5,11 @@ What they say is compared with what the server does when somebody comes without 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from conftest import Connection, TestServer
-from support_server import reload
+from support_server import admission
 
 from luactl import access, promise
 from luactl.db import Session
@@ -42,20 +41,6 @@ RULES = {
     "of another database": ("host postgres {who} 127.0.0.1/32 trust", False, "", "host"),
     "of somebody else": ("host all not_{who} 127.0.0.1/32 trust", False, "", "host"),
 }  # fmt: skip
-
-
-@contextmanager
-def admission(server: TestServer, rules: str) -> Iterator[None]:
-    """Have rules before the server's own, for a while."""
-    hba = server.server.data / "pg_hba.conf"
-    before = hba.read_text()
-    hba.write_text(f"{rules}\n{before}")
-    try:
-        reload(server)
-        yield
-    finally:
-        hba.write_text(before)
-        reload(server)
 
 
 def test_rules_that_let_somebody_in_too_easily_are_found_where_they_decide(
