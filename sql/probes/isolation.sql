@@ -103,7 +103,8 @@ SELECT lua.notify_processors(:tenant_id::bigint, 'erasure', :id::uuid,
 -- name: plant_user$
 -- A user, whom only functions write, with a role, a session that is over, and a token.
 SELECT crm.add_user(:tenant_id::bigint, :id::uuid, :id::uuid, '\x01', sha256('probe'), 0::smallint, NULL, '{}', '{reader}', now(), :id::uuid),
-       crm.keep_past_session(:tenant_id::bigint, :id::uuid, :id::uuid, '203.0.113.0/24', now(), now(), now());
+       crm.keep_past_sessions(:tenant_id::bigint, ARRAY[:id::uuid], ARRAY[:id::uuid], '{203.0.113.0/24}', ARRAY[now()], ARRAY[now()],
+                              ARRAY[now()]);
 
 -- name: plant_token$
 -- A token of the API, by a hash of which nobody knows the token.

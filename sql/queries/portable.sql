@@ -95,10 +95,10 @@ SELECT user_id FROM crm.app_user WHERE tenant_id = :tenant_id::bigint AND user_i
 -- Roles that the tenant has.
 SELECT role FROM crm.role WHERE tenant_id = :tenant_id::bigint ORDER BY role;
 
--- name: keep_session$
--- A session of the past, which nobody can use.
-SELECT crm.keep_past_session(:tenant_id::bigint, :session_id::uuid, :user_id::uuid, :network::text, :since::timestamptz,
-                             :seen_at::timestamptz, :ended_at::timestamptz);
+-- name: keep_sessions$
+-- Sessions of the past, which nobody can use; how many were not known.
+SELECT crm.keep_past_sessions(:tenant_id::bigint, :session_ids::uuid[], :user_ids::uuid[], :networks::text[], :since::timestamptz[],
+                              :seen::timestamptz[], :ended::timestamptz[]);
 
 -- name: insert_subjects!
 -- People as they were handed over, the erased ones among them.
