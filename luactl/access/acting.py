@@ -129,13 +129,17 @@ class Acting:
 
     @cached_property
     def near(self) -> tuple[Key, ...]:
-        """The objects on which it may hold a right; what it holds on them is found at one go."""
+        """The objects on which it may hold a right; what it holds on them is found at one go.
+
+        Without what everybody has and what reaches no data by itself: no grant adds to that.
+        """
         granted = self._all_granted()
         near = granted.keys() | self.catalog.for_all | self.catalog.mapped.keys()
         if self._is_favoured:
             near |= self.given.keys()
         if self.predefined:
             near.update(self.catalog.of_kind.get("relation", ()), self.catalog.of_kind.get("schema", ()))
+        near -= self.catalog.harmless
         more = self.catalog.public | self.catalog.mapped.keys()
         more |= self.given.keys() if self._is_favoured else frozenset()
         for key in near - self._held.keys():

@@ -168,6 +168,11 @@ class Catalog:
         return frozenset(key for key in self.public if self.things[key].kind not in HARMLESS)
 
     @cached_property
+    def harmless(self) -> frozenset[Key]:
+        """What PUBLIC has and what reaches no data by itself."""
+        return self.public - self.for_all
+
+    @cached_property
     def public(self) -> frozenset[Key]:
         """Of what PUBLIC has something."""
         return frozenset(key for key, granted in self.granted.items() if PUBLIC in granted)

@@ -153,7 +153,9 @@ def _asked_for(catalog: Catalog, thing: Thing) -> frozenset[Key]:
 
 def _best(ways: Ways, login: Role, keys: frozenset[Key] | None = None) -> Best:
     """Return the shortest ways to objects, roles and attributes."""
-    return ways.of(login.oid, keys) | standing(ways.catalog, login.oid, keys)
+    best = ways.of(login.oid, keys)
+    plain = keys is not None and all(key[0] not in ("role", "attribute") for key in keys)
+    return best if plain else best | standing(ways.catalog, login.oid, keys)
 
 
 def what(session: Session, name: str) -> tuple[Access, ...]:

@@ -90,6 +90,10 @@ class Graph:
     """By member."""
     administered: Mapping[int, tuple[Hop, ...]]
     """Those of them that can be passed on."""
+    before: Graph | None = None
+    """What it was before somebody got more memberships,"""
+    changed: int = 0
+    """and who."""
 
     @classmethod
     def of(cls, version: int, roles: Iterable[Role], memberships: Iterable[Membership]) -> Graph:
@@ -121,6 +125,10 @@ class Graph:
     def _become(self) -> dict[int, Ways]:
         return {}
 
+    @cached_property
+    def _grantable(self) -> dict[int, tuple[Path, ...]]:
+        return {}
+
     @property
     def is_old(self) -> bool:
         """Whether attributes of the member decide, and not each membership."""
@@ -143,7 +151,9 @@ class Graph:
     def used_by(self, role: int) -> Ways:
         """Return the roles whose rights `role` has without further ado, itself included."""
         if role not in self._inherited:
-            self._inherited[role] = self.walk(role, lambda hop: hop.inherits)
+            known = self.before.used_by(role) if self.before else None
+            same = known is not None and self.changed not in known
+            self._inherited[role] = known if same and known else self.walk(role, lambda hop: hop.inherits)
         return self._inherited[role]
 
     def becomes(self, login: int) -> Ways:
@@ -156,8 +166,15 @@ class Graph:
         """Return what a role is a member of, by whatever membership."""
         return self.walk(role, lambda hop: True)
 
-    def grantable_by(self, role: int) -> Iterator[Path]:
-        """Yield paths to the roles that somebody who acts as `role` may grant; superusers are not."""
+    def grantable_by(self, role: int) -> tuple[Path, ...]:
+        """Return paths to the roles that somebody who acts as `role` may grant; superusers are not."""
+        if role not in self._grantable:
+            known = self.before.grantable_by(role) if self.before else None
+            same = known is not None and not self.is_old and self.changed not in self.used_by(role)
+            self._grantable[role] = known if same and known is not None else tuple(self._granting(role))
+        return self._grantable[role]
+
+    def _granting(self, role: int) -> Iterator[Path]:
         through = self.member_of(role) if self.is_old else self.used_by(role)
         for holder, path in through.items():
             for hop in self.administered.get(holder, ()):
@@ -214,10 +231,8 @@ class Graph:
         )
 
     def _with(self, member: int, more: Iterable[Hop]) -> Graph:
-        changed = replace(self, hops={**self.hops, member: (*self.hops.get(member, ()), *more)})
-        same = {role: ways for role, ways in self._inherited.items() if member not in ways}
-        changed._inherited.update(same)
-        return changed
+        hops = {**self.hops, member: (*self.hops.get(member, ()), *more)}
+        return replace(self, hops=hops, before=self, changed=member)
 
     def states(self, login: int) -> Iterator[State]:
         """Yield everybody whom a login can act as without granting anything, easiest first."""

@@ -160,12 +160,12 @@ class Running:
             name = self.catalog.graph.roles[login].name
             if thing.kind == "database" and self.planting.lacks_own(login):
                 yield Actor(login, True), f"a schema named {name}, if {name} searches it", True
-            elif thing.key in self.planting.searched_by(login) and self._does(thing.key, login, ("USAGE",)):
+            elif thing.key in self.planting.searched_by(login) and self.does(thing.key, login, ("USAGE",)):
                 yield Actor(login, True), f"a name in schema {thing.name}, if {name} searches it", True
 
     def _callers(self, function: Thing) -> Iterator[tuple[Actor, str, bool]]:
         for login in self._logins:
-            if self._does(function.key, login, ("EXECUTE",)):
+            if self.does(function.key, login, ("EXECUTE",)):
                 name = self.catalog.graph.roles[login].name
                 yield Actor(login, True), f"function {function.name}, if {name} calls it", True
         for relation in self.catalog.code.triggers.get(function.key, ()):
@@ -178,7 +178,7 @@ class Running:
         if reads_too:
             for login in self._logins:
                 unbound = relation.kind != "view" and self.catalog.graph.roles[login].bypasses_rows
-                if not unbound and self._does(relation.key, login, ("SELECT",)):
+                if not unbound and self.does(relation.key, login, ("SELECT",)):
                     name = self.catalog.graph.roles[login].name
                     yield Actor(login, True), f"{told}, if {name} reads it", True
 
@@ -186,7 +186,7 @@ class Running:
         """Yield who runs a trigger on a relation: who writes, and as whom functions and tables do."""
         wanted, roles, owner = frozenset(verbs), self.catalog.graph.roles, self.catalog.things[relation].owner
         for login in self._logins:
-            if self._does(relation, login, wanted):
+            if self.does(relation, login, wanted):
                 yield Actor(login, True), f"{told}, if {roles[login].name} writes", True
         for function, verb in self._functions.get(relation, ()):
             if verb in wanted:
@@ -196,7 +196,7 @@ class Running:
             follows = f"{told}, if rows of {self.catalog.things[parent].name} change"
             yield Actor(owner, False), follows, True
             for login in self._logins if self.catalog.graph.version < AS_QUEUED else ():
-                if self._does(parent, login, (verb,)):
+                if self.does(parent, login, (verb,)):
                     yield Actor(login, True), f"{follows} by {roles[login].name}", True
 
     def _above(self, relation: Key) -> set[tuple[Key, str]]:
@@ -223,7 +223,8 @@ class Running:
                     found.setdefault(door.relation, set()).add((function, door.right[1]))
         return found
 
-    def _does(self, key: Key, login: int, verbs: Iterable[str]) -> bool:
+    def does(self, key: Key, login: int, verbs: Iterable[str]) -> bool:
+        """Whether a login may do something, at once or after SET ROLE, where anybody can put code."""
         return not self._done.get((key, login), frozenset[str]()).isdisjoint(verbs)
 
     @cached_property
@@ -235,7 +236,8 @@ class Running:
         for login in self._logins if wanted else ():
             for way in self.ways.plain(login, wanted, {}):
                 within = way.through is not None and way.through[0] == "function" and not later
-                if not within and way.via not in ("REPLICATION", PROGRAM):
+                refused = way.right[1] == "INSERT" and way.rows == "none"
+                if not within and not refused and way.via not in ("REPLICATION", PROGRAM):
                     found.setdefault((way.key, login), set()).add(way.right[1])
         return {at: frozenset(verbs) for at, verbs in found.items()}
 
