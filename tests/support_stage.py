@@ -52,40 +52,40 @@ class Stage:
 
     def save(self) -> None:
         """Keep all as it is now. Nobody may be connected."""
-        with closing(self.server.admin()) as conn:
-            self.copy(conn, self.database, self.saved)
-            self.roles = support_stage_roles.read(conn)
+        conn = self.server.chores()
+        self.copy(conn, self.database, self.saved)
+        self.roles = support_stage_roles.read(conn)
         shutil.rmtree(self.aside, ignore_errors=True)
         shutil.copytree(self.home, self.aside, symlinks=True)
 
     def reset(self) -> Connection:
         """Make all as it was; return a superuser's connection to the database."""
         self.restore()
-        with closing(self.server.admin()) as conn:
-            assert self.roles is not None
-            support_stage_roles.put_back(conn, self.roles)
+        conn = self.server.chores()
+        assert self.roles is not None
+        support_stage_roles.put_back(conn, self.roles)
         shutil.rmtree(self.home)
         shutil.copytree(self.aside, self.home, symlinks=True)
         return self.server.admin(self.database)
 
     def restore(self) -> None:
         """Make the database as it was and leave the home as it is, as whoever restores a backup does."""
-        with closing(self.server.admin()) as conn:
-            self.copy(conn, self.saved, self.database)
-            self.admit(conn, self.database)
+        conn = self.server.chores()
+        self.copy(conn, self.saved, self.database)
+        self.admit(conn, self.database)
 
     def forget(self) -> None:
         """Drop what was kept."""
-        with closing(self.server.admin()) as conn:
-            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(self.saved)))
+        conn = self.server.chores()
+        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(self.saved)))
 
     def end(self) -> None:
         """Drop everything that `bare` made, and what came to it."""
         self.forget()
-        with closing(self.server.admin()) as conn:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database)))
-            for role in sorted(roles(conn) - self.first):
-                conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        conn = self.server.chores()
+        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database)))
+        for role in sorted(roles(conn) - self.first):
+            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     @staticmethod
     def admit(conn: Connection, database: str) -> None:

@@ -153,6 +153,7 @@ def test_following_goes_on_after_the_server_was_killed(
 
 def test_a_server_that_is_stopping(server: TestServer, home: Home, admin: Connection) -> None:
     """A smart shutdown waits for those who are in, and lets nobody else in."""
+    server.rest()
     pid = embedded.status(server.server).pid
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
