@@ -83,12 +83,7 @@ LONGEST = {"test_ledger_history"}
 
 
 def pytest_configure() -> None:
-    """Let SIGHUP and Ctrl-C end the programs that tests start, also where the tests run in the background.
-
-    And have the tests' files in memory, where making sure of one (fsync) costs nothing.
-    """
-    if (memory := fast_folder()) is not None:
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    """Let SIGHUP and Ctrl-C end the programs that tests start, also where the tests run in the background."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

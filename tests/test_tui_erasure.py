@@ -366,11 +366,14 @@ def test_states_one_after_the_other_and_the_command_of_each(
 
 
 @pytest.fixture
-def short(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short(home: Home, admin: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The same home by a path that is always equally long, since screens fold long ones."""
     with TemporaryDirectory(prefix="lua-", dir="/tmp") as folder:
         link = Path(folder) / "home"
-        link.symlink_to(home.environ["LUACTL_HOME"])
+        link.symlink_to(home.path)
+        config = home.paths.config_file
+        config.write_text(config.read_text().replace(str(home.path), str(link)))
+        admin.execute("UPDATE vault.place SET name = replace(name, %s, %s)", (str(home.path), str(link)))
         monkeypatch.setenv("LUACTL_HOME", str(link))
         yield
 
