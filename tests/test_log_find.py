@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.sql import SQL
 from support_log import write_lines
 from test_log import logged, write  # noqa: F401
 
@@ -140,3 +141,20 @@ def test_parts_are_the_whole_query(pieces: list[str]) -> None:
 def test_a_part_demands_exactly_that_value(value: str) -> None:
     if "\0" not in value:
         assert log.parse(log.part("object", value), NOW).where == Field("object", (Value((value,)),))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "SELECT FROM ledger.entry WHERE ledger.words(body) @@ 'seldom'",
+        "SELECT FROM ledger.entry WHERE touched @> '{01a217fa-5c58-7657-9279-1606fef95cd7}'",
+        "SELECT FROM lua.log_line WHERE lua.words(message) @@ 'seldom'",
+    ],
+)
+def test_row_security_keeps_no_index_from_an_ordinary_login(session: Session, asked: LiteralString) -> None:
+    """A condition of a policy in a plan would: of words and lists nobody knows that they tell nothing."""
+    session.conn.execute("SET enable_seqscan = off")
+    plan = " ".join(row[0] for row in session.conn.execute(SQL("EXPLAIN {}").format(SQL(asked))))
+    assert "Bitmap Index Scan" in plan
+    assert "Seq Scan" not in plan
+    assert "as_itself" not in plan
