@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
+from conftest import new_login
 from support_story import Case, Rule, World, covering, rows
+
+from luactl import approval, secret, tenant
+from luactl.connect import dial, open_session
 
 
 def remember_undertaking(w: World, data: Any) -> None:
@@ -87,11 +94,45 @@ POLICIES: dict[str, tuple[Case, ...]] = {
     "policy show": (Case(lambda w: ("desks",)),),
     "policy retire": (Case(lambda w: ("desks",), (Rule("lua.policy", "update", "policy.retire"),)),),
 }
+
+
+def settle_in(w: World) -> None:
+    """Have who leaves something of everything: a report, a login, a request, and a token that they issued."""
+    passfile = w.folder / "leaver.pgpass"
+    login = new_login(w.server, passfile, ())
+    w.admin.execute(
+        "SELECT lua.add_person_login(%s, person_id, now(), %s) FROM lua.person WHERE handle = 'anna.berger'",
+        (login, uuid4()),
+    )
+    # As if luactl had made it: what others grant only they take back.
+    w.admin.execute(f"GRANT {login} TO lua_rolekeeper WITH ADMIN OPTION")
+    w.admin.execute(f"SET ROLE lua_rolekeeper; GRANT lua_admin TO {login}; RESET ROLE")
+    w.admin.execute(
+        "UPDATE lua.person z SET manager = a.person_id FROM lua.person a"
+        " WHERE z.handle = 'zed' AND a.handle = 'anna.berger'"
+    )
+    dsn = w.server.dsn(w.database, login, passfile)
+    with (
+        open_session(command="test") as own,
+        closing(dial(dsn, passfile=passfile, profile="test", command="test")) as conn,
+    ):
+        theirs, smile = replace(own, conn=conn, actor=login), tenant.find(own, "smile")
+        secret.issue(theirs, smile, secret.plan_issue(theirs, smile, "theirs", ["contact.read"]))
+        with suppress(approval.ApprovalNeededError):
+            want = approval.Want("erasure.run", "erasure theirs", "Erase 12 people", {}, {}, "smile", 12)
+            approval.demand(theirs, want)
+
+
 LEAVING: dict[str, tuple[Case, ...]] = {
     "staff offboard": (
         Case(
             lambda w: ("anna.berger", "--reason", "contract ended"),
-            (Rule("lua.person", "update", "staff.offboard"),),
+            (
+                Rule("lua.person", "update", "staff.offboard", by="entry_id"),
+                Rule("lua.secret", "update", "secret.revoke"),
+            ),
+            covering(rows("lua.person_login", "lua.approval", how="update")),
+            prepare=settle_in,
         ),
     ),
 }
