@@ -13,7 +13,7 @@ from functools import cache
 from ..db import Session, queries, transaction
 from ..errors import NotFoundError
 from ..shipped import GROUPS, OWNERS
-from ..tenant.register import FIRST_DEDICATED
+from ..tenant.register import own_login
 from .acting import ALL_DATA, PREDEFINED, PROGRAM
 from .catalog import FIRST_MADE, RELATIONS, Catalog, Key, read
 from .graph import Role
@@ -243,4 +243,4 @@ def _own_role(conn: object, slug: str) -> str | None:
     tenant_id = queries("access").tenant_id(conn, slug=slug)
     if tenant_id is None:
         raise NotFoundError(f"no tenant {slug}", hint="`luactl tenant list` shows all of them")
-    return f"lua_t{tenant_id}" if tenant_id >= FIRST_DEDICATED else None
+    return own_login(tenant_id)

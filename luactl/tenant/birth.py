@@ -15,7 +15,7 @@ from ..errors import BusyError, LuactlError, UsageError
 from ..instruction import Instruction
 from ..line import checked
 from .dedicated import demand_bound, make_partitions, make_roles
-from .register import FIRST_DEDICATED, DeletionRule, Role, Tenant, directory
+from .register import DeletionRule, Role, Tenant, directory, own_login
 
 if TYPE_CHECKING:
     from ..key.tree import Nodes
@@ -223,8 +223,7 @@ def registered(session: Session, slugs: Sequence[str]) -> dict[str, Tenant]:
 
 
 def _done(plan: Creation, outcome: Literal["created", "exists"], tenant_id: int) -> Creation:
-    login = f"lua_t{tenant_id}" if tenant_id >= FIRST_DEDICATED else None
-    return replace(plan, outcome=outcome, tenant_id=tenant_id, login=login)
+    return replace(plan, outcome=outcome, tenant_id=tenant_id, login=own_login(tenant_id))
 
 
 def _numbers(session: Session, isolations: Sequence[str]) -> Iterator[tuple[int, int]]:

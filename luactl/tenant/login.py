@@ -13,6 +13,7 @@ from ..db import Session, queries, transaction
 from ..errors import LuactlError, NoConnectionError, UsageError
 from ..passfile import new_password, verifier_of, with_password
 from .dedicated import dedicated_id
+from .register import login_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def renew_login(session: Session, slug: str, passfile: Path, *, dry_run: bool = 
     from ..ledger import Entry, append
 
     tenant_id = dedicated_id(session, slug)
-    login, password, file = f"lua_t{tenant_id}", new_password(), passfile.expanduser().resolve()
+    login, password, file = login_name(tenant_id), new_password(), passfile.expanduser().resolve()
     earlier = read_passfile(file)
     change = LoginChange(slug, login, str(file))
     written = False

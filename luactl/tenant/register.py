@@ -14,6 +14,16 @@ FIRST_DEDICATED = 1 << 40
 """Ids from here on are dedicated tenants'; smaller ones share tables (docs/reference/roles.md)."""
 
 
+def login_name(tenant_id: int) -> str:
+    """Return what the CRM's own login for a dedicated tenant is called."""
+    return f"lua_t{tenant_id}"
+
+
+def own_login(tenant_id: int) -> str | None:
+    """Return the login that a dedicated tenant's rows demand; None for a pooled tenant."""
+    return login_name(tenant_id) if tenant_id >= FIRST_DEDICATED else None
+
+
 @dataclass(frozen=True)
 class Tenant:
     """One tenant, as it stands in the register."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from .. import instruction
 from ..db import Session, queries, transaction
 from ..instruction import Instruction
-from .register import FIRST_DEDICATED, DeletionRule, Role, Tenant, in_context, known
+from .register import DeletionRule, Role, Tenant, in_context, known, own_login
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -179,7 +179,7 @@ def show(session: Session, slug: str) -> Detail:
         sizes,
         None if newest is None else Activity(*newest),
         unfinished,
-        f"lua_t{tenant_id}" if tenant_id >= FIRST_DEDICATED else None,
+        own_login(tenant_id),
         staff,
         partitions,
         *requests,

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ...errors import UsageError
-from ...tenant.register import FIRST_DEDICATED
+from ...tenant.register import own_login
 from .given import Given
 from .people import People, Somebody
 
@@ -80,4 +80,4 @@ def own_role(slug: str, ids: Mapping[str, int]) -> tuple[str, str | None]:
     """Return a tenant of the scope. Raises UsageError for a slug that there is not."""
     if slug not in ids:
         raise UsageError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows all of them")
-    return slug, f"lua_t{ids[slug]}" if ids[slug] >= FIRST_DEDICATED else None
+    return slug, own_login(ids[slug])
