@@ -68,6 +68,14 @@ class NotFoundError(LuactlError):
     exit = Exit.FAILED
 
 
+class NoTenantError(NotFoundError):
+    """There is no tenant of that slug or number; `guess` begins the hint (`did_you_mean`)."""
+
+    def __init__(self, name: str | int, guess: str = "") -> None:
+        said = repr(name[:80]) if isinstance(name, str) else str(name)
+        super().__init__(f"there is no tenant {said}", hint=f"{guess}`luactl tenant list` shows them all")
+
+
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
     """Return the beginning of a hint, which asks for the nearest of the names; empty: none is near."""
     from difflib import get_close_matches

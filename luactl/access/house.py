@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from ..db import Session, queries, transaction
-from ..errors import NotFoundError
+from ..errors import NoTenantError
 from ..shipped import GROUPS, OWNERS
 from ..tenant.register import own_login
 from .acting import ALL_DATA, PREDEFINED, PROGRAM
@@ -242,5 +242,5 @@ def _own_role(conn: object, slug: str) -> str | None:
     """Return the login role that a dedicated tenant's rows demand; None for a pooled tenant."""
     tenant_id = queries("access").tenant_id(conn, slug=slug)
     if tenant_id is None:
-        raise NotFoundError(f"no tenant {slug}", hint="`luactl tenant list` shows all of them")
+        raise NoTenantError(slug)
     return own_login(tenant_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..db import Session, in_context, queries
-from ..errors import NotFoundError
+from ..errors import NoTenantError
 from ..pack import Bytes, Uuids
 from .classes import TenantDrop, split_period
 from .path import SPACE_A, TOP, Counter, locate, tenant_nodes
@@ -38,7 +38,7 @@ def give_up(session: Session, tenants: Iterable[TenantDrop], epoch: int, key: by
         in_context(session, tenant.tenant_id)
         key_no = queries("key").key_no(session.conn, tenant_id=tenant.tenant_id)
         if key_no is None:
-            raise NotFoundError(f"there is no tenant {tenant.tenant_id}")
+            raise NoTenantError(tenant.tenant_id)
         marks = (
             _whole(session, tenant, key_no, key, found)
             if tenant.whole

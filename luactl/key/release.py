@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from ..db import Session, queries, transaction
-from ..errors import NotFoundError, RefusedError, UsageError
+from ..errors import NoTenantError, NotFoundError, RefusedError, UsageError
 from .classes import KeyClass
 from .drop import EpochChange, drop
 from .path import tenant_nodes
@@ -148,7 +148,7 @@ def give(session: Session, new: NewRelease) -> Release:
     release_id = new_id(now)
     key_no = queries("key").key_no(session.conn, tenant_id=new.tenant_id)
     if key_no is None:
-        raise NotFoundError(f"there is no tenant {new.tenant_id}")
+        raise NoTenantError(new.tenant_id)
     with transaction(session, new.tenant_id) as conn:
         lock_shared(session)
         sealed = _sealed(nodes, new, key_no, release_id)

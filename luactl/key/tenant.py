@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.pq import TransactionStatus
 
 from ..db import Session, queries, transaction
-from ..errors import BusyError, NotFoundError
+from ..errors import BusyError, NoTenantError
 from ..pack import Uuids
 from ..profile.production import demand_places
 from .borrowed import Borrowed
@@ -66,7 +66,7 @@ def open_tenant(session: Session, tenant_id: int) -> TenantKeys:
     """
     key_no = queries("key").key_no(session.conn, tenant_id=tenant_id)
     if key_no is None:
-        raise NotFoundError(f"there is no tenant {tenant_id}")
+        raise NoTenantError(tenant_id)
     return TenantKeys(session, tenant_id, key_no)
 
 

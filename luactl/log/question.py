@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from ..db import Session, queries
-from ..errors import NotFoundError
+from ..errors import NoTenantError, NotFoundError
 from ..ledger import record_read, references
 from .query import Every, Field, Node, Query, Value, check, parse
 
@@ -43,7 +43,7 @@ def find_tenant(session: Session, slug: str) -> int:
     """Return the id of a tenant. Raises NotFoundError."""
     found: int | None = queries("log").tenant_id(session.conn, slug=slug)
     if found is None:
-        raise NotFoundError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows them")
+        raise NoTenantError(slug)
     return found
 
 

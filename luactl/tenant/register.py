@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..connect import ADMISSION as ADMISSION
 from ..db import Session, queries, transaction
-from ..errors import NotFoundError, RefusedError, did_you_mean
+from ..errors import NoTenantError, RefusedError, did_you_mean
 
 FIRST_DEDICATED = 1 << 40
 """Ids from here on are dedicated tenants'; smaller ones share tables (docs/reference/roles.md)."""
@@ -114,9 +114,7 @@ def known(session: Session, slug: str) -> tuple[int, int]:
     if slug in known:
         return known[slug]
     guess = did_you_mean(slug, [row[0] for row in queries("tenant").slugs(session.conn)])
-    raise NotFoundError(
-        f"there is no tenant {slug[:80]!r}", hint=f"{guess}`luactl tenant list` shows them all"
-    )
+    raise NoTenantError(slug, guess)
 
 
 def find(session: Session, slug: str) -> Tenant:

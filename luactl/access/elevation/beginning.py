@@ -45,7 +45,7 @@ def elevate(session: Session, order: Order, *, dry_run: bool = False) -> Begun:
 
     The database checks whose login it is, their undertaking, the role's longest time and the approval. A
     dry run asks it the same, and takes and asks for nothing. Cut short after the commit, the same order again
-    goes on with what was begun. Raises ApprovalNeededError, RefusedError, UsageError.
+    goes on with what was begun. Raises ApprovalNeededError, NotFoundError, RefusedError, UsageError.
     """
     tenant_id = tenant_of(session, order.tenant)
     going_on = _going_on(session, order)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from ...db import Session, queries
-from ...errors import NotFoundError, UsageError
+from ...errors import NoTenantError, NotFoundError
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def faults(session: Session) -> tuple[Fault, ...]:
 
 
 def tenant_of(session: Session, slug: str) -> int:
-    """Return the id of a tenant. Raises UsageError for one that is not there."""
+    """Return the id of a tenant. Raises NotFoundError for one that is not there."""
     found: int | None = queries("access_elevation").tenant_id(session.conn, slug=slug)
     if not found:
-        raise UsageError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows them")
+        raise NoTenantError(slug)
     return found

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
-from ...errors import UsageError
+from ...errors import NoTenantError, UsageError
 from ...tenant.register import own_login
 from .given import Given
 from .people import People, Somebody
@@ -77,7 +77,7 @@ def owners(rules: Sequence[str], people: People) -> tuple[tuple[str, UUID], ...]
 
 
 def own_role(slug: str, ids: Mapping[str, int]) -> tuple[str, str | None]:
-    """Return a tenant of the scope. Raises UsageError for a slug that there is not."""
+    """Return a tenant of the scope. Raises NotFoundError for a slug that there is not."""
     if slug not in ids:
-        raise UsageError(f"there is no tenant {slug!r}", hint="`luactl tenant list` shows all of them")
+        raise NoTenantError(slug)
     return slug, own_login(ids[slug])
