@@ -7,7 +7,7 @@ from .origin import Origin, create_origin
 from .proof import Proof, Shown, check, prove, show
 from .reference import open_detail, references, seal_reference, sealed_detail
 from .signed import SignedCheckpoint, newest_checkpoint, write_checkpoint
-from .status import Status, status, waiting
+from .status import Status, sees_all, status, waiting
 from .verify import Finding, Verification, verify
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "references",
     "seal_reference",
     "sealed_detail",
+    "sees_all",
     "show",
     "status",
     "verify",

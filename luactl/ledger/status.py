@@ -54,6 +54,12 @@ class Status:
     """Entries that as many cosigners have seen as the profile asks for; None when it asks for none."""
 
 
+def sees_all(session: Session) -> bool:
+    """Tell whether row security shows the login every entry, and every line of servers and services."""
+    every: bool = queries("ledger").sees_all(session.conn)
+    return every
+
+
 def waiting(session: Session) -> datetime | None:
     """Return since when the oldest entry without a checkpoint waits; None when none does."""
     oldest: datetime | None = queries("ledger").waiting(session.conn)[1]

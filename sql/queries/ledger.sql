@@ -112,6 +112,11 @@ WHERE level = :level::smallint AND index >= :first::bigint AND index < :end::big
 -- How many leaves the log has.
 SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf;
 
+-- name: sees_all$
+-- Whether row security shows the login every entry and line.
+SELECT bool_or(pg_has_role(session_user, r.name, 'MEMBER'))
+FROM unnest(ARRAY['lua_admin', 'lua_responder', 'lua_auditor', 'lua_dpo']) AS r(name);
+
 -- name: waiting^
 -- How many entries no checkpoint covers yet, and since when the oldest waits.
 SELECT count(*) AS pending, min(at) AS oldest FROM ledger.pending;

@@ -115,11 +115,6 @@ ORDER BY 2, 1;
 -- Names of tenants by their number.
 SELECT d.tenant_id::text, d.slug FROM lua.tenant_directory d WHERE d.tenant_id = ANY (:tenant_ids::bigint[]);
 
--- name: sees_all$
--- Whether row security shows the login every entry and line.
-SELECT bool_or(pg_has_role(session_user, r.name, 'MEMBER'))
-FROM unnest(ARRAY['lua_admin', 'lua_responder', 'lua_auditor', 'lua_dpo']) AS r(name);
-
 -- name: last_run^
 -- Up to when the last run that asked every rule looked, and the newest line of each source then.
 SELECT until, seen FROM lua.log_run WHERE is_whole ORDER BY at DESC, run_id DESC LIMIT 1;

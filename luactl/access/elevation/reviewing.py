@@ -58,8 +58,10 @@ class Reviewed:
 
 def review(session: Session, elevation_id: UUID) -> Review:
     """Return what was done. Raises NotFoundError, RefusedError for a login that sees only its own entries."""
+    from ...ledger import sees_all
+
     one = find(session, elevation_id)
-    if not queries("log_detect").sees_all(session.conn):
+    if not sees_all(session):
         raise RefusedError(
             "this login does not see all of the ledger, and would see nothing of somebody else's",
             hint="look at it as lua_admin, lua_responder, lua_auditor or lua_dpo",

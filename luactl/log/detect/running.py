@@ -13,7 +13,7 @@ from psycopg.types.json import Json, Jsonb
 from ...clock import instant
 from ...db import Session, queries, transaction
 from ...errors import NotFoundError, RefusedError, UsageError
-from ...ledger import Entry, append, new_id
+from ...ledger import Entry, append, new_id, sees_all
 from .coverage import COVERAGE, NAME, SILENT, Delivery, deliveries, unanswered, uncovered
 from .episode import Asked, Episode, episodes
 from .finding import Finding, described, findings
@@ -123,7 +123,7 @@ def detect(
     `is_whole`: they are all that there are, so the next run may go on from here. Raises RefusedError for a
     login that does not see the whole log.
     """
-    if not queries("log_detect").sees_all(session.conn):
+    if not sees_all(session):
         raise RefusedError(
             "this login does not see all of the log, and what it cannot see no rule finds",
             hint="run it as lua_responder, lua_admin or lua_dpo",
