@@ -6,8 +6,6 @@ them on; where there is none, the list is what a person sends. Handles, counts a
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,8 +22,6 @@ from .record import find, items
 
 if TYPE_CHECKING:
     from ...ledger.entry import Outcome
-
-SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -110,31 +106,20 @@ def _remember(session: Session, review_id: UUID, found: list[Reminder], outcome:
 
 def _tell(session: Session, chosen: Settings, channel: str, title: str, review_id: UUID,
           found: list[Reminder]) -> None:  # fmt: skip
+    from ...log.detect.alert import hand
+
     if channel.startswith(MAIL):
         _mail(session, chosen, channel.removeprefix(MAIL), title, review_id, found)
     else:
-        _run(channel.removeprefix(COMMAND), title, review_id, found)
+        hand(channel.removeprefix(COMMAND), [_line(review_id, title, one) for one in found])
 
 
-def _run(command: str, title: str, review_id: UUID, found: list[Reminder]) -> None:
-    """Give a program a line of JSON a reviewer. Raises LuactlError when it fails."""
-    from ...program import plain, run, trouble
-
-    words = shlex.split(command)
-    lines = [
-        {"luactl-review": 1, "review": str(review_id), "title": title, "reviewer": one.reviewer,
-         "waiting": one.waiting, "due_at": instant(one.due_at)}
-        for one in found
-    ]  # fmt: skip
-    sent = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
-    try:
-        answer = run(words, sent, SECONDS)
-    except FileNotFoundError:
-        raise LuactlError(f"there is no program {words[0]} on this host") from None
-    except (OSError, ValueError) as problem:
-        raise LuactlError(f"{words[0]} {trouble(problem, SECONDS)[0]}") from None
-    if answer.code:
-        raise LuactlError(f"{words[0]} failed with {answer.code}: {plain(answer.complaint)}")
+def _line(review_id: UUID, title: str, one: Reminder) -> dict[str, object]:
+    """Return what a program is told of one reviewer."""
+    return {
+        "luactl-review": 1, "review": str(review_id), "title": title, "reviewer": one.reviewer,
+        "waiting": one.waiting, "due_at": instant(one.due_at),
+    }  # fmt: skip
 
 
 def _mail(session: Session, chosen: Settings, to: str, title: str, review_id: UUID,

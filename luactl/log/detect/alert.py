@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -142,7 +142,7 @@ def _attempt(session: Session, chosen: Settings, channel: str, batch: Sequence[A
 
             send(session, chosen, channel.removeprefix(MAIL), batch)
         else:
-            _run(channel.removeprefix(COMMAND), batch)
+            hand(channel.removeprefix(COMMAND), map(message, batch))
     except LuactlError as error:
         return error.what
     return None
@@ -175,10 +175,13 @@ def message(one: Alert) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run(command: str, batch: Sequence[Alert]) -> None:
-    """Give a program a line of JSON a finding. Raises NotToldError, RefusedError for an untrusted one."""
+def hand(command: str, told: Iterable[Mapping[str, Any]]) -> None:
+    """Give a program of the house a line of JSON for each thing that it is told.
+
+    Raises NotToldError, RefusedError for a program that somebody else could have written.
+    """
     words = shlex.split(command)
-    sent = "".join(json.dumps(message(one), ensure_ascii=False) + "\n" for one in batch).encode()
+    sent = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in told).encode()
     try:
         answer = run(words, sent, SECONDS)
     except FileNotFoundError:
