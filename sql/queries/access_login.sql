@@ -62,9 +62,7 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = :login::text)
 SELECT r.rolname::text,
        ARRAY(SELECT DISTINCT g.rolname::text FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid
              WHERE m.member = r.oid ORDER BY 1),
-       array_remove(ARRAY[CASE WHEN r.rolsuper THEN 'SUPERUSER' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
-                          CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolreplication THEN 'REPLICATION' END,
-                          CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL)
+       ARRAY[r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls]
 FROM pg_catalog.pg_roles r
 WHERE r.rolcanlogin AND r.oid <> 10 AND r.rolname !~ '^lua_e[0-9]' AND has_database_privilege(r.oid, current_database(), 'CONNECT')
   AND NOT EXISTS (SELECT FROM lua.person_login l JOIN lua.person p ON p.person_id = l.person_id

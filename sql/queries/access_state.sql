@@ -2,9 +2,7 @@
 -- Roles of the server, but predefined ones and the superuser of the first hour: may it log in, which attributes has it, how many
 -- connections, until when is its password taken, does it get into this database, and can luactl change it.
 SELECT r.rolname::text, r.rolcanlogin,
-       array_remove(ARRAY[CASE WHEN r.rolsuper THEN 'SUPERUSER' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
-                          CASE WHEN r.rolcreatedb THEN 'CREATEDB' END, CASE WHEN r.rolreplication THEN 'REPLICATION' END,
-                          CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL),
+       ARRAY[r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls],
        r.rolconnlimit, nullif(r.rolvaliduntil, 'infinity'),
        has_database_privilege(r.oid, current_database(), 'CONNECT'), lua.keeps(r.rolname)
 FROM pg_catalog.pg_roles r WHERE r.oid <> 10 AND r.rolname !~ '^pg_' ORDER BY 1;

@@ -15,6 +15,7 @@ from .changing import OTHERS, hand_over
 from .register import owner
 
 ATTRIBUTES = ("SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS")
+"""In the order in which queries tell whether a role has them."""
 METHODS = ("unknown", "password", "certificate")
 COLUMNS = ("login", "person", "method", "attributes")
 
@@ -53,7 +54,12 @@ def strangers(session: Session) -> list[Stranger]:
     """Return every role that can log in to this database and is nobody's, by name."""
     with transaction(session) as conn:
         rows = queries("access_login").strangers(conn)
-        return [Stranger(login, tuple(roles), tuple(has)) for login, roles, has in rows]
+        return [Stranger(login, tuple(roles), attributes_of(has)) for login, roles, has in rows]
+
+
+def attributes_of(has: Sequence[bool]) -> tuple[str, ...]:
+    """Return the names of the attributes that a role has."""
+    return tuple(name for name, it_has in zip(ATTRIBUTES, has, strict=True) if it_has)
 
 
 def adopt(session: Session, wanted: Sequence[Adoption], *, dry_run: bool = False) -> list[Adoption]:

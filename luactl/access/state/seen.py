@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ...db import queries
+from ..login.adopting import attributes_of
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def read(conn: Any, actor: str, at: datetime) -> Seen:
     """Read the catalog and the register within a transaction."""
     noun = queries("access_state")
     records = [_record(*row) for row in noun.records(conn, at=at)]
-    roles = [Role(name, can, tuple(has), *rest) for name, can, has, *rest in noun.roles(conn)]
+    roles = [Role(name, can, attributes_of(has), *rest) for name, can, has, *rest in noun.roles(conn)]
     return Seen(
         noun.is_old(conn),
         actor,
