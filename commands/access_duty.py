@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes
+from .options import DryRun, Yes, day
 from .output import show, show_plan
 
 HELP = "Separation of duties: rules, who breaks them, waivers."
@@ -82,9 +81,7 @@ def check() -> None:
 def waive(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name.")],
     person: Annotated[str, typer.Argument(metavar="HANDLE", help="For whom, as `staff list` has it.")],
-    until: Annotated[
-        datetime, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DAY", help="The last day, UTC.")
-    ],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day, UTC.")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; no personal data.")],
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -99,10 +96,11 @@ def waive(
     """
     from luactl.access import duty
 
+    last = day(until, "--until")
     with session("access duty waive") as s:
-        plan = duty.waive(s, rule, person, until.date(), reason, dry_run=True)
+        plan = duty.waive(s, rule, person, last, reason, dry_run=True)
         if dry_run:
             show_plan(plan, WAIVERS)
             return
         confirm(f"Waive {rule} for {person} until {plan.until}?", yes=yes)
-        show(duty.waive(s, rule, person, until.date(), reason), WAIVERS)
+        show(duty.waive(s, rule, person, last, reason), WAIVERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, overload
 
 import typer
 
@@ -105,8 +105,12 @@ def one_of(**identities: str | None) -> tuple[str, str]:
     return kind, secret(value, kind.replace("_", " "))
 
 
+@overload
+def day(text: str, what: str) -> date: ...
+@overload
+def day(text: str | None, what: str) -> date | None: ...
 def day(text: str | None, what: str) -> date | None:
-    """Read a day. Raises UsageError."""
+    """Read a day; none was given: None. Raises UsageError."""
     if text is None:
         return None
     from datetime import date

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from . import processor_notice
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes
+from .options import DryRun, Yes, day
 from .output import show, show_plan
 
 HELP = "Companies that process for tenants in Lua CRM's place, and what they are told."
@@ -34,14 +33,6 @@ COLUMNS = (
 CHANGE = tuple((f"after.{field}", title) for field, title in COLUMNS[:-1])
 SERVICES = "cloud, payment, authentication or communication"
 Slug = Annotated[str, typer.Argument(metavar="PROCESSOR", help="The processor's name in commands.")]
-
-
-def day(text: str, what: str) -> date:
-    """Read a day. Raises UsageError."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text[:40]!r} is no day for {what}", hint="such as 2027-12-31") from None
 
 
 @app.command("add")
@@ -83,7 +74,7 @@ def add(
     from luactl import processor
     from luactl.ledger import new_id
 
-    first = None if since is None else day(since, "--since")
+    first = day(since, "--since")
     with session("processor add") as s:
         now = s.clock.now()
         new = processor.Processor(
@@ -189,7 +180,7 @@ def end(
     """
     from luactl import processor
 
-    last = None if on is None else day(on, "--on")
+    last = day(on, "--on")
     with session("processor end") as s:
         before = processor.find(s, slug)
         last = last or s.clock.now().date()
