@@ -49,7 +49,7 @@ def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
         return _membership(catalog, way.path[0], way.path[1])
     if way.via in ("superuser", "REPLICATION", "attribute"):
         name = _of(catalog, way).name if way.via == "attribute" else way.via.upper()
-        return _attribute(catalog, way.path[0], f"NO{name}")
+        return attribute(catalog, way.path[0], name)
     if way.via == "user mapping":
         server, _, whom = _of(catalog, way).name.rpartition(" for ")
         return Cut((f"DROP USER MAPPING FOR {whom} SERVER {server}",), None)
@@ -59,6 +59,11 @@ def cut(catalog: Catalog, ways: Iterable[Way]) -> Cut:
     if way.via == "owner":
         return _another_owner(_of(catalog, way))
     return _grants(catalog, way.key, (PUBLIC if way.via == "PUBLIC" else way.path[0],), _names(some))
+
+
+def attribute(catalog: Catalog, role: int, name: str) -> Cut:
+    """Return what takes an attribute from a role."""
+    return Cut((SQL("ALTER ROLE {} {}").format(_role(catalog, role), SQL(f"NO{name}")).as_string(),), None)
 
 
 def resets(login: str, setting: Setting) -> Iterator[str]:
@@ -87,10 +92,6 @@ def _role(catalog: Catalog, oid: int) -> Composable:
     return SQL("PUBLIC") if oid == PUBLIC else Identifier(catalog.graph.roles[oid].name)
 
 
-def _attribute(catalog: Catalog, role: int, option: str) -> Cut:
-    return Cut((SQL("ALTER ROLE {} {}").format(_role(catalog, role), SQL(option)).as_string(),), None)
-
-
 def _another_owner(thing: Thing) -> Cut:
     return Cut((f"ALTER {WORDS[thing.kind]} {thing.name} OWNER TO …",), None)
 
@@ -98,7 +99,7 @@ def _another_owner(thing: Thing) -> Cut:
 def _membership(catalog: Catalog, member: int, role: int) -> Cut:
     given = [one for one in catalog.memberships if (one.member, one.role) == (member, role)]
     if not given:  # up to 15 CREATEROLE is enough, without any membership
-        return _attribute(catalog, member, "NOCREATEROLE")
+        return attribute(catalog, member, "CREATEROLE")
     gone = _and_what_hangs_on(catalog.memberships, given, _by_member)
     statements = []
     for one in given:

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from psycopg.sql import SQL, Identifier
-
 from ..catalog import Catalog, Key, Right
-from ..cut import cut, spelt
+from ..cut import attribute, cut, spelt
 from ..graph import Graph, Membership, Role
 from ..way import HOWS, Way, Ways
 from .category import category_of
@@ -129,9 +127,9 @@ class Giving:
         )  # fmt: skip
 
     def _attribute(self, login: Role, name: str) -> Given:
-        statement = SQL("ALTER ROLE {} {}").format(Identifier(login.name), SQL(f"NO{name}")).as_string()
         everything = self.reach(login.oid) if name == "SUPERUSER" else NOTHING
-        return self._made(login, "attribute", "attribute", 0, name, (name,), everything, (statement,))
+        cuts = attribute(self.catalog, login.oid, name).statements
+        return self._made(login, "attribute", "attribute", 0, name, (name,), everything, cuts)
 
     def _membership(self, login: Role, role: int, given: list[Membership]) -> Given:
         name = self.graph.roles[role].name
