@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, overload
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -105,17 +105,16 @@ def one_of(**identities: str | None) -> tuple[str, str]:
     return kind, secret(value, kind.replace("_", " "))
 
 
-@overload
-def day(text: str, what: str) -> date: ...
-@overload
-def day(text: str | None, what: str) -> date | None: ...
-def day(text: str | None, what: str) -> date | None:
-    """Read a day; none was given: None. Raises UsageError."""
-    if text is None:
-        return None
+def day(text: str, what: str) -> date:
+    """Read a day. Raises UsageError."""
     from datetime import date
 
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{text[:40]!r} is no day for {what}", hint="such as 2027-12-31") from None
+
+
+def optional_day(text: str | None, what: str) -> date | None:
+    """Read a day, if one was given. Raises UsageError."""
+    return None if text is None else day(text, what)

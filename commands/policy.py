@@ -13,7 +13,7 @@ from luactl.errors import LuactlError, UsageError
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes, day
+from .options import DryRun, Yes, optional_day
 from .output import show, show_plan, show_text
 
 HELP = "Internal policies and procedures: their versions, and who has acknowledged them."
@@ -104,7 +104,7 @@ def publish(
     """
     from luactl import policy as noun
 
-    last = day(by, "--by")
+    last = optional_day(by, "--by")
     with session("policy publish") as s:
         newest = max((one.version for one in noun.list_(s) if one.policy == policy), default=None)
         draft = noun.find(s, policy, version or newest)

@@ -12,7 +12,7 @@ from . import processor_notice
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes, day
+from .options import DryRun, Yes, optional_day
 from .output import show, show_plan
 
 HELP = "Companies that process for tenants in Lua CRM's place, and what they are told."
@@ -74,7 +74,7 @@ def add(
     from luactl import processor
     from luactl.ledger import new_id
 
-    first = day(since, "--since")
+    first = optional_day(since, "--since")
     with session("processor add") as s:
         now = s.clock.now()
         new = processor.Processor(
@@ -180,7 +180,7 @@ def end(
     """
     from luactl import processor
 
-    last = day(on, "--on")
+    last = optional_day(on, "--on")
     with session("processor end") as s:
         before = processor.find(s, slug)
         last = last or s.clock.now().date()

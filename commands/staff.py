@@ -12,7 +12,7 @@ from . import staff_undertaking
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes, day, secret
+from .options import DryRun, Yes, optional_day, secret
 from .output import show, show_plan
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def add(
     """
     from luactl import staff
 
-    first = day(since, "--since")
+    first = optional_day(since, "--since")
     new = staff.NewPerson(
         handle, secret(name, "name"), kind, manager, tuple(team or ()), first, tuple(login or ())
     )
@@ -164,7 +164,7 @@ def change(
 
     if (manager and no_manager) or (team and no_team):
         raise UsageError("one of two options contradicts the other", hint="give one of the two")
-    first = day(since, "--since")
+    first = optional_day(since, "--since")
     with session("staff change") as s:
         before = staff.find(s, handle)
         gone = set(not_login or ())

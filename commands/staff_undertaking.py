@@ -9,7 +9,7 @@ import typer
 from .app import group
 from .context import session
 from .diagnostics import confirm
-from .options import DryRun, Yes, day, identifier
+from .options import DryRun, Yes, identifier, optional_day
 from .output import show, show_plan
 
 app = group("Undertakings of confidentiality (Art. 28(3)(b) GDPR, s. 203 StGB): without one, no grant.")
@@ -52,7 +52,7 @@ def add(
     """
     from luactl import staff
 
-    on, last = day(signed, "--signed"), day(expires, "--expires")
+    on, last = optional_day(signed, "--signed"), optional_day(expires, "--expires")
     with session("staff undertaking add") as s:
         new = staff.prepare(s, basis, text, on, last)
         person = staff.find(s, handle)
