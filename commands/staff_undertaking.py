@@ -71,6 +71,8 @@ def list_(
 ) -> None:
     """List undertakings in force, and by --all those that expired or were withdrawn.
 
+    Says so when tenants have medical data and s. 203 StGB is required of nobody.
+
     Examples:
         luactl staff undertaking list
         luactl staff undertaking list anna.berger --all
@@ -79,7 +81,9 @@ def list_(
 
     with session("staff undertaking list") as s:
         found = staff.undertakings(s, None if handle is None else staff.find(s, handle))
-    show([one for one in found if every or one.in_force], COLUMNS)
+        advice = staff.advice(s)
+    notes = [advice] if advice else []
+    show([one for one in found if every or one.in_force], COLUMNS, notes)
 
 
 @app.command("withdraw")

@@ -11,11 +11,16 @@ import pytest
 from conftest import Connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support_key import add_subjects, add_tenant
 from support_staff import hire, sign
+from support_whole import luactl
 
-from luactl import staff
+from luactl import promise, staff
 from luactl.db import Session
 from luactl.errors import NotFoundError, UsageError
+from luactl.key import KeyClass
+from luactl.promise.proving import look
+from luactl.tenant import NewTenant, create
 
 DAY = timedelta(days=1)
 DAYS = st.integers(min_value=-3, max_value=3)
@@ -49,6 +54,27 @@ def test_nobody_is_bound_before_they_sign(session: Session, admin: Connection) -
         ("staff.undertaking.add", anna.object),
         ("staff.undertaking.withdraw", anna.object),
     ]
+
+
+def test_that_it_is_missing_is_said_where_somebody_looks(session: Session, admin: Connection) -> None:
+    """Once a tenant has keys or permissions for medical data, whoever lists undertakings hears of it."""
+
+    def heard() -> str:
+        return luactl("staff", "undertaking", "list").err
+
+    keys = add_tenant(session, admin, 70)
+    add_subjects(keys, session, 2, KeyClass.ACCOUNTING)
+    create(session, NewTenant("smile", "Smile", "DE", "office"))
+    assert (staff.advice(session), heard()) == (None, "")
+    add_subjects(keys, session, 1, KeyClass.MEDICAL_RECORD)
+    assert heard() == f"{staff.advice(session)}\n"
+    assert str(staff.advice(session)).startswith("1 tenants have keys")
+    admin.execute("UPDATE crm.role SET permissions = '{special.read}' WHERE role = 'reader'")
+    assert str(staff.advice(session)).startswith("2 tenants have keys")
+    found = look(session, promise.load(), "undertakings")
+    assert staff.advice(session) in found.broken
+    staff.require(session, "stgb-203", True)
+    assert (staff.advice(session), heard()) == (None, "")
 
 
 def test_medical_secrets_need_a_second_undertaking(session: Session) -> None:

@@ -59,6 +59,11 @@ def _knock(session: Session, look: Look, role: str) -> None:
 
 def undertakings(session: Session, page: Page, look: Look) -> None:
     """Ask of whoever holds a grant whether they are bound, and try to grant something to who is not."""
+    from ..staff import advice
+
+    medical = advice(session)
+    if medical is not None:
+        look.breaks(medical)
     with undone(session) as conn:
         found = list(statements("people").logins(conn, at=session.clock.now()))
         signed = list(statements("people").signed(conn))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         BasisChange,
         NewUndertaking,
         Undertaking,
+        advice,
         bases,
         find_undertaking,
         prepare,
@@ -49,6 +50,7 @@ __all__ = [
     "Step",
     "Undertaking",
     "add",
+    "advice",
     "bases",
     "change",
     "find",
@@ -76,7 +78,7 @@ __getattr__ = attributes(
         "part": "Leaving Step",
         "person": "KINDS Login Person find list_ logins me",
         "registering": "NewPerson StaffChange add change",
-        "undertaking": "BASES Basis BasisChange NewUndertaking Undertaking bases find_undertaking prepare"
-        " record require undertakings withdraw",
+        "undertaking": "BASES Basis BasisChange NewUndertaking Undertaking advice bases find_undertaking"
+        " prepare record require undertakings withdraw",
     },
 )

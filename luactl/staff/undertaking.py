@@ -210,6 +210,21 @@ def bases(session: Session) -> list[Basis]:
         return [Basis(*row) for row in queries("staff").bases(conn)]
 
 
+def advice(session: Session) -> str | None:
+    """Say that s. 203(4) StGB is required of nobody though tenants have medical secrets; None: all is well.
+
+    Secrets show by keys of the classes `special` and `medical-record`, and by permissions on such data.
+    """
+    with transaction(session) as conn:
+        count = queries("staff").medical_tenants(conn)
+    if not count:
+        return None
+    return (
+        f"{count:,} tenants have keys or permissions for medical data, and nobody need be bound by s. 203"
+        f" StGB: `luactl staff undertaking require {BASES[1]}`"
+    )
+
+
 def require(session: Session, basis: str, required: bool, *, dry_run: bool = False) -> BasisChange:
     """Say whether everybody must be bound on a basis. Needs lua_admin or lua_dpo.
 

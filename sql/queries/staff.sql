@@ -52,6 +52,10 @@ ORDER BY p.handle, u.signed_on, u.undertaking_id;
 -- By which laws everybody must be bound.
 SELECT basis, required, set_by, set_at FROM lua.undertaking_basis ORDER BY basis;
 
+-- name: medical_tenants$
+-- How many tenants have medical secrets while nobody need be bound by s. 203 StGB; 0: everybody must be.
+SELECT CASE WHEN b.required THEN 0 ELSE lua.medical_tenants() END FROM lua.undertaking_basis b WHERE b.basis = 'stgb-203';
+
 -- name: add_undertaking$
 -- Records what a person signed.
 SELECT lua.add_undertaking(:id::uuid, :person_id::uuid, :basis::text, :text_version::text, :signed_on::date, :expires_on::date,
