@@ -15,7 +15,14 @@ from .output import show, show_plan
 HELP = "Separation of duties: rules, who breaks them, waivers."
 app = group(HELP)
 
-RULES = (("rule", "RULE"), ("one", "NOBODY HAS"), ("other", "AND"), ("waived", "WAIVED"), ("why", "WHY"))
+RULES = (
+    ("rule", "RULE"),
+    ("one", "NOBODY HAS"),
+    ("other", "AND"),
+    ("waived", "WAIVED"),
+    ("added_by", "ADDED BY"),
+    ("why", "WHY"),
+)
 FOUND = (
     ("rule", "RULE"),
     ("person", "PERSON"),
@@ -55,6 +62,65 @@ def list_(
             show(duty.waivers(s, ended=every), WAIVERS)
         else:
             show(duty.list_(s), RULES)
+
+
+@app.command("add")
+def add(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its name: lower-case words and hyphens.")],
+    one: Annotated[
+        list[str], typer.Option("--one", metavar="DUTY", help="Who has this …; can be given again.")
+    ],
+    other: Annotated[
+        list[str], typer.Option("--other", metavar="DUTY", help="… has none of these; can be given again.")
+    ],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="What a refusal tells.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Add a rule of your own: refused at each grant from now on, found every night. Needs lua_dpo.
+
+    Duties are group roles, `approver` (a key to answer approvals with) and `keys` (could open what is
+    sealed). Whoever has both already keeps them, and is shown. The name is never used again.
+
+    Examples:
+        luactl access duty add books-apart --one lua_accounting --other lua_operator --why 'two teams'
+        luactl access duty add officer-opens-nothing --one lua_dpo --other keys --why 'own view' --dry-run
+    """
+    from luactl.access import duty
+
+    with session("access duty add") as s:
+        plan = duty.add(s, rule, one, other, why, dry_run=True)
+        notes = (
+            [f"{len(plan.broken_by)} break it already: `luactl access duty check`"] if plan.broken_by else []
+        )
+        if dry_run:
+            show_plan(plan, notes=notes)
+            return
+        confirm(f"Keep {', '.join(plan.rule.one)} apart from {', '.join(plan.rule.other)}?", yes=yes)
+        show(duty.add(s, rule, one, other, why), notes=notes)
+
+
+@app.command("end")
+def end(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="A rule of your own.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; no personal data.")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """End a rule of your own; those that luactl came with stay. Needs lua_dpo.
+
+    Examples:
+        luactl access duty end books-apart --reason 'two teams now' --dry-run
+    """
+    from luactl.access import duty
+
+    with session("access duty end") as s:
+        plan = duty.end(s, rule, reason, dry_run=True)
+        if dry_run:
+            show_plan(plan)
+            return
+        confirm(f"Let {rule} hold for nobody any more?", yes=yes)
+        show(duty.end(s, rule, reason))
 
 
 @app.command("check")

@@ -28,7 +28,21 @@ def have_waived(w: World) -> None:
 
 
 DUTIES: dict[str, tuple[Case, ...]] = {
+    "access duty add": (
+        Case(
+            lambda w: ("books-apart", "--one", "lua_accounting", "--other", "keys", "--why", "two teams"),
+            (Rule("lua.duty_rule", "insert", "access.duty-add"),),
+            again=5,
+        ),
+    ),
     "access duty list": (Case(), Case(lambda w: ("--waivers",))),
+    "access duty end": (
+        Case(
+            lambda w: ("books-apart", "--reason", "one team"),
+            (Rule("lua.duty_rule", "update", "access.duty-end"),),
+            again=1,
+        ),
+    ),
     # The login of the story has every group role.
     "access duty check": (Case(findings=lambda w: True),),
     "access duty waive": (

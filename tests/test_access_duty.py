@@ -21,6 +21,7 @@ from luactl.approval import ApprovalNeededError
 from luactl.connect import explain
 from luactl.db import Session
 from luactl.errors import Exit, NotFoundError, RefusedError, UsageError
+from luactl.ledger import record_read
 
 Login = Callable[..., Session]
 
@@ -121,6 +122,92 @@ def test_whoever_lets_others_in_holds_no_keys(session: Session, login: Login, re
     with refused("admin-holds-keys"):
         may(session, register.add(keeper), "lua_admin")
     assert may(session, who, "lua_admin")
+
+
+def test_whoever_could_open_is_seen_however_they_come_to_it(
+    session: Session, login: Login, register: Register, admin: Connection
+) -> None:
+    """By a book on the host of a holder; by what they opened without keys released to them."""
+    places = "SELECT vault.register_place(%s, %s, 'file:/keys', %s, now())"
+    mate, keeper = login("lua_admin"), login("lua_operator")
+    register.add(mate, handle="the.mate")
+    mate.conn.execute(places, (uuid4(), "book", "key.example"))
+    assert ("admin-holds-keys", "the.mate", (mate.actor,)) not in found(session), "a book opens nothing"
+    keeper.conn.execute(places, (uuid4(), "holder", "key.example"))
+    assert ("admin-holds-keys", "the.mate", (mate.actor,)) in found(session)
+    reader = login("lua_operator", "lua_dpo")
+    who = register.add(reader)
+    record_read(reader, 7, [], "ticket", "table:crm.contact", 1)
+    with refused("admin-holds-keys"):
+        may(session, who, "lua_admin")
+    (ways,) = admin.execute("SELECT lua.key_ways(ARRAY[%s]::name[], now())", (reader.actor,)).fetchone() or ()
+    assert [one.partition(" on ")[0] for one in ways] == [f"{reader.actor} opened without a release"]
+    admin.execute(
+        "INSERT INTO vault.release VALUES (7, gen_random_uuid(), %s, '{tenant}', sha256('x'), 'x', 'x',"
+        " now() - interval '2 days', now() + interval '1 day', now(), 'x', 2, 'revoked')",
+        (reader.actor,),
+    )
+    assert may(session, who, "lua_admin"), "those keys had been released, and are taken back"
+    admin.execute("UPDATE vault.release SET tenant_id = 8")
+    admin.execute(f"GRANT lua_admin TO {reader.actor}")
+    told = [one.besides for one in duty.check(session) if one.logins == (reader.actor,)]
+    assert len(told) == 1
+    assert told[0][0].startswith(f"keys: {reader.actor} opened without a release on ")
+
+
+def test_a_rule_of_ones_own_is_asked_as_those_that_are_delivered(
+    session: Session, login: Login, register: Register, admin: Connection
+) -> None:
+    clerk, officer = login("lua_accounting"), login("lua_dpo")
+    who = register.add(clerk)
+    both = register.add(login("lua_accounting", "lua_operator"), handle="does.both")
+    rule = ("books-apart", ["lua_accounting"], ["lua_operator", "keys"], "who bills does not import")
+    plan = duty.add(officer, *rule, dry_run=True)
+    assert [one.person for one in plan.broken_by if one.person] == ["does.both"]
+    assert may(session, who, "lua_operator"), "a plan keeps nothing apart"
+    assert duty.add(officer, *rule) == plan
+    assert (plan.rule.one, plan.rule.other) == (("lua_accounting",), ("keys", "lua_operator"))
+    for fresh in ("lua_operator", "keys"):
+        with refused("books-apart"):
+            may(session, who, fresh)
+    assert may(session, both, "lua_operator"), "what one has is the nightly check's to find"
+    assert "does.both" in [person for name, person, _logins in found(session) if name == "books-apart"]
+    with pytest.raises(RefusedError, match="there is or was a duty rule books-apart"):
+        duty.add(officer, *rule)
+    assert duty.end(officer, "books-apart", "two teams", dry_run=True).broken_by == plan.broken_by
+    assert duty.find(officer, "books-apart").added_by == officer.actor
+    duty.end(officer, "books-apart", "two teams")
+    assert may(session, who, "lua_operator")
+    assert "books-apart" not in [name for name, _person, _logins in found(session)]
+    with pytest.raises(NotFoundError):
+        duty.end(officer, "books-apart", "again")
+    with pytest.raises(RefusedError, match="there is or was"):
+        duty.add(officer, *rule)
+    told = admin.execute(
+        "SELECT action, actor FROM ledger.entry WHERE object = 'duty:books-apart' ORDER BY at"
+    )
+    assert told.fetchall() == [("access.duty-add", officer.actor), ("access.duty-end", officer.actor)]
+
+
+def test_rules_that_are_delivered_stay_and_officers_alone_add(session: Session, login: Login) -> None:
+    with pytest.raises(RefusedError, match="is delivered with luactl and stays"):
+        duty.end(session, "auditor-writes", "no")
+    row = session.conn.execute("SELECT lua.end_duty_rule('auditor-writes', now(), %s)", (uuid4(),)).fetchone()
+    assert row == (False,)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        duty.add(login("lua_admin"), "mine", ["lua_dpo"], ["keys"], "why")
+    for name, one, other in (
+        ("Not One", ["lua_dpo"], ["keys"]),
+        ("x", ["lua_owner"], ["keys"]),
+        ("x", ["keys"], ["keys"]),
+        ("x", [], ["keys"]),
+    ):
+        with pytest.raises(UsageError):
+            duty.add(session, name, one, other, "why")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        session.conn.execute(
+            "SELECT lua.add_duty_rule('x', '{lua_dpo}', '{reviewer}', 'why', now(), %s)", (uuid4(),)
+        )
 
 
 def test_a_release_of_keys_to_an_administrator_is_refused(

@@ -1,9 +1,18 @@
 -- name: rules
--- The rules of separation, and for how many people each is waived now.
+-- The rules of separation that count, for how many people each is waived now, and who added it.
 SELECT r.rule, r.one, r.other, r.why,
        (SELECT count(DISTINCT w.person_id) FROM lua.duty_waiver w
-        WHERE w.rule = r.rule AND w.expires_on >= (:at::timestamptz AT TIME ZONE 'UTC')::date)
-FROM lua.duty_rule r ORDER BY r.rule;
+        WHERE w.rule = r.rule AND w.expires_on >= (:at::timestamptz AT TIME ZONE 'UTC')::date),
+       r.added_by
+FROM lua.duty_rule r WHERE r.ended_at IS NULL ORDER BY r.rule;
+
+-- name: add_rule$
+-- A rule of the house's own.
+SELECT lua.add_duty_rule(:rule::text, :one::text[], :other::text[], :why::text, :at::timestamptz, :entry_id::uuid);
+
+-- name: end_rule$
+-- Ends a rule of the house's own; whether it did.
+SELECT lua.end_duty_rule(:rule::text, :at::timestamptz, :entry_id::uuid);
 
 -- name: findings
 -- Whoever has duties that a rule keeps apart, waived or not.

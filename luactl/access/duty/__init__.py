@@ -12,16 +12,19 @@ from ...lazy import attributes
 
 if TYPE_CHECKING:
     from .finding import Finding, check, open_
-    from .rule import Rule, find, list_
+    from .rule import DUTIES, Rule, RuleChange, add, end, find, list_
     from .waiver import Waiver, waive, waivers
 
-__all__ = ["Finding", "Rule", "Waiver", "check", "find", "list_", "open_", "waive", "waivers"]
+__all__ = [
+    "DUTIES", "Finding", "Rule", "RuleChange", "Waiver", "add", "check", "end", "find", "list_", "open_",
+    "waive", "waivers",
+]  # fmt: skip
 
 __getattr__ = attributes(
     __name__,
     {
         "finding": "Finding check open_",
-        "rule": "Rule find list_",
+        "rule": "DUTIES Rule RuleChange add end find list_",
         "waiver": "Waiver waive waivers",
     },
 )

@@ -6,6 +6,7 @@ RESET ROLE;
 
 CREATE FUNCTION lua.medical_tenants() RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
+    SELECT lua.require_time(now());
     SELECT count(*) FROM lua.reachable_tenant d
     WHERE EXISTS (SELECT FROM vault.slot s WHERE s.tenant_id = d.tenant_id AND s.key_class IN (2, 4))
        OR EXISTS (SELECT FROM crm.role r, unnest(r.permissions) AS p (given) JOIN lua.permission_object o ON o.object = split_part(p.given, '.', 1)
