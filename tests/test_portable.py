@@ -27,7 +27,10 @@ from luactl.portable.bundle import FaultyError
 from luactl.tenant import find
 from luactl.verify import verify_folder
 
-DATA = ("contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl", "subjects.jsonl")
+DATA = (
+    "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl", "sessions.jsonl",
+    "subjects.jsonl",
+)  # fmt: skip
 
 
 def rows(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -286,6 +289,13 @@ def rewrite(folder: Path, name: str, change: Callable[[str], str]) -> None:
     (folder / "manifest.json").write_bytes(canonical(found))
 
 
+SESSION = (
+    '{{"ended_at":"2026-11-20T09:00:00.000000Z","network":null,"seen_at":"2026-11-20T09:00:00.000000Z",'
+    '"session_id":"{0}-0000-7000-8000-000000000001","since":"2026-11-20T09:00:00.000000Z",'
+    '"subject_id":"{0}-0000-7000-8000-000000000001"}}\n'
+)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -306,6 +316,7 @@ def rewrite(folder: Path, name: str, change: Callable[[str], str]) -> None:
         ("invoices.jsonl", lambda text: text.replace('"A-2"', '"A-1"'), "number stands on an earlier line"),
         ("invoices.jsonl", lambda text: text.replace('"40.00"', '"a lot"'), "total is no decimal"),
         ("interactions.jsonl", lambda text: text.replace('"visit"', '"spy"'), "kind is none of"),
+        ("sessions.jsonl", lambda _text: SESSION.format("9" * 8), "subject_id names nobody"),
         ("tenant.json", lambda text: text.replace("portable/1", "portable/9"), "format"),
     ],
 )
@@ -385,16 +396,25 @@ def test_users_come_along_with_roles_and_past_sessions(
     nele = crm_.add_user(smile.tenant_id, {"login": "nele", "name": "Nele Berg"}, ["owner", "agent"], **who)
     bruno = crm_.add_user(smile.tenant_id, {"login": "bruno", "email": "b@praxis.example"}, [], **who)
     token = crm_.start_session(smile.tenant_id, nele.user_id, "203.0.113.77")
+    crm_.end_session(smile.tenant_id, crm_.start_session(smile.tenant_id, nele.user_id))
     crm_.change_user(smile.tenant_id, nele.user_id, mfa="totp", **who)
     crm_.change_user(smile.tenant_id, bruno.user_id, state="ended", **who)
     portable.export(session, smile, tmp_path / "one")
     assert {one["fields"]["login"] for one in rows(tmp_path / "one", "users.jsonl")} == {"nele", "bruno"}
     done = took(session, tmp_path / "one", "twin")
-    assert done.written["users.jsonl"] == 2
+    assert (done.written["users.jsonl"], done.written["sessions.jsonl"]) == (2, 2)
     twin = find(session, "twin")
     portable.export(session, twin, tmp_path / "two")
-    assert rows(tmp_path / "two", "users.jsonl") == rows(tmp_path / "one", "users.jsonl")
-    assert took(session, tmp_path / "one", "twin").written["users.jsonl"] == 0
+    for name in ("users.jsonl", "sessions.jsonl"):
+        assert rows(tmp_path / "two", name) == rows(tmp_path / "one", name)
+    sessions = rows(tmp_path / "one", "sessions.jsonl")
+    assert {one["network"] for one in sessions} == {"203.0.113.0/24", None}
+    assert {one["subject_id"] for one in sessions} == {str(nele.subject_id)}
+    rewrite(tmp_path / "two", "users.jsonl", lambda text: "".join(text.splitlines(keepends=True)[1:]))
+    with pytest.raises(LuactlError, match="its person is no user"):
+        portable.read_bundle(tmp_path / "two")
+    again = took(session, tmp_path / "one", "twin").written
+    assert (again["users.jsonl"], again["sessions.jsonl"]) == (0, 0)
     assert crm_.user_of(twin.tenant_id, "NELE") == nele.user_id
     assert (crm_.seen(twin.tenant_id, token), crm_.seen(smile.tenant_id, token)) == (None, nele.user_id)
     (found,) = user.list_(session, twin)

@@ -22,6 +22,11 @@ from .form import Row
 CHUNK = 1 << 20
 TENANT = "tenant.json"
 KEPT_FAULTS = 1_000
+ORDER = (
+    "subjects.jsonl", "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl",
+    "sessions.jsonl",
+)  # fmt: skip
+"""Files of data in the order in which each needs those before it."""
 KIND = "export"
 FORMS: Mapping[str, Mapping[str, form.Read]] = {**form.FORMS, secrets.FILE: secrets.FORM}
 """The form of a line, by file."""
@@ -85,14 +90,12 @@ def read_bundle(folder: Path) -> Bundle:
     if faults:
         raise FaultyError(folder, faults)
     tenant = _tenant(folder)
-    subjects: dict[UUID, bool] = {}
-    rows = {}
-    for name in ("subjects.jsonl", "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl"):
-        rows[name] = _check_file(folder, name, subjects, faults)
+    known = _Known()
+    rows = {name: _check_file(folder, name, known, faults) for name in ORDER}
     sealed = _secrets(folder, faults) if secrets.FILE in found.files else ()
     if faults:
         raise FaultyError(folder, faults)
-    return Bundle(folder, UUID(found.id), tenant, rows, subjects, sealed)
+    return Bundle(folder, UUID(found.id), tenant, rows, known.subjects, sealed)
 
 
 def _secrets(folder: Path, faults: list[Fault]) -> tuple[Row, ...]:
@@ -168,24 +171,35 @@ def rows_of(file: BinaryIO, line_form: Mapping[str, form.Read]) -> Iterator[tupl
             yield number, str(error)
 
 
-def _check_file(folder: Path, name: str, subjects: dict[UUID, bool], faults: list[Fault]) -> int:
-    """Check a file line by line and return how many it has; those of subjects.jsonl are remembered."""
+@dataclass
+class _Known:
+    """Who was named so far."""
+
+    subjects: dict[UUID, bool] = field(default_factory=dict)
+    """Everybody, and whether they are erased."""
+    users: set[UUID] = field(default_factory=set)
+    """Of these, who is a user of the CRM."""
+
+
+def _check_file(folder: Path, name: str, known: _Known, faults: list[Fault]) -> int:
+    """Check a file line by line and return how many it has; whom it makes known is remembered."""
     seen: set[UUID] = set()
     numbers: set[str] = set()
     count = 0
     for count, row in _rows(folder, name):
-        reason = row if isinstance(row, str) else _misplaced(name, row, subjects, seen, numbers)
+        reason = row if isinstance(row, str) else _misplaced(name, row, known, seen, numbers)
         if reason and len(faults) < KEPT_FAULTS:
             faults.append(Fault(name, count, reason))
         elif not isinstance(row, str) and name == "subjects.jsonl":
-            subjects[row["subject_id"]] = row["status"] == "erased"
+            known.subjects[row["subject_id"]] = row["status"] == "erased"
+        elif not isinstance(row, str) and name == "users.jsonl":
+            known.users.add(row["subject_id"])
     return count
 
 
-def _misplaced(
-    name: str, row: Row, subjects: dict[UUID, bool], seen: set[UUID], numbers: set[str]
-) -> str | None:
+def _misplaced(name: str, row: Row, known: _Known, seen: set[UUID], numbers: set[str]) -> str | None:
     """Return why a row that is right by itself does not belong here, or None."""
+    subjects = known.subjects
     own = next(iter(row.values()))
     if own in seen:
         return f"{next(iter(row))} stands on an earlier line already"
@@ -198,6 +212,8 @@ def _misplaced(
         return "subject_id names nobody in subjects.jsonl"
     if name == "users.jsonl" and not isinstance(row["fields"].get("login"), str):
         return "fields have no login"
+    if name == "sessions.jsonl" and row["subject_id"] not in known.users:
+        return "its person is no user"
     if name != "invoices.jsonl":
         return "its person is erased" if subjects[row["subject_id"]] else None
     if row["number"] in numbers:

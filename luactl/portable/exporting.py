@@ -30,7 +30,8 @@ KIND = "export"
 PURPOSE = "return of the tenant's data"
 NEEDED = (("contacts", "lua_operator"), ("interactions", "lua_operator"), ("invoices", "lua_accounting"))
 FILES = (
-    "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl", "subjects.jsonl", "tenant.json",
+    "contacts.jsonl", "interactions.jsonl", "invoices.jsonl", "users.jsonl", "sessions.jsonl",
+    "subjects.jsonl", "tenant.json",
 )  # fmt: skip
 
 
@@ -133,8 +134,8 @@ def _demand_rights(may: tuple[bool, ...]) -> None:
 
 
 def _planned(counts: tuple[int, ...]) -> tuple[File, ...]:
-    people, contacts, interactions, invoices, _lines, users = counts
-    rows = (contacts, interactions, invoices, users, people, 1)
+    people, contacts, interactions, invoices, _lines, users, sessions = counts
+    rows = (contacts, interactions, invoices, users, sessions, people, 1)
     return tuple(File(name, count, 0, "") for name, count in zip(FILES, rows, strict=True))
 
 
@@ -145,6 +146,7 @@ def _sources(session: Session, tenant: Tenant, purpose: str) -> dict[str, Source
         lambda: pages.interactions(session, tenant, purpose),
         lambda: pages.invoices(session, tenant, purpose),
         lambda: pages.users(session, tenant, purpose),
+        lambda: pages.sessions(session, tenant),
         lambda: pages.subjects(session, tenant),
         lambda: [receipt.register(session, tenant)],
     )

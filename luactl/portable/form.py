@@ -111,13 +111,6 @@ def texts(value: Any) -> list[str]:
     return [text(one) for one in value]
 
 
-def sessions(value: Any) -> list[Row]:
-    """Return the sessions of a user."""
-    if not isinstance(value, list):
-        raise ValueError("is no list")
-    return [row(SESSION, one) for one in value]
-
-
 def network(value: Any) -> str:
     """Return a network as the database keeps it: a /24 or a /48."""
     from ipaddress import ip_network
@@ -158,6 +151,7 @@ INVOICE: Mapping[str, Read] = {
 }
 SESSION: Mapping[str, Read] = {
     "session_id": uuid,
+    "subject_id": uuid,
     "since": moment,
     "seen_at": moment,
     "ended_at": moment,
@@ -172,7 +166,6 @@ USER: Mapping[str, Read] = {
     "ended_at": maybe(moment),
     "roles": texts,
     "fields": fields,
-    "sessions": sessions,
 }
 SUBJECT: Mapping[str, Read] = {
     "subject_id": uuid,
@@ -186,6 +179,7 @@ FORMS: Mapping[str, Mapping[str, Read]] = {
     "invoices.jsonl": INVOICE,
     "subjects.jsonl": SUBJECT,
     "users.jsonl": USER,
+    "sessions.jsonl": SESSION,
 }
 """The form of a line, by file of data; an export may have one of secrets too."""
 

@@ -121,6 +121,7 @@ def import_data(
         "interactions.jsonl": lambda rows: _interactions(job, rows),
         "invoices.jsonl": lambda rows: _invoices(job, rows),
         "users.jsonl": lambda rows: _users(job, rows),
+        "sessions.jsonl": lambda rows: _sessions(job, rows),
     }
     written, seen = dict.fromkeys(steps, 0), 0
     for name, step in steps.items():
@@ -272,6 +273,15 @@ def _users(job: _Job, rows: Sequence[Row]) -> int:
             users.write(job.session, job.tenant, job.keys, width, fresh, common["entry_id"])
             _record(job, common["entry_id"], "users.jsonl", len(fresh))
     return len(fresh)
+
+
+def _sessions(job: _Job, rows: Sequence[Row]) -> int:
+    kept, tenant_id = 0, job.tenant.tenant_id
+    with transaction(job.session, tenant_id):
+        if fresh := job.of(rows, "session_id", "known_sessions"):
+            kept = users.keep_sessions(job.session, tenant_id, fresh)
+            _record(job, _common(job)["entry_id"], "sessions.jsonl", kept)
+    return kept
 
 
 def _month(at: datetime) -> int:

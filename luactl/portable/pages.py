@@ -116,9 +116,8 @@ def _lines(session: Session, tenant: Tenant, page: Sequence[Any], purpose: str) 
 
 
 def users(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
-    """Yield the CRM's users, opened, with their roles and what is kept of their sessions; no token of any."""
+    """Yield the CRM's users, opened, with their roles; no token of any."""
     for page in _pages(session, tenant, "users_after"):
-        sessions = _sessions(session, tenant, [row[0] for row in page])
         for row, fields in _opened(session, tenant, page, USER, purpose):
             yield {
                 "user_id": row[0],
@@ -129,16 +128,12 @@ def users(session: Session, tenant: Tenant, purpose: str) -> Iterator[Row]:
                 "ended_at": row[6],
                 "roles": row[7],
                 "fields": fields,
-                "sessions": sessions.get(row[0], []),
             }
 
 
-def _sessions(session: Session, tenant: Tenant, ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    """Return the sessions of a page of users, by user."""
-    found: dict[UUID, list[Row]] = {}
-    with transaction(session, tenant.tenant_id) as conn:
-        rows = list(queries("portable").sessions_of(conn, tenant_id=tenant.tenant_id, users=list(ids)))
-    names = ("session_id", "since", "seen_at", "ended_at", "network")
-    for user_id, *rest in rows:
-        found.setdefault(user_id, []).append(dict(zip(names, rest, strict=True)))
-    return found
+def sessions(session: Session, tenant: Tenant) -> Iterator[Row]:
+    """Yield what is kept of the sessions of users, by whose they are."""
+    names = ("session_id", "subject_id", "since", "seen_at", "ended_at", "network")
+    for page in _pages(session, tenant, "sessions_after"):
+        for row in page:
+            yield dict(zip(names, row, strict=True))

@@ -49,15 +49,14 @@ def write(
             session.conn, **who, roles=None, state=row["state"], mfa=row["mfa"],
             at=row["ended_at"] or row["created_at"], entry_id=entry_id,
         )  # fmt: skip
-    _keep_sessions(session, tenant_id, [(row["user_id"], one) for row in rows for one in row["sessions"]])
 
 
-def _keep_sessions(session: Session, tenant_id: int, sessions: Sequence[tuple[UUID, Row]]) -> None:
-    if sessions:
-        queries("portable").keep_sessions(
-            session.conn, tenant_id=tenant_id, user_ids=[user_id for user_id, _ in sessions],
-            session_ids=[one["session_id"] for _, one in sessions],
-            networks=[one["network"] for _, one in sessions],
-            since=[one["since"] for _, one in sessions], seen=[one["seen_at"] for _, one in sessions],
-            ended=[one["ended_at"] for _, one in sessions],
-        )  # fmt: skip
+def keep_sessions(session: Session, tenant_id: int, rows: Sequence[Row]) -> int:
+    """Write sessions that are over, in the caller's transaction; returns how many were not there yet."""
+    kept: int = queries("portable").keep_sessions(
+        session.conn, tenant_id=tenant_id, session_ids=[row["session_id"] for row in rows],
+        subject_ids=[row["subject_id"] for row in rows], networks=[row["network"] for row in rows],
+        since=[row["since"] for row in rows], seen=[row["seen_at"] for row in rows],
+        ended=[row["ended_at"] for row in rows],
+    )  # fmt: skip
+    return kept

@@ -17,7 +17,8 @@ SELECT (SELECT count(*) FROM crm.subject WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.interaction WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.invoice WHERE tenant_id = :tenant_id::bigint),
        (SELECT count(*) FROM crm.invoice_line WHERE tenant_id = :tenant_id::bigint),
-       (SELECT count(*) FROM crm.app_user WHERE tenant_id = :tenant_id::bigint);
+       (SELECT count(*) FROM crm.app_user WHERE tenant_id = :tenant_id::bigint),
+       (SELECT count(*) FROM crm.user_session WHERE tenant_id = :tenant_id::bigint);
 
 -- name: subjects_after
 -- The next people after one of them.
@@ -55,12 +56,12 @@ FROM crm.app_user u
 WHERE u.tenant_id = :tenant_id::bigint AND u.user_id > :after::uuid
 ORDER BY u.tenant_id, u.user_id LIMIT :limit::bigint;
 
--- name: sessions_of
--- Sessions of some users; of one that is open it ends when it was last used.
-SELECT s.user_id, s.session_id, s.since, s.seen_at, coalesce(s.ended_at, s.seen_at), host(s.network) || '/' || masklen(s.network)
-FROM crm.user_session s
-WHERE s.tenant_id = :tenant_id::bigint AND s.user_id = ANY (:users::uuid[])
-ORDER BY s.user_id, s.since, s.session_id;
+-- name: sessions_after
+-- The next sessions of users after one of them; one that is open ends when it was last used.
+SELECT s.session_id, u.subject_id, s.since, s.seen_at, coalesce(s.ended_at, s.seen_at), host(s.network) || '/' || masklen(s.network)
+FROM crm.user_session s JOIN crm.app_user u ON u.tenant_id = :tenant_id::bigint AND u.user_id = s.user_id
+WHERE s.tenant_id = :tenant_id::bigint AND s.session_id > :after::uuid
+ORDER BY s.tenant_id, s.session_id LIMIT :limit::bigint;
 
 -- name: lines_of
 -- The lines of some invoices, sealed.
@@ -91,13 +92,17 @@ SELECT invoice_id FROM crm.invoice WHERE tenant_id = :tenant_id::bigint AND invo
 -- Which of these users are there already.
 SELECT user_id FROM crm.app_user WHERE tenant_id = :tenant_id::bigint AND user_id = ANY (:ids::uuid[]);
 
+-- name: known_sessions
+-- Which of these sessions are there already.
+SELECT session_id FROM crm.user_session WHERE tenant_id = :tenant_id::bigint AND session_id = ANY (:ids::uuid[]);
+
 -- name: roles
 -- Roles that the tenant has.
 SELECT role FROM crm.role WHERE tenant_id = :tenant_id::bigint ORDER BY role;
 
 -- name: keep_sessions$
 -- Sessions of the past, which nobody can use; how many were not known.
-SELECT crm.keep_past_sessions(:tenant_id::bigint, :session_ids::uuid[], :user_ids::uuid[], :networks::text[], :since::timestamptz[],
+SELECT crm.keep_past_sessions(:tenant_id::bigint, :session_ids::uuid[], :subject_ids::uuid[], :networks::text[], :since::timestamptz[],
                               :seen::timestamptz[], :ended::timestamptz[]);
 
 -- name: insert_subjects!
