@@ -274,7 +274,7 @@ def _record_search(
 
     candidates = sum(search.count for search in asked)
     detail = {"by": sought.kind, "candidates": candidates, "command": session.command}
-    append(session, Entry("subject.find", tenant_id, "table:crm.contact", purpose=purpose, detail=detail))
+    append(session, Entry("subject.find", tenant_id, "table:crm.subject", purpose=purpose, detail=detail))
 
 
 def opened(
