@@ -172,12 +172,14 @@ def _keepalives(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # A pooler tells another process than the one that serves: what is set for a session would be somebody else's
-# next. Without one, statements outside of our transactions wait no longer for a lock than those within.
+# next. Without one, statements outside of our transactions wait no longer for a lock than those within, and
+# who was given row_security = off for good works on, so that drift can tell of it.
 _QUESTION = sql.SQL(
-    "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SET LOCAL lock_timeout = {limit}; SELECT session_user,"
+    "BEGIN READ ONLY; SET LOCAL lua.tenant_id = 0; SET LOCAL lock_timeout = {limit};"
+    " SET LOCAL row_security = on; SELECT session_user,"
     " (SELECT max(version) FROM lua.migration), ARRAY(SELECT tenant_id FROM lua.sentinel), pg_backend_pid(),"
-    " clock_timestamp(); SELECT set_config('lock_timeout', {limit}, false) WHERE pg_backend_pid() = {ours};"
-    " COMMIT"
+    " clock_timestamp(); SELECT set_config('lock_timeout', {limit}, false),"
+    " set_config('row_security', 'on', false) WHERE pg_backend_pid() = {ours}; COMMIT"
 )
 
 
@@ -202,7 +204,7 @@ def admit(conn: Connection) -> str:
         ) from error
     except psycopg.OperationalError as error:
         raise explain(error) from error
-    for _ in range(3):
+    for _ in range(4):
         cursor.nextset()
     actor, version, seen, pid, at = cursor.fetchall()[0]
     schema.check_version(version)

@@ -22,6 +22,7 @@ from luactl import staff
 from luactl.access import login
 from luactl.access.login import Wanted
 from luactl.access.state import Finding, State, drift, load_state, reconcile
+from luactl.connect import open_session
 from luactl.db import Session
 from luactl.errors import Exit, UsageError
 from luactl.shipped import GROUPS, OWNERS
@@ -349,6 +350,15 @@ def test_settings_given_for_good(house: House, tmp_path: Path) -> None:
         "SELECT setconfig FROM pg_db_role_setting WHERE setrole = %s::regrole", (name,)
     ).fetchone()
     assert kept == (["work_mem=64MB", "DateStyle=German", "app.secret=hush"],)
+
+
+def test_whoever_has_row_security_off_for_good_still_works_and_tells(house: House) -> None:
+    """Postgres then refuses every statement to which a policy applies; luactl says on as it comes in."""
+    for where in ("ROLE ALL IN DATABASE {database}", "DATABASE {database}"):
+        run(house.admin, [f"ALTER {where} SET row_security = off"], house.names)
+        with open_session("test", command="test") as late:
+            assert [one.object for one in drift(late, load_state(), ["PUBLIC"])] == ["row_security"]
+        run(house.admin, [f"ALTER {where} RESET row_security"], house.names)
 
 
 @pytest.mark.parametrize(

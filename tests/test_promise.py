@@ -119,6 +119,8 @@ BREACHES = [
     ("rights", "GRANT TRUNCATE ON crm.role TO lua_operator", "lua_operator may TRUNCATE crm.role"),
     ("rights", "GRANT DELETE ON lua.instruction TO lua_admin", "lua_admin may DELETE lua.instruction"),
     ("rights", "GRANT EXECUTE ON FUNCTION lua.tenants() TO lua_app", "lua_app may execute lua.tenants()"),
+    ("rights", "GRANT CREATE ON SCHEMA lua TO lua_dpo", "lua_dpo may make objects in schema lua"),
+    ("rights", "GRANT USAGE ON SCHEMA crm TO lua_ai", "lua_ai may use schema crm"),
     (
         "rights",
         "GRANT USAGE ON SEQUENCE lua.pooled_tenant TO lua_responder",
