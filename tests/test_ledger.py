@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -296,6 +297,19 @@ def test_large_logs_grow_and_prove_by_subtrees(admin_login: Session, init: Sessi
     verification = ledger.verify(admin_login)
     assert (verification.ok, verification.size, verification.pending) == (True, 769, 0)
     assert verification.checkpoints == 2 * len(list(reached(admin_login.profile)[0].records()))
+
+
+def test_a_batch_is_numbered_part_by_part(admin_login: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("luactl.ledger.integrate"), "PART", 50)
+    sizes = []
+    for count, batch in ((1, 50), (49, 50), (50, 50), (51, 100), (120, 100), (200, 1_000)):
+        before = ledger.status(admin_login).size
+        write(admin_login, *["a"] * count)
+        checkpoint = ledger.integrate(admin_login, batch=batch)
+        assert checkpoint is not None
+        sizes.append(checkpoint.size - before)
+    assert sizes == [2, 49, 50, 51, 120, 200], "the first has what made the log"
+    assert problems(admin_login) == []
 
 
 def test_what_was_numbered_and_never_signed_is_signed_by_the_next_run(

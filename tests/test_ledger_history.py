@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from luactl.db import Session
 
 
 @pytest.fixture
-def teller(session: Session, admin: Connection, tmp_path: Path) -> Iterator[Teller]:
+def teller(
+    session: Session, admin: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Teller]:
+    monkeypatch.setattr(import_module("luactl.ledger.integrate"), "PART", 150)  # so that batches have several
     conn = connect(session.profile, command="test")
     yield Teller(session, replace(session, conn=conn), admin, tmp_path, people(session, 101))
     conn.close()

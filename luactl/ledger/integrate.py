@@ -7,11 +7,11 @@ missed, the next run hands over the newest one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from ..db import Session, queries, transaction
+from ..db import Session, is_direct, pipeline, queries, transaction
 from ..errors import BusyError, RefusedError
 from ..exclusive import hold
 from .anchor import Anchor, AnchorError, reached
@@ -24,6 +24,8 @@ from .tree import edge, read_hashes
 
 BATCH = 100_000
 """Entries that get one checkpoint."""
+PART = 25_000
+"""Entries that the server numbers while the hashes of those before are worked on here."""
 LEDGER_LOCK = int.from_bytes(b"lua/ledg", "big")
 
 
@@ -87,9 +89,10 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
         newest = queries("ledger").newest_checkpoint(conn)
         signed, size = 0 if newest is None else int(newest[0]), queries("ledger").size(conn)
         tree = edge(conn, signed)
-        # In one statement: each further one would begin by passing over what is free of the queue by now.
-        numbered: bytes = queries("ledger").number(conn, size=size, limit=batch) or b""
-        subtrees = [*_grow(tree, _unsigned(conn, signed, size)), *_grow(tree, numbered)]
+        subtrees = _grow(tree, _unsigned(conn, signed, size))
+        with pipeline(conn) if is_direct(conn) else nullcontext():
+            for hashes in _numbered(conn, size, batch):
+                subtrees += _grow(tree, hashes)
         if tree.size == signed:
             return None
         checkpoint = Checkpoint(signer.name, tree.size, tree.root()).signed(signer)
@@ -104,6 +107,21 @@ def _extend(session: Session, signer: Signer, batch: int) -> tuple[Checkpoint, i
             signed_at=session.clock.now(),
         )
         return checkpoint, tree.size - size
+
+
+def _numbered(conn: Any, size: int, batch: int) -> Iterator[bytes]:
+    """Give the next entries their indexes, part by part; yield the leaf hashes of each part in one string."""
+    statement = queries("ledger").number.sql
+    asked = conn.execute(statement, {"size": size, "limit": min(PART, batch)}, binary=True)
+    for begun in range(0, batch, PART):
+        hashes: bytes = asked.fetchone()[0] or b""
+        if len(hashes) == PART * 32 and begun + PART < batch:
+            further = min(PART, batch - begun - PART)
+            asked = conn.execute(statement, {"size": None, "limit": further}, binary=True)
+            yield hashes
+        else:
+            yield hashes
+            return
 
 
 def _unsigned(conn: Any, signed: int, size: int) -> bytes:

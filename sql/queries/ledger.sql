@@ -122,7 +122,8 @@ FROM unnest(ARRAY['lua_admin', 'lua_responder', 'lua_auditor', 'lua_dpo']) AS r(
 SELECT count(*) AS pending, min(at) AS oldest FROM ledger.pending;
 
 -- name: number$
--- Gives the next waiting entries their indexes; returns their leaf hashes in one string, null when nothing waits.
+-- Gives the next waiting entries their indexes; returns their leaf hashes in one string, null when nothing waits. A null size:
+-- those behind what this transaction numbered.
 SELECT ledger.number(:size::bigint, :limit::integer);
 
 -- name: seal$
