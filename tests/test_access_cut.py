@@ -24,7 +24,7 @@ def some_ways(catalog: Catalog, world: World, count: int) -> list[Way]:
 
 def plain(catalog: Catalog) -> tuple[object, ...]:
     """Return what a cut can change."""
-    grants = {key: frozenset(held) for key, held in catalog.grants.items()}
+    grants = {key: frozenset(held) for key, held in catalog.grants.items() if held}
     return grants, frozenset(catalog.memberships)
 
 

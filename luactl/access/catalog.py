@@ -218,6 +218,25 @@ class Catalog:
         return found
 
     @cached_property
+    def memberships_of(self) -> dict[int, list[Membership]]:
+        """What each role was made a member of."""
+        found: dict[int, list[Membership]] = {}
+        for one in self.memberships:
+            found.setdefault(one.member, []).append(one)
+        return found
+
+    @cached_property
+    def _by_grantor(self) -> dict[tuple[int, int], list[Membership]]:
+        found: dict[tuple[int, int], list[Membership]] = {}
+        for one in self.memberships:
+            found.setdefault((one.role, one.grantor), []).append(one)
+        return found
+
+    def made_by(self, membership: Membership) -> Iterable[Membership]:
+        """Return memberships in the same role that its member made."""
+        return self._by_grantor.get((membership.role, membership.member), ())
+
+    @cached_property
     def of_kind(self) -> dict[str, tuple[Key, ...]]:
         """All objects of each class."""
         found: dict[str, list[Key]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TypeVar
@@ -97,10 +97,10 @@ def _another_owner(thing: Thing) -> Cut:
 
 
 def _membership(catalog: Catalog, member: int, role: int) -> Cut:
-    given = [one for one in catalog.memberships if (one.member, one.role) == (member, role)]
+    given = [one for one in catalog.memberships_of.get(member, ()) if one.role == role]
     if not given:  # up to 15 CREATEROLE is enough, without any membership
         return attribute(catalog, member, "CREATEROLE")
-    gone = _and_what_hangs_on(catalog.memberships, given, _by_member)
+    gone = _and_what_hangs_on(given, lambda one: catalog.made_by(one) if one.administers else ())
     statements = []
     for one in given:
         text = SQL("REVOKE {} FROM {}").format(_role(catalog, role), _role(catalog, member))
@@ -123,7 +123,7 @@ def _grants(catalog: Catalog, key: Key, grantees: Collection[int], names: set[st
     mine = mine or [one for one in held if one.grantee == PUBLIC and one.right[1] in names]
     if not mine or thing.owner in grantees:  # an owner grants it to itself again
         return _another_owner(thing)
-    gone = _and_what_hangs_on(held, mine, _by_grantee)
+    gone = _and_what_hangs_on(mine, lambda one: [other for other in held if _by_grantee(other, one)])
     cascade = " CASCADE" if len(gone) > len(mine) else ""
     statements = []
     for grantor, grantee in sorted({(one.grantor, one.grantee) for one in mine}):
@@ -150,19 +150,15 @@ def _to_come(catalog: Catalog, thing: Thing, privileges: str) -> str:
 T = TypeVar("T", Membership, Grant)
 
 
-def _and_what_hangs_on(every: Sequence[T], first: Iterable[T], on: Callable[[T, T], bool]) -> set[T]:
+def _and_what_hangs_on(first: Iterable[T], on: Callable[[T], Iterable[T]]) -> set[T]:
     """Return some grants, and those that were made on the strength of them, however far."""
-    gone, queue = set(first), list(first)
+    queue = list(first)
+    gone = set(queue)
     while queue:
-        one = queue.pop()
-        more = {other for other in every if other not in gone and on(other, one)}
+        more = set(on(queue.pop())) - gone
         gone |= more
         queue += more
     return gone
-
-
-def _by_member(later: Membership, earlier: Membership) -> bool:
-    return earlier.administers and (later.role, later.grantor) == (earlier.role, earlier.member)
 
 
 def _by_grantee(later: Grant, earlier: Grant) -> bool:

@@ -166,6 +166,25 @@ class Graph:
         """Return what a role is a member of, by whatever membership."""
         return self.walk(role, lambda hop: True)
 
+    @cached_property
+    def _members(self) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = {}
+        for member, hops in self.hops.items():
+            for hop in hops:
+                found.setdefault(hop.role, set()).add(member)
+        return found
+
+    def leading_to(self, roles: Iterable[int]) -> set[int]:
+        """Return who may ever come to some roles, by whatever memberships or grants, these included."""
+        makers = {one.oid for one in self.roles.values() if one.creates_roles} if self.is_old else set()
+        found = {*roles, *makers}
+        queue = list(found)
+        while queue:
+            more = self._members.get(queue.pop(), set()) - found
+            found |= more
+            queue += more
+        return found
+
     def grantable_by(self, role: int) -> tuple[Path, ...]:
         """Return paths to the roles that somebody who acts as `role` may grant; superusers are not."""
         if role not in self._grantable:

@@ -48,21 +48,9 @@ class Planting:
     @cached_property
     def _able(self) -> frozenset[int]:
         """Who may come to put code anywhere: the holders and all of their members, however far."""
-        graph = self.catalog.graph
-        members: dict[int, set[int]] = {}
-        for member, hops in graph.hops.items():
-            for hop in hops:
-                members.setdefault(hop.role, set()).add(member)
-        makers = {one.oid for one in graph.roles.values() if one.creates_roles and graph.is_old}
-        found = makers | {
-            one for one in self._by_holder if one == PUBLIC or not graph.roles[one].is_superuser
-        }
-        queue = list(found)
-        while queue:
-            more = members.get(queue.pop(), set()) - found
-            found |= more
-            queue += more
-        return frozenset(found)
+        roles = self.catalog.graph.roles
+        holders = (one for one in self._by_holder if one == PUBLIC or not roles[one].is_superuser)
+        return frozenset(self.catalog.graph.leading_to(holders))
 
     def _is_open(self, key: Key) -> bool:
         """Whether names in the body of a definer function may be looked up elsewhere than it meant."""

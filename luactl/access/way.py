@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
-from .acting import PROGRAM, WRITES, Acting, Given, Held, Rows
-from .catalog import At, Catalog, Key, Right, Thing
+from .acting import PREDEFINED, PROGRAM, WRITES, Acting, Given, Held, Rows
+from .catalog import PUBLIC, At, Catalog, Key, Right, Thing
 from .doors import As, Door, doors, leading_to
 from .graph import Graph, Path, State
 
@@ -61,6 +61,7 @@ class Ways:
     _acting: dict[int, Acting] = field(default_factory=dict)
     _behind: dict[Key, tuple[Door, ...]] = field(default_factory=dict)
     _leading: dict[frozenset[Key], frozenset[Key]] = field(default_factory=dict)
+    _coming: dict[frozenset[Key], set[int]] = field(default_factory=dict)
 
     def acting(self, role: int) -> Acting:
         """Return somebody who acts as a role, in the roles and grants as they are."""
@@ -77,12 +78,28 @@ class Ways:
         """
         best: Best = {}
         wanted = None if keys is None else frozenset(keys)
+        if wanted is not None and login not in self._coming_to(wanted):
+            return best
         for way in self.every(login, wanted, best):
             at = way.key, way.right
             known = best.get(at)
             if (known is None or way.cost < known.cost) and way.via not in without:
                 best[at] = way
         return best
+
+    def _coming_to(self, wanted: frozenset[Key]) -> set[int]:
+        """Return who may come to some objects at all: over holders of a right, or by what needs none."""
+        if wanted not in self._coming:
+            catalog, roles = self.catalog, self.catalog.graph.roles.values()
+            holders: set[int] = {one.oid for one in roles if one.is_superuser or one.replicates}
+            holders |= {one.oid for one in roles if one.name in (PROGRAM, *PREDEFINED)}
+            for key in wanted | self._toward(wanted):
+                owner = catalog.things[key].owner
+                holders |= {*catalog.granted.get(key, ()), *([owner] if owner != PUBLIC else [])}
+                holders |= {catalog.mapped[key]} if key in catalog.mapped else set()
+            coming = catalog.graph.roles if PUBLIC in holders else catalog.graph.leading_to(holders)
+            self._coming[wanted] = set(coming)
+        return self._coming[wanted]
 
     def every(
         self, login: int, wanted: frozenset[Key] | None = None, best: Best | None = None
