@@ -17,6 +17,7 @@ from support_review import House, build, take_down
 
 from luactl.access import review
 from luactl.access.review.record import snapshot_of
+from luactl.commands.access_review import _notes as notes
 from luactl.connect import dial
 from luactl.db import Session
 from luactl.errors import RefusedError, UsageError
@@ -358,9 +359,11 @@ def test_open_sessions_end_with_the_close(house: House, tmp_path: Path) -> None:
     assert [(one.login.partition("_")[0], one.open, one.left) for one in plan.sessions] == [
         ("anna", 1, 1), ("bert", 1, 1)
     ]  # fmt: skip
+    assert f"1 open sessions of anna_{house.tag} end" in notes(plan, planned=True)
     assert (sessions_of(house, "anna"), sessions_of(house, "bert")) == (1, 1)
     closed = review.close(late, opened.review_id, file)
     assert [(one.open, one.left) for one in closed.sessions] == [(1, 0), (1, 0)]
+    assert f"1 open sessions of bert_{house.tag} were ended" in notes(closed)
     assert [sessions_of(house, who) for who in ("anna", "bert", "cleo", "dora")] == [0, 0, 1, 1]
     with pytest.raises(psycopg.OperationalError):
         bert.execute("SELECT 1")
