@@ -110,6 +110,36 @@ def test_rows_alone_go_again_though_their_person_is_marked(
     assert erasure.returned(session, [tenant]) == ()
 
 
+def test_tables_laid_back_beside_the_records_go_again(
+    session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """Who was erased lives again, and the database still has the record that they were erased."""
+    from luactl import hold
+
+    one, two = person(session, tenant, "1"), person(session, tenant, "2")
+    alone = Backup(admin)
+    first = erase(session, tenant, one, tmp_path)
+    second = erase(session, tenant, two, tmp_path)
+    gone = counts(admin)
+    for table in ("crm.contact", "crm.contact_key", "crm.interaction", "vault.slot"):
+        alone.restore(table)
+    admin.execute("UPDATE crm.subject SET status = 'active', erased_at = NULL")
+    placed = hold.place(session, tenant, hold.prepare("case 7", subject_id=two))
+    [found] = erasure.returned(session, [tenant])
+    assert (set(found.people), found.revived) == ({one, two}, ())
+    done = erasure.replay(session, found, tmp_path / "again")
+    assert (done.people, done.held, done.certificates) == (2, 1, ())
+    assert erasure.verify(session, first.erasure_id).ok
+    assert not erasure.verify(session, second.erasure_id).ok
+    hold.release(session, tenant, [placed], "settled")
+    [found] = erasure.returned(session, [tenant])
+    erasure.replay(session, found, tmp_path / "again")
+    assert erasure.verify(session, second.erasure_id).ok
+    after = counts(admin)
+    assert {name: after[name] for name in DATA} == {name: gone[name] for name in DATA}
+    assert erasure.returned(session, [tenant]) == ()
+
+
 def test_a_restored_purge_goes_again(
     session: Session, tenant: Tenant, admin: psycopg.Connection, tmp_path: Path
 ) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .. import retention
-from ..db import Session, in_context, queries
+from .. import hold, retention
+from ..db import Session, in_context, queries, transaction
 from ..key.classes import KeyClass, TenantDrop
 from ..key.recovery import recover
 from ..ledger import Entry, append
@@ -63,9 +63,11 @@ def replay(
     recover(session)
     periods = [one for one in found.periods if not one.kept]
     rows = _periods(session, tenant, periods)
-    _revived(session, found)
-    done, held = [], 0
-    for people, scope in ((found.people, "person"), (found.special, SPECIAL)):
+    known, waiting = _on_record(session, found)
+    _revived(session, found, sorted({*found.revived, *known} - waiting))
+    anew = tuple(one for one in found.people if one not in known)
+    done, held = [], len(waiting)
+    for people, scope in ((anew, "person"), (found.special, SPECIAL)):
         if people:
             again = plan(session, tenant, people, INSTRUCTION, scope=scope)
             held += len(again.held)
@@ -89,12 +91,23 @@ def _entry(found: Returned, **detail: Any) -> Entry:
     return Entry("erasure.replay", found.tenant_id, f"tenant:{found.tenant}", detail=detail)
 
 
-def _revived(session: Session, found: Returned) -> None:
-    """Take the rows and keys of whoever is marked as erased already; their record stays what it is."""
+def _on_record(session: Session, found: Returned) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """Return who lives again although the erasure is still on record, and which of them a hold keeps now.
+
+    So it is when tables of data were laid back, and not the records beside them.
+    """
+    who = {"tenant_id": found.tenant_id, "ids": Uuids.of(found.people)}
+    with transaction(session, found.tenant_id) as conn:
+        known = frozenset(row[0] for row in queries("erasure").erased_on_record(conn, **who))
+        return known, frozenset(hold.held(conn, found.tenant_id, known))
+
+
+def _revived(session: Session, found: Returned, again: Sequence[UUID]) -> None:
+    """Take rows and keys of those whose erasure is on record, and mark them; that record stays what it is."""
     from ..key.drop import drop
 
     noun = queries("erasure")
-    for people in cut(found.revived, {}):
+    for people in cut(again, {}):
         ids = {"tenant_id": found.tenant_id, "ids": Uuids.of(people)}
 
         def drops(people: Sequence[UUID] = people, ids: dict[str, Any] = ids) -> list[TenantDrop]:
@@ -107,6 +120,7 @@ def _revived(session: Session, found: Returned) -> None:
             in_context(session, found.tenant_id)
             at = session.clock.now()
             gone = noun.erase_rows(session.conn, **ids, at=at)
+            noun.mark_erased(session.conn, **ids, at=at)
             noun.retain_invoices(session.conn, **ids, at=at)
             append(session, _entry(found, epoch=epoch, people=len(people), rows=sum(gone)))
 

@@ -142,6 +142,12 @@ SELECT erasure_id
 FROM lua.erasure_subject
 WHERE tenant_id = :tenant_id::bigint AND subject_id = :subject_id::uuid AND scope = 'person' AND state = 'erased';
 
+-- name: erased_on_record
+-- Those of these subjects whose erasure is on record.
+SELECT subject_id
+FROM lua.erasure_subject
+WHERE tenant_id = :tenant_id::bigint AND subject_id = ANY (:ids::uuid[]) AND scope = 'person' AND state = 'erased';
+
 -- name: erasure_of_digest$
 -- The newest erasure by a plan of that digest.
 SELECT erasure_id
