@@ -109,7 +109,8 @@ def end(session: Session, name: str, reason: str, *, dry_run: bool = False) -> R
     with transaction(session) as conn:
         ended = _change(session, found)
         entry_id = _remember(session, "access.duty-end", name, {"reason": why})
-        queries("access_duty").end_rule(conn, rule=name, at=session.clock.now(), entry_id=entry_id)
+        if not queries("access_duty").end_rule(conn, rule=name, at=session.clock.now(), entry_id=entry_id):
+            raise NotFoundError(f"somebody else ended {name} just now", hint="`luactl access duty list`")
         if dry_run:
             raise psycopg.Rollback
     return ended
