@@ -4,6 +4,10 @@ The trigger is written from that project's description: after each row it looks 
 derives a stable record id from it (UUIDv5), and inserts the row as jsonb into a history with indexes on
 record id, table and time. It hangs on the table by hand of `ledger_append`, with the same bytes and indexes.
 Two clients, 100 a transaction with one statement.
+
+By CPU the plain INSERT alone takes 0.45 to 0.53 of INSERT and trigger, and ours 0.95 to 1.05 of the INSERT: a
+third of the trigger's time would be less than three quarters of a bare INSERT's. Without an index of words on
+either side the ratio is 0.42, without ours alone 0.36.
 """
 
 from __future__ import annotations
