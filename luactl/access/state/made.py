@@ -25,7 +25,11 @@ def rights(seen: Seen) -> Iterator[Finding]:
         more, less = held.beyond(right), right.beyond(held)
         for at in sorted({*more.held, *less.held}):
             if at[0] in things:  # what is no longer there has no rights to compare
-                yield _right(things[at[0]], at, role, held, right, more)
+                wrong, said = (
+                    (more, "is not by the migrations") if more.touches(*at) else (less, "is missing")
+                )
+                what = f"{_named(_privilege(at), wrong.columns(*at))} {said}"
+                yield _right(things[at[0]], at, role, what, held, right)
 
 
 def _held(seen: Seen, role: str) -> Matrix:
@@ -39,21 +43,19 @@ def _held(seen: Seen, role: str) -> Matrix:
     return Matrix({at: frozenset(columns) for at, columns in found.items()})
 
 
-def _right(
-    thing: Thing, at: tuple[str, str], role: str, held: Matrix, right: Matrix, more: Matrix
-) -> Finding:
-    privilege = PRIVILEGES.get(at[1], at[1])
+def _right(thing: Thing, at: tuple[str, str], role: str, what: str, held: Matrix, right: Matrix) -> Finding:
+    privilege = _privilege(at)
     steps = [f"REVOKE {privilege} ON {thing.target} FROM {role}"] if held.touches(*at) else []
     if right.touches(*at):
         steps.append(f"GRANT {_named(privilege, right.columns(*at))} ON {thing.target} TO {role}")
-    if more.touches(*at):
-        what = f"{_named(privilege, more.columns(*at))} is not by the migrations"
-    else:
-        what = f"{_named(privilege, right.beyond(held).columns(*at))} is missing"
     can = thing.name is not None and thing.owner in OWNERS
     act = ("right", thing.owner, at[0], privilege, role) if can else ()
     by: By = "luactl" if can else "superuser"
     return Finding("right", role, None, thing.target, what, None, "; ".join(steps), by, act)
+
+
+def _privilege(at: tuple[str, str]) -> str:
+    return PRIVILEGES.get(at[1], at[1])
 
 
 def _named(privilege: str, columns: tuple[str, ...] | None) -> str:
