@@ -20,6 +20,9 @@ from .way import PLANTED, Best, Way, Ways
 CODE: Right = (0, "CODE")
 """What is told of a role that runs somebody's code."""
 CHANGES = frozenset({*WRITES, "TRUNCATE"})
+Place = tuple[Key, Right]
+Run = tuple[bool, str, Place]
+"""Whether somebody else has to act, what has to happen, and where the code lies."""
 AS_QUEUED = 180000
 """The first version in which a trigger runs as whoever set it off, not as whoever the transaction ends as."""
 
@@ -56,6 +59,8 @@ class Running:
         self._places: dict[Actor, Places] = {}
         self._within: dict[int, Ways] = {}
         self._of: dict[int, tuple[Planted, ...]] = {}
+        self._run: dict[frozenset[Place], dict[Actor, list[Run]]] = {}
+        self._put: dict[Actor, frozenset[Place]] = {}
 
     def of(self, login: int) -> tuple[Planted, ...]:
         """Return everybody who may come to run a login's code, nearest first, each once; not itself."""
@@ -109,7 +114,8 @@ class Running:
 
         They may do anything anywhere, so that all code may come to be theirs: others tell more.
         """
-        seen, edge = {start, Actor(start.role, False)}, list(self._steps(start, None))
+        seen = {start, Actor(start.role, False)}
+        edge = list(self._steps(start, None, seen))
         supers: list[Planted] = []
         while edge:
             further: list[Planted] = []
@@ -120,7 +126,7 @@ class Running:
                         supers.append(one)
                     else:
                         yield one
-                        further += self._steps(one.actor, one)
+                        further += self._steps(one.actor, one, seen)
             edge = further
         yield from supers
 
@@ -128,13 +134,35 @@ class Running:
         role = self.catalog.graph.roles[one.actor.role]
         return one.waits, not one.actor.is_login, len(one.path), role.name, one.story
 
-    def _steps(self, actor: Actor, before: Planted | None) -> Iterator[Planted]:
-        for way in self.places(actor).values():
-            for runner, story, waits in self._runners(way):
-                first, path = before.first if before else way, before.path if before else way.path[:1]
-                told = f"{before.story}; then {story}" if before else story
-                by_others = waits or bool(before and before.waits)
-                yield Planted(runner, first, (*path, *way.path[1:], runner.role), told, by_others)
+    def _steps(self, actor: Actor, before: Planted | None, seen: set[Actor]) -> Iterator[Planted]:
+        places = self.places(actor)
+        if actor not in self._put:
+            self._put[actor] = frozenset(places)
+        run = self._run_by(self._put[actor])
+        for runner in run.keys() - seen:
+            waits, story, place = min(run[runner], key=lambda one: (one[0], places[one[2]].cost, one[1]))
+            way = places[place]
+            first, path = before.first if before else way, before.path if before else way.path[:1]
+            told = f"{before.story}; then {story}" if before else story
+            by_others = waits or bool(before and before.waits)
+            yield Planted(runner, first, (*path, *way.path[1:], runner.role), told, by_others)
+
+    def _run_by(self, places: frozenset[Place]) -> dict[Actor, list[Run]]:
+        """Return who runs what is put in some places; of places that the same people hold one is enough."""
+        if places not in self._run:
+            found: dict[Actor, dict[object, Run]] = {}
+            for place in places:
+                key, right = place
+                granted = self.catalog.granted.get(key, {}).items()
+                holders = right, self.catalog.things[key].owner, frozenset(
+                    role for role, rights in granted if right in rights
+                )  # fmt: skip
+                for runner, story, waits in self._runners(place):
+                    some = found.setdefault(runner, {})
+                    one = waits, story, place
+                    some[holders] = min(some.get(holders, one), one)
+            self._run[places] = {runner: list(some.values()) for runner, some in found.items()}
+        return self._run[places]
 
     def places(self, actor: Actor) -> Places:
         """Return where somebody can put code."""
@@ -143,17 +171,18 @@ class Running:
             self._places[actor] = self.planting.of(ways, actor.role)
         return self._places[actor]
 
-    def _runners(self, way: Way) -> Iterator[tuple[Actor, str, bool]]:
+    def _runners(self, place: Place) -> Iterator[tuple[Actor, str, bool]]:
         """Yield who runs what is put in a place, what has to happen, and whether somebody else does it."""
-        thing = self.catalog.things[way.key]
-        if way.right == EXECUTE:
+        key, right = place
+        thing = self.catalog.things[key]
+        if right == EXECUTE:
             yield Actor(thing.owner, False), f"a name in function {thing.name}", False
-        elif way.right == CREATE:
+        elif right == CREATE:
             yield from self._namers(thing)
         elif thing.key[0] == "function":
             yield from self._callers(thing)
         else:
-            yield from self._writers(thing, reads_too=way.right == OWNER)
+            yield from self._writers(thing, reads_too=right == OWNER)
 
     def _namers(self, thing: Thing) -> Iterator[tuple[Actor, str, bool]]:
         for login in self._logins:
