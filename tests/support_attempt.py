@@ -392,6 +392,7 @@ class World:
         found |= {f"{name} CREATE": f"CREATE TABLE {name}.made ()" for name in self.schemas}
         fires = "BEFORE INSERT ON {} EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
         found |= {f"{name} TRIGGER": f"CREATE TRIGGER made {fires.format(name)}" for name in self.tables}
+        found |= {f"{name} ALTER": f"ALTER TABLE {name} ALTER a SET DEFAULT 1" for name in self.tables}
         if self.maintains:
             found |= {f"{name} MAINTAIN": f"REINDEX TABLE {name}" for name in self.tables}
         for name in self.sequences:
