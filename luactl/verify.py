@@ -264,7 +264,8 @@ def _read_archive(check: _Check) -> None:
                 _read_entry(check, archive, entry)
             for entry in archive.infolist()[MOST_FILES:]:
                 check.wrong(entry.filename, f"was not read: more than {MOST_FILES} files")
-    except (OSError, zipfile.BadZipFile) as error:
+    # A directory that is damaged may name files that are no text, or ask for a newer kind of archive.
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise UsageError(f"{str(check.folder)!r} is no .zip that can be read: {error}") from None
 
 

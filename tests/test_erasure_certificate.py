@@ -198,8 +198,10 @@ def test_whatever_is_wrong_with_a_zip_is_found(packed: Path) -> None:
     assert "is missing" in told(change=lambda n, d: None if n == "entry.json" else d)
     assert "is larger than" in told(change=lambda n, d: bytes(5 << 20) if n == "entry.json" else d)
     assert "more than 64 files" in told(*((f"x{n}.txt", b"") for n in range(70)))
-    for at in range(40, len(good) - 40, 97):
-        packed.write_bytes(good[:at] + bytes([good[at] ^ 0x40]) + good[at + 1 :])
+    listed = good.rindex(b"PK\x01\x02")  # the entry of the last file in the archive's directory
+    some = [(at, 0x40) for at in range(40, len(good) - 40, 97)]
+    for at, bit in (*some, *((listed + n, bit) for n in range(46) for bit in (0x08, 0x40, 0x80))):
+        packed.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
         try:
             assert not verify_folder(packed).ok or _same(packed, good)
         except UsageError:
