@@ -333,6 +333,7 @@ SAMPLES = {
     "bigint": "1",
     "bigint[]": "ARRAY[1]::bigint[]",
     "timestamp with time zone": "now()",
+    "timestamp with time zone[]": "ARRAY[now()]",
     "date": "current_date",
     "integer[]": "ARRAY[2009]",
     "bytea": "sha256('x')",

@@ -65,7 +65,7 @@ def tmux(home: Home, tmp_path: Path) -> Iterator[Tmux]:
 def test_walks_from_home_to_contacts_and_leaves(tmux: Tmux, session: Session, tmp_path: Path) -> None:
     practice(session)
     before, after = tmp_path / "before", tmp_path / "after"
-    tmux.type(f"stty -a > {before}; {LUACTL} tui; echo code=$?; stty -a > {after}; echo left", "Enter")
+    tmux.type(f"stty -a > {before}; {LUACTL} tui; echo code=$?; stty -a > {after}; echo l''eft", "Enter")
     tmux.until("1 tenant\n")
     tmux.until("cut short")
     tmux.type("Enter")
@@ -90,7 +90,7 @@ def test_walks_from_home_to_contacts_and_leaves(tmux: Tmux, session: Session, tm
 
 def walk(tmux: Tmux, profile: str, *steps: tuple[str, ...]) -> str:
     """Run the UI with a profile: each step waits for a text, then presses keys; return the last screen."""
-    tmux.type(f"{LUACTL} --profile {profile} tui; echo left after {len(steps)}", "Enter")
+    tmux.type(f"{LUACTL} --profile {profile} tui; echo l''eft after {len(steps)}", "Enter")
     seen = ""
     for text, *pressed in steps:
         seen = tmux.until(text)
@@ -138,7 +138,7 @@ def test_plans_asks_is_approved_by_another_login_runs_and_reads_the_certificate(
 @pytest.mark.long
 def test_finds_follows_and_pauses_in_the_log(tmux: Tmux, session: Session) -> None:
     practice(session)
-    tmux.type(f"{LUACTL} tui; echo left", "Enter")
+    tmux.type(f"{LUACTL} tui; echo l''eft", "Enter")
     tmux.until("what happens right now")
     tmux.type(":")
     tmux.until("type to narrow down")
