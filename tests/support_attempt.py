@@ -415,7 +415,10 @@ class World:
         return [*roles, *(f"GRANT ALL ON SCHEMA {name} TO %1$I" for name in self.schemas)]
 
     def _changes(self) -> list[str]:
-        """Return the other grants that a login tries: of ALL it gets what can be granted."""
+        """Return the other grants that a login tries: of ALL it gets what can be granted.
+
+        Rather what one grantor can grant, whoever of its roles can grant most; SELECT may be another's.
+        """
         whole = [*self.tables, *self.relations, *self.sequences, *self.ruled, *self.come]
         names = [
             *(f"{'SEQUENCE ' if name in self.sequences else ''}{name}" for name in whole),
@@ -424,7 +427,8 @@ class World:
             f"FOREIGN SERVER {self.server}",
         ]
         columns = [f"GRANT SELECT (a) ON {name} TO %1$I" for name in (*self.tables, *self.relations)]
-        return [*(f"GRANT ALL ON {name} TO %1$I" for name in names), *columns]
+        reading = [f"GRANT SELECT ON {name} TO %1$I" for name in self.tables]
+        return [*(f"GRANT ALL ON {name} TO %1$I" for name in names), *reading, *columns]
 
     def tried_by(self, server: TestServer, role: str) -> dict[str, Got]:
         """Log in as a role, try everything, and leave nothing behind."""
