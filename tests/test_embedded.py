@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Home, binaries, run_program
+from support_failures import until
 
 from luactl import embedded
 from luactl.embedded import Server, account, cluster
@@ -222,6 +223,18 @@ def test_the_last_words_of_a_server_may_come_after_its_end(
     said = ["LOG:  redirecting log output", "LOG:  redirecting log output\nFATAL:  could not bind"]
     monkeypatch.setattr(life, "_said", lambda server, pid: said.pop(0))
     assert "could not bind" in life._why(made, 1)
+
+
+def test_a_server_without_a_command_line_yet_has_not_ended() -> None:
+    """Between its shell and its own program a process has none; one that waits to be asked has ended."""
+    with subprocess.Popen([""], executable="/bin/cat", stdin=subprocess.PIPE) as young:
+        until(lambda: not Path(f"/proc/{young.pid}/cmdline").read_bytes().strip(b"\0"))
+        assert not life._ended(young.pid)
+        assert young.stdin is not None
+        young.stdin.close()
+        os.waitid(os.P_PID, young.pid, os.WEXITED | os.WNOWAIT)
+        assert life._ended(young.pid)
+    assert life._ended(young.pid)
 
 
 def test_data_of_another_version_are_left_alone(made: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,15 +174,29 @@ def _free_port() -> int:
 
 def _wait_for_launch(server: Server, pid: int, deadline: float) -> Postmaster | None:
     """Wait until the new server is ready (returned) or has given up (None)."""
-    owner = server.data.stat().st_uid
     while time.monotonic() < deadline:
         found = _postmaster(server)
         if found and found.ready:
             return found
-        if not _is_postgres(pid, owner):
+        if _ended(pid):
             return None
         time.sleep(POLL_SECONDS)
     return None
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process of ours has ended, or waits as a zombie to be asked how.
+
+    Its command line does not tell: a process that is just becoming a server has none for a moment.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self").exists():
+            return True
+        command = ["ps", "-o", "stat=", "-p", str(pid)]
+        status = ")" + subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return status.rpartition(")")[2].strip()[:1] in ("", "Z", "X")
 
 
 def _postmaster(server: Server) -> Postmaster | None:
