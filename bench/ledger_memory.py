@@ -1,4 +1,7 @@
-"""What a process weighs that has checked ten million entries, against the limit of 200 MB."""
+"""What a process weighs that has checked ten million entries, against the limit of 200 MB.
+
+The superuser writes the entries, as for the measures of the log; luactl gives them their places.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,19 @@ import subprocess
 import sys
 
 from .key_memory import peak
-from .ledger_world import fill, world
+from .log_world import ENTRIES, fresh_log_world
 from .measure import Measure, Size
 
 LIMIT = 1.0
 MOST_MEGABYTES = 200.0
-ENTRIES = {Size.FULL: 10_000_000, Size.SMALL: 40_000}
 
 
 def measure(size: Size) -> Measure:
     """Check them in a process of its own, and ask the kernel for its peak."""
     from luactl import ledger
 
-    with world() as (session, above):
-        for _part in range(0, ENTRIES[size], 1_000_000):
-            fill(session, min(ENTRIES[size], 1_000_000))
-            ledger.integrate(session)
+    with fresh_log_world(size) as (session, above):
+        ledger.integrate(session)
         above.execute("VACUUM (ANALYZE)")
         home = session.profile.books[0].parents[2]
         done = subprocess.run(

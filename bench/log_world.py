@@ -34,7 +34,7 @@ def log_world(size: Size) -> tuple[Session, Any]:
 
     Who asks again gets the same.
     """
-    return _made.enter_context(_make(size))
+    return _made.enter_context(fresh_log_world(size))
 
 
 def end() -> None:
@@ -44,7 +44,8 @@ def end() -> None:
 
 
 @contextmanager
-def _make(size: Size) -> Iterator[tuple[Session, Any]]:
+def fresh_log_world(size: Size) -> Iterator[tuple[Session, Any]]:
+    """Yield the same of a home of one's own, for who changes it. The log does not have the entries yet."""
     number = ENTRIES[size]
     step_ms = DAYS[size] * 86_400_000 // number
     with world() as (own, superuser):

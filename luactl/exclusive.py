@@ -127,7 +127,7 @@ def _take(beside: Connection, key: int, lock_timeout: str, wait: bool) -> str | 
         taken = noun.lock(beside, key=key) if wait else noun.try_lock(beside, key=key)
     except psycopg.errors.LockNotAvailable:
         return None
-    return str(noun.holder(beside, key=key)) if taken else None
+    return str(noun.holder(beside)) if taken else None
 
 
 @contextmanager

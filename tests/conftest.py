@@ -79,7 +79,7 @@ VERSIONED = {
 }  # fmt: skip
 
 
-LONGEST = {"test_ledger_history", "test_key_history", "test_kill"}
+LONGEST = {"test_access_attempt", "test_ledger_history", "test_key_history", "test_kill"}
 
 
 def pytest_configure() -> None:

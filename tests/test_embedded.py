@@ -62,13 +62,6 @@ def pids(server: Server) -> list[int]:
     return [parent, *children]
 
 
-def until(condition: object, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not come true in time"
-        os.sched_yield()
-
-
 def test_the_server_is_as_the_design_wants_it(made: Server) -> None:
     wanted = {
         "data_checksums": "on",

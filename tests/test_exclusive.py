@@ -44,6 +44,17 @@ def test_one_connection_serves_every_lock_of_a_session(
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_lock_keeps_nobody_from_clearing_away_what_was_deleted(
+    session: Session, admin: psycopg.Connection[Any], wait: bool
+) -> None:
+    with hold(session.conn, KEY, BUSY, wait=wait):
+        idle = "SELECT state, backend_xmin FROM pg_stat_activity WHERE application_name LIKE 'luactl-lock%'"
+        assert admin.execute(f"{idle} AND datname = current_database()").fetchall() == [
+            ("idle in transaction", None)
+        ]
+
+
 def test_a_connection_that_was_ended_in_between_is_replaced(
     session: Session, admin: psycopg.Connection[Any]
 ) -> None:

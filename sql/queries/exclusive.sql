@@ -7,11 +7,11 @@ SELECT pg_advisory_xact_lock(:key::bigint) IS NOT NULL;
 SELECT pg_try_advisory_xact_lock(:key::bigint);
 
 -- name: holder$
--- The virtual id of this transaction, which has the lock: no other transaction ever gets the same.
+-- The virtual id of this transaction, which has the lock: no other transaction ever gets the same. Without a parameter: a query
+-- that has one keeps its snapshot until the next (it is the unnamed portal's), and a transaction that idles with a snapshot
+-- keeps vacuum and every index scan of the server from what was deleted since.
 SELECT virtualtransaction FROM pg_catalog.pg_locks
-WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted AND pid = pg_backend_pid()
-  AND classid::bigint = (:key::bigint >> 32) & 4294967295 AND objid::bigint = :key::bigint & 4294967295
-  AND objsubid = 1;
+WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted AND pid = pg_backend_pid();
 
 -- name: is_held$
 -- Whether that transaction has the lock still, in this database of this server.
