@@ -138,7 +138,7 @@ class Histories(RuleBasedStateMachine):
         self.lived_under: dict[int, set[bytes]] = {}
         self.dead_before: dict[int, set[bytes]] = {1: set()}
         self.given: list[Given] = []
-        self.person = person.make(Path(tempfile.mkdtemp(prefix="luactl-person-")) / "person.key")
+        self.person = person.make(self.session.profile.signing_key.parents[1] / "person.key")
         self.look()
         self.tenant()
 
