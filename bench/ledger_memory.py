@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from .key_memory import peak
 from .log_world import ENTRIES, fresh_log_world
@@ -15,6 +16,7 @@ from .measure import Measure, Size
 
 LIMIT = 1.0
 MOST_MEGABYTES = 200.0
+QUEUE = (Path(__file__).parent / "programs" / "ledger_queue.sql").read_text(encoding="utf-8")
 
 
 def measure(size: Size) -> Measure:
@@ -22,6 +24,7 @@ def measure(size: Size) -> Measure:
     from luactl import ledger
 
     with fresh_log_world(size) as (session, above):
+        above.execute(QUEUE)
         ledger.integrate(session)
         above.execute("VACUUM (ANALYZE)")
         home = session.profile.books[0].parents[2]

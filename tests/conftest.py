@@ -25,6 +25,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 from support_fork import Nursery
+from support_wait import drop_database
 
 from luactl import embedded, schema
 from luactl.clock import SystemClock
@@ -55,6 +56,8 @@ FAST = (
     ("max_connections", "200"),
     ("max_wal_size", "256MB"),
 )
+# Passwords of tests are random: nobody guesses them, so a login need not take long. From Postgres 16 on.
+CHEAP = (("scram_iterations", "1"),)
 
 
 # Their server only holds data, which every version does alike; what else uses one is tried on all versions.
@@ -168,7 +171,8 @@ def running_server(settings: Sequence[tuple[str, str]] = FAST) -> Iterator[TestS
     base = Path(tempfile.mkdtemp(prefix="luactl-test-", dir=fast_folder()))
     base.chmod(0o711)
     # The Postgres 18 for tests was built without TLS.
-    made = embedded.Server(base / "server", binaries(version), tuple(settings), tls=version != "18")
+    cheap = () if version == "15" else CHEAP
+    made = embedded.Server(base / "server", binaries(version), (*settings, *cheap), tls=version != "18")
     try:
         running = TestServer(made, embedded.start(made, may_create=True))
         try:
@@ -243,6 +247,7 @@ def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str
         request.getfixturevalue("keyed")
         template = KEYED
     conn = server.chores()
+    before = roles_of(conn)
     copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")  # half the time of WAL_LOG here
     conn.execute(copy.format(identifier, sql.Identifier(template)))
     conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(identifier))
@@ -250,14 +255,22 @@ def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str
     groups = sql.SQL(", ").join(sql.Identifier(role) for role in (*GROUP_ROLES, "lua_app", "lua_ai"))
     conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
     yield name
-    roles = made_roles(server, name)  # they belong to the server and would outlive the database
-    conn = server.chores()
-    conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+    conn, logins = server.chores(), _LOGINS.pop(name, [])
+    more = roles_of(conn) - before - set(logins)
+    roles = (
+        made_roles(server, name) if more else []
+    )  # they belong to the server and would outlive the database
+    drop_database(conn, name)
     for role in roles:
         conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-    for role in _LOGINS.pop(name, []):  # whatever looks at every login would get slower test by test
+    for role in logins:  # whatever looks at every login would get slower test by test
         with suppress(psycopg.errors.DependentObjectsStillExist):
             conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+def roles_of(conn: Connection) -> set[str]:
+    """Return the roles of a server."""
+    return {row[0] for row in conn.execute("SELECT rolname FROM pg_roles")}
 
 
 def made_roles(server: TestServer, database: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from unittest.mock import patch
 from conftest import Connection
 from support_erasure import PEOPLE, VISITS
 from support_strike import MAKERS
+from support_wait import until
 from support_whole import Done, luactl
 
 from luactl.db import Session, Step
 
 FAILURES = Path(__file__).parents[1] / "docs" / "reference" / "failures.md"
-PATIENCE = 60.0
 T = ("--tenant", "smile")
 CREATE = ("tenant", "create", "smile", "--name", "S", "--country", "DE", "--contact", "office")
 TABLES = {"customer": PEOPLE, "interaction": VISITS}
@@ -83,13 +82,6 @@ def once(name: str, act: Callable[[], object]) -> Step:
             act()
 
     return step
-
-
-def until(question: Callable[[], object]) -> None:
-    """Return once the answer is yes. Fails when nobody has patience any more."""
-    deadline = time.monotonic() + PATIENCE
-    while not question():
-        assert time.monotonic() < deadline
 
 
 def until_nobody_is_there(admin: Connection) -> None:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import psycopg
 from conftest import Home, TestServer
 from psycopg.conninfo import make_conninfo
-from support_failures import until
+from support_wait import until
 
 from luactl import embedded
 from luactl.config import save_profile

@@ -18,6 +18,7 @@ import support_stage_roles
 from conftest import GROUP_ROLES, TEMPLATE, Connection, TestServer, isolated, new_login, test_profile
 from psycopg import sql
 from support_stage_roles import Roles
+from support_wait import drop_database, leave
 from support_whole import Rows
 
 from luactl.config import Profile, find_paths, save_profile
@@ -83,7 +84,7 @@ class Stage:
         """Drop everything that `bare` made, and what came to it."""
         self.forget()
         conn = self.server.chores()
-        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.database)))
+        drop_database(conn, self.database)
         for role in sorted(roles(conn) - self.first):
             conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
@@ -99,10 +100,8 @@ class Stage:
     def copy(conn: Connection, source: str, target: str) -> None:
         """Make the database `target` a copy of `source`. Nobody may be connected to either."""
         there, here = sql.Identifier(source), sql.Identifier(target)
-        conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(here))
-        conn.execute(
-            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", (source,)
-        )
+        drop_database(conn, target)
+        leave(conn, source)
         # The other strategy copies sequences as if what they have logged ahead were logged for the copy too:
         # when the server is killed they fall back.
         conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(here, there))

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from support_wait import drop_database
 
 from luactl import database, embedded, schema
 from luactl.clock import SystemClock
@@ -31,7 +32,7 @@ def empty(server: TestServer) -> Iterator[str]:
     with closing(server.admin()) as conn:
         conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield name
-        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop_database(conn, name)
 
 
 def entries(conn: Connection) -> list[list[str]]:

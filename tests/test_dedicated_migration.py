@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from conftest import Connection, TestServer
 from psycopg import sql
+from support_wait import drop_database
 from support_whole import snapshot
 
 from luactl import schema
@@ -51,7 +52,7 @@ def old(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect
                             admin.execute(statement.encode(), {"tenant": tenant})
                 yield admin
         finally:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(conn, name)
 
 
 def told(conn: Connection, query: str, *values: Any) -> list[str]:

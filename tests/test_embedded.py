@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Home, binaries, run_program
-from support_failures import until
+from support_wait import until
 
 from luactl import embedded
 from luactl.embedded import Server, account, cluster

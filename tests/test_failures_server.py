@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from conftest import FAST, Connection, Home, TestServer, make_keyed, migrated_server
 from psycopg.conninfo import make_conninfo
-from support_failures import CREATE, T, erasing, listening, met, once, practice, until, until_nobody_is_there
+from support_failures import CREATE, T, erasing, listening, met, once, practice, until_nobody_is_there
 from support_ruin import bring_back, caught_up, follow, halt, restart, standby, taken
+from support_wait import until
 from support_whole import Done, changes, luactl, snapshot
 
 from luactl import embedded, ledger, log

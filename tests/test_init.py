@@ -28,6 +28,7 @@ from conftest import (
     run_program,
     site_packages,
 )
+from support_wait import drop_database
 
 from luactl import embedded, init
 from luactl.config import Paths, check_dsn, find_paths, load_profile, load_profiles, write_private
@@ -66,7 +67,7 @@ def empty(server: TestServer) -> Iterator[str]:
         conn.execute(f"CREATE DATABASE {name}")
     yield server.admin_dsn(name)
     with closing(server.admin()) as conn:
-        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(conn, name)
 
 
 def somebody() -> str:
@@ -246,7 +247,7 @@ def test_the_keyring_of_another_database_is_refused(
     before = snapshot(paths)
     with closing(server.admin()) as conn:
         name = check_dsn(empty)["dbname"]
-        conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(conn, name)
         conn.execute(f"CREATE DATABASE {name}")
     with pytest.raises(RefusedError, match="holds roots already"):
         init.run(paths, options)

@@ -30,6 +30,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from psycopg import sql
 from support_key import STEPS, add_subjects, add_tenant
 from support_staff import on_record
+from support_wait import drop_database
 from test_key_release import Later
 
 from luactl import key
@@ -108,7 +109,7 @@ def fresh(server: TestServer, login: str, passfile: Path) -> Iterator[Session]:
             yield Session(conn, login, SystemClock(), profile, "test")
     finally:
         with closing(server.admin()) as conn:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+            drop_database(conn, name)
         shutil.rmtree(folder)
 
 

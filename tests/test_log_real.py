@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import FAST, TestServer, running_server
-from support_failures import until
+from support_wait import until
 
 from luactl import log
 from luactl.db import Session

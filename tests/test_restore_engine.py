@@ -12,6 +12,7 @@ import pytest
 from conftest import Home, TestServer
 from psycopg import sql
 from support_erasure import erase, later, person, practice
+from support_wait import drop_database, leave
 
 from luactl import crm, key, ledger, restore, retention
 from luactl.connect import open_session
@@ -34,17 +35,15 @@ class Backups:
 
     def take(self, name: str) -> None:
         self.session.conn.close()
-        with closing(self.server.admin()) as conn:  # a template has no other visitors
-            conn.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
-                [self.database],
-            )
+        with closing(self.server.admin()) as conn:
+            leave(conn, self.database)  # a template has no other visitors
         self._run("CREATE DATABASE {} TEMPLATE {}", f"{self.database}_{name}", self.database)
         self._open()
 
     def put_back(self, name: str) -> Session:
         self.session.conn.close()
-        self._run("DROP DATABASE {} WITH (FORCE)", self.database)
+        with closing(self.server.admin()) as conn:
+            drop_database(conn, self.database)
         self._run("CREATE DATABASE {} TEMPLATE {}", self.database, f"{self.database}_{name}")
         self._run("GRANT CONNECT ON DATABASE {} TO lua_operator", self.database)
         return self._open()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import Connection, TestServer
 from psycopg import sql
+from support_wait import drop_database
 
 from luactl import schema, shipped
 from luactl.clock import SystemClock
@@ -32,7 +33,7 @@ def empty(server: TestServer) -> Iterator[Connection]:
     with closing(server.admin("empty_schema")) as conn:
         yield conn
     with closing(server.admin()) as conn:
-        conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        drop_database(conn, "empty_schema")
 
 
 def applied(conn: Connection) -> list[int]:

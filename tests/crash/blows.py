@@ -19,9 +19,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from support_erasure import table
-from support_failures import until
 from support_proxy import Proxy, proxy
 from support_ruin import bring_back, halt
+from support_wait import until
 from support_whole import Done
 
 from luactl import crm
