@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import split
 from uuid import UUID, uuid4
 
 import pytest
 from conftest import Connection
 from support_tui import at_noon, compare, drive, go, keys, new_console, settled, text, typed
+from support_whole import luactl
 from textual.pilot import Pilot
 
 from luactl.access import review
@@ -79,6 +81,10 @@ def test_decisions_are_single_keys_and_can_be_taken_back(crew: Crew) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, Items)
         assert "crew: 0 of 4 decided, 4 wait" in text(console)
+        asked = screen.command_line()
+        assert asked.startswith(f"access review decide {id_} 1 revoke --reason ")
+        assert luactl(*split(asked)).code == 0, "what is shown is what the command takes"
+        assert decided(crew, id_)[1] == "revoke"
         await keys(pilot, "plus")
         assert (screen.table.cursor, decided(crew, id_)) == (1, {1: "keep", 2: None, 3: None, 4: None})
         await keys(pilot, "minus", "w")
@@ -87,6 +93,9 @@ def test_decisions_are_single_keys_and_can_be_taken_back(crew: Crew) -> None:
         reasons = [one.reason for one in review.items(crew.session, id_)]
         assert "no undertaking" in str(reasons[1])
         assert reasons[2] == "left in May"
+        screen.table.move(-1)
+        assert screen.command_line() == f"access review decide {id_} 3 revoke --reason 'left in May'"
+        screen.table.move(1)
         await keys(pilot, "u")
         assert (screen.table.cursor, decided(crew, id_)[3]) == (2, None)
         await keys(pilot, "s")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -40,6 +41,12 @@ class Choice:
     decision: str
     reason: str | None = None
     to: str | None = None
+
+    def words(self) -> str:
+        """Return it as `access review decide` takes it."""
+        options = [("--to", self.to), ("--reason", self.reason)]
+        told = [f"{name} {quote(value)}" for name, value in options if value]
+        return " ".join([str(self.item_no), self.decision, *told])
 
 
 @dataclass
@@ -120,9 +127,14 @@ class Items(ByState):
         return f"{self.title_}: {len(self.items) - waits:,} of {len(self.items):,} decided, {waits:,} wait"
 
     def command_line(self) -> str:
-        """Return the command that decides the item under the cursor."""
-        row = self.table.current
-        return f"access review decide {self.review_id} {row.key if row else 'ITEMS'} keep"
+        """Return the command that decides the item under the cursor as was decided, else as is suggested."""
+        one = self.current()
+        if one is None:
+            return f"access review show {self.review_id} --mine"
+        choice = _as_suggested(one)
+        if one.decision:
+            choice = Choice(one.item_no, one.decision, one.reason, one.target)
+        return f"access review decide {self.review_id} {choice.words()}"
 
     def body(self) -> ComposeResult:
         """Lay out the list."""
@@ -201,11 +213,11 @@ class Items(ByState):
 
     @on(Suggested)
     def suggested(self) -> None:
-        """Decide as is suggested; what is to be reduced loses the right to give it to others."""
+        """Decide as is suggested."""
         one = self.current()
         if one is not None:
-            reason = "; ".join(one.why)[:LONGEST] or None
-            self.choose(one.suggestion, reason, "no-admin" if one.suggestion == "reduce" else None)
+            choice = _as_suggested(one)
+            self.choose(choice.decision, choice.reason, choice.to)
 
     @on(Delegate)
     def delegate(self) -> None:
@@ -299,6 +311,12 @@ def _record(session: Session, review_id: UUID, batch: tuple[Choice, ...]) -> Rec
     for one in batch:
         review.write_down(session, review_id, [one.item_no], one.decision, one.reason, one.to)
     return Recorded(len(batch))
+
+
+def _as_suggested(one: Item) -> Choice:
+    """Return the decision that is suggested; what is to be reduced loses the right to give it to others."""
+    reason = "; ".join(one.why)[:LONGEST] or None
+    return Choice(one.item_no, one.suggestion, reason, "no-admin" if one.suggestion == "reduce" else None)
 
 
 def _row(one: Item) -> Row:
