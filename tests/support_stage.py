@@ -15,7 +15,16 @@ from typing import Any
 
 import pytest
 import support_stage_roles
-from conftest import GROUP_ROLES, TEMPLATE, Connection, TestServer, isolated, new_login, test_profile
+from conftest import (
+    GROUP_ROLES,
+    TEMPLATE,
+    Connection,
+    TestServer,
+    isolated,
+    new_login,
+    roles_of,
+    test_profile,
+)
 from psycopg import sql
 from support_stage_roles import Roles
 from support_wait import drop_database, leave
@@ -30,7 +39,6 @@ EPOCH_TEXT = re.compile(r"[0-9]{20}")
 PASSING = re.compile(r"\d{4}-\d\d-\d\d[T ].*|\\x[0-9a-f]*|[0-9a-f]{64}|lua_e\d+_\d+_[0-9a-f]{14}")
 # Numbers once handed out are never given back; a prefix is random; how long a reviewer took, the clock says.
 NUMBER = re.compile("_id$|_no$|^epoch$|^prefix$|^milliseconds$")
-ROLES = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'"
 
 
 @dataclass
@@ -85,7 +93,7 @@ class Stage:
         self.forget()
         conn = self.server.chores()
         drop_database(conn, self.database)
-        for role in sorted(roles(conn) - self.first):
+        for role in sorted(roles_of(conn) - self.first):
             conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     @staticmethod
@@ -120,18 +128,13 @@ class Stage:
         return Counter(EPOCH_TEXT.sub("EPOCH", UUID_TEXT.sub("ID", name)) for name in names)
 
 
-def roles(conn: Connection) -> frozenset[str]:
-    """Return the names of all roles."""
-    return frozenset(row[0] for row in conn.execute(ROLES))
-
-
 def bare(server: TestServer, folder: Path, change: Change = lambda profile: profile) -> tuple[Stage, Profile]:
     """Make a migrated database and a home whose profile points at it; no keys, no log yet."""
     name, home = f"s_{secrets.token_hex(6)}", folder / "home"
     paths = find_paths(isolated(home))
     paths.make()
     with closing(server.admin()) as conn:
-        first = roles(conn)
+        first = frozenset(roles_of(conn))
         Stage.copy(conn, TEMPLATE, name)
         Stage.admit(conn, name)
     passfile = paths.passfile("test")

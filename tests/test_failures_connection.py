@@ -19,17 +19,16 @@ from conftest import Connection, Home, TestServer
 from psycopg.conninfo import make_conninfo
 from support_failures import (
     CREATE,
-    PATIENCE,
     erasing,
     listening,
     met,
     once,
     practice,
     sound,
-    until,
     until_nobody_is_there,
 )
 from support_proxy import Proxy, proxy
+from support_wait import PATIENCE, until
 from support_whole import Done, changes, luactl, snapshot
 
 from luactl.config import save_profile
