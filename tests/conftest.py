@@ -60,7 +60,9 @@ FAST = (
 # Passwords of tests are random: nobody guesses them, so a login need not take long. From Postgres 16 on.
 CHEAP = (("scram_iterations", "1"),)
 
-LONGEST = {"test_access_attempt", "test_ledger_complete", "test_ledger_history", "test_key_history", "test_kill"}
+LONGEST = {
+    "test_access_attempt", "test_ledger_complete", "test_ledger_history", "test_key_history", "test_kill",
+}  # fmt: skip
 
 
 def pytest_configure() -> None:
