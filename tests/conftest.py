@@ -236,12 +236,10 @@ def database(server: TestServer, request: pytest.FixtureRequest) -> Iterator[str
     conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(identifier, groups))
     yield name
     conn, logins = server.chores(), _LOGINS.pop(name, [])
-    more = roles_of(conn) - before - set(logins)
-    roles = (
-        made_roles(server, name) if more else []
-    )  # they belong to the server and would outlive the database
+    # Roles belong to the server and would outlive the database.
+    made = made_roles(server, name) if roles_of(conn) - before - set(logins) else []
     drop_database(conn, name)
-    for role in roles:
+    for role in made:
         conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
     for role in logins:  # whatever looks at every login would get slower test by test
         with suppress(psycopg.errors.DependentObjectsStillExist):
