@@ -18,7 +18,7 @@ from conftest import Connection, Home, TestServer
 from support_shape import check_shape
 from support_story import LEDGER_ROWS, REFERENCE, Case, World
 from support_story_table import FILES, OWN_HOME, READS, SCREENS, SERVER, TABLE
-from support_whole import Changed, Done, changes, luactl, snapshot, verbs
+from support_whole import Changed, Done, Rows, changes, luactl, snapshot, verbs
 
 from luactl import embedded, key, ledger
 from luactl.connect import open_session
@@ -125,9 +125,8 @@ class Opening:
         return self.real(blob, place, *keys)
 
 
-def dry_run(command: str, case: Case, w: World) -> None:
+def dry_run(command: str, case: Case, w: World, before: Rows) -> None:
     if "--dry-run" in options(command):
-        before = snapshot(w.admin)
         done = luactl(*command.split(), *case.args(w), "--dry-run", "-o", "json")
         looks_only = done.code == 6 and case.findings(w)  # a check says what it found, kept or not
         assert done.code == 0 or looks_only, (command, done.err)
@@ -139,9 +138,9 @@ def tell(command: str, case: Case, w: World, opening: Opening) -> None:
     """Plan, run and repeat one command."""
     case.prepare(w)
     args = [*command.split(), *case.args(w), "-o", "json"]
-    dry_run(command, case, w)
-    args += ["--yes"] if "--yes" in options(command) else []
     before = snapshot(w.admin)
+    dry_run(command, case, w, before)
+    args += ["--yes"] if "--yes" in options(command) else []
     opening.begin()
     opened = opening.opened
     done = luactl(*args, stdin=case.stdin)
