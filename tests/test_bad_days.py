@@ -62,7 +62,13 @@ INTERRUPTED = Bad("SIGINT", 130)
 KILLED = Bad("SIGKILL", -9)
 LOST = Bad("pg_terminate_backend", 3)
 CANCELLED = Bad("pg_cancel_backend", 4)
-STRIKES = pytest.mark.parametrize("bad", [INTERRUPTED, KILLED, LOST, CANCELLED], ids=lambda bad: bad.name)
+STRIKES = pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(bad, marks=[] if bad is KILLED else [pytest.mark.long], id=bad.name)
+        for bad in (INTERRUPTED, KILLED, LOST, CANCELLED)
+    ],
+)
 
 
 @contextmanager
