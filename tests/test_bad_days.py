@@ -25,6 +25,7 @@ import psycopg
 import pytest
 from conftest import Connection, Home, TestServer, isolated
 from support_erasure import BILLS, PEOPLE, VISITS
+from support_wait import drop_database
 from support_whole import Done, changes, luactl, snapshot
 
 from luactl import schema
@@ -287,7 +288,7 @@ def test_a_database_that_was_dropped(
 ) -> None:
     admin.close()
     with closing(server.admin()) as conn:
-        conn.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+        drop_database(conn, database)
     for args in EVERY_KIND:
         ended(luactl(*args), 3, "the database does not exist there")
 
@@ -458,4 +459,4 @@ def test_two_inits_at_once(server: TestServer, tmp_path: Path) -> None:
             assert found == [("init",), ("ledger.origin.create",)]
     finally:
         with closing(server.admin()) as conn:
-            conn.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            drop_database(conn, name)

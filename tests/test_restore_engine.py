@@ -65,8 +65,8 @@ class Backups:
             copies = conn.execute(
                 "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{self.database}_"]
             ).fetchall()
-        for (name,) in copies:
-            self._run("DROP DATABASE {} WITH (FORCE)", name)
+            for (name,) in copies:
+                drop_database(conn, name)
 
 
 @pytest.fixture

@@ -192,10 +192,7 @@ def _ended(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self").exists():
-            return True
-        command = ["ps", "-o", "stat=", "-p", str(pid)]
-        status = ")" + subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        status = "" if Path("/proc/self").exists() else _ps("stat=", pid)
     return status.rpartition(")")[2].strip()[:1] in ("", "Z", "X")
 
 
@@ -222,15 +219,18 @@ def _is_postgres(pid: int, owner: int) -> bool:
     """Whether it is a living Postgres of that account: numbers are used again, zombies keep theirs."""
     process = Path(f"/proc/{pid}")
     if not Path("/proc/self").exists():
-        command = ["ps", "-o", "uid=,comm=", "-p", str(pid)]
-        uid, _, name = (
-            subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
-        )
+        uid, _, name = _ps("uid=,comm=", pid).partition(" ")
         return uid == str(owner) and name.endswith("postgres")
     try:
         return process.stat().st_uid == owner and b"postgres" in (process / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _ps(columns: str, pid: int) -> str:
+    """Ask of a process where there is no /proc; return nothing when it is not there."""
+    command = ["ps", "-o", columns, "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _why(server: Server, pid: int) -> str:
